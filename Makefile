@@ -1,0 +1,81 @@
+# Every target does its own set-up in .venv, once for each content of the requirement files.
+# Works with GNU make 3.81 (macOS) and newer. `make` alone lists the targets.
+
+SUITABLE = import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10; do \
+	$$p -c '$(SUITABLE)' 2>/dev/null && echo $$p && break; done)
+JOBS ?= 2
+
+VENV := .venv
+RUN := $(VENV)/bin/python
+PIP := $(RUN) -m pip --disable-pip-version-check
+
+# A stamp carries the checksum of what was installed, so that an edited file means a new one.
+USER_SUM := $(shell cat requirements.txt constraints.txt | cksum | tr ' ' '-')
+DEV_SUM := $(shell cat requirements.txt requirements-dev.txt constraints.txt | cksum | tr ' ' '-')
+USER_STAMP := $(VENV)/.installed-$(USER_SUM)
+DEV_STAMP := $(VENV)/.installed-dev-$(DEV_SUM)
+
+# One thread a process: the tests run side by side, and the same sums come out everywhere.
+TEST_ENV := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
+
+.PHONY: help demo test check format bench demo-assets venv clean-venv
+
+help:
+	@echo "make demo         check, score, fine-tune, merge, score again, on the bundled data (5 minutes)"
+	@echo "make test         style, types and all tests (15 minutes)"
+	@echo "make check        style and types alone (1 minute)"
+	@echo "make format       put the code into the project's style"
+	@echo "make bench        speed of this machine, into benchmarks/results/"
+	@echo "make demo-assets  make the bundled model and data again (needs espeak-ng)"
+	@echo "make venv         only install what the scripts need, into .venv"
+	@echo "make clean-venv   remove .venv"
+
+demo: $(USER_STAMP)
+	$(RUN) demo/run.py
+
+test: check
+	$(TEST_ENV) $(RUN) -m pytest -n $(JOBS) --dist worksteal
+
+check: $(DEV_STAMP)
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+
+format: $(DEV_STAMP)
+	$(RUN) -m ruff check --fix .
+	$(RUN) -m ruff format .
+
+bench: $(USER_STAMP)
+	$(RUN) benchmarks/run.py
+
+demo-assets: $(USER_STAMP)
+	$(RUN) demo/make_assets.py
+
+venv: $(USER_STAMP)
+
+$(USER_STAMP): | $(RUN)
+	@echo "Installing what the scripts need into $(VENV); the first time takes a few minutes."
+	$(PIP) install --quiet -r requirements.txt -c constraints.txt
+	@rm -f $(VENV)/.installed-[0-9]* && touch $@
+
+$(DEV_STAMP): | $(RUN)
+	@echo "Installing what the tests need into $(VENV); the first time takes a few minutes."
+	$(PIP) install --quiet -r requirements-dev.txt -c constraints.txt
+	@rm -f $(VENV)/.installed-* && touch $@ $(USER_STAMP)
+
+$(RUN):
+	@if ! "$(PYTHON)" -c '$(SUITABLE)' 2>/dev/null; then \
+		echo "error: this needs Python 3.10 to 3.13; found $$("$(PYTHON)" --version 2>/dev/null || echo "no $(PYTHON)")."; \
+		echo "  Install one of them, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12"; \
+		exit 2; \
+	fi
+	@"$(PYTHON)" -m venv $(VENV) || { \
+		rm -rf $(VENV); \
+		echo "error: $(PYTHON) -m venv did not work."; \
+		echo "  On Debian and Ubuntu: apt install python3-venv"; \
+		exit 2; \
+	}
+
+clean-venv:
+	rm -rf $(VENV)

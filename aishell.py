@@ -1,0 +1,76 @@
+"""Turn AISHELL-1 into manifests: 178 hours of read Mandarin, split into train, dev and test.
+
+Download it (15.6 GB) and prepare it: python aishell.py
+The archive is here already:          python aishell.py --filepath=/data/data_aishell.tgz
+It is unpacked already:               python aishell.py --filepath=/data/data_aishell/
+
+Writes dataset/train.json, dataset/dev.json and dataset/test.json, and names what is in none of
+them. What --filepath names is only read. A run that was cut off goes on where it was. Go on with
+check_data.py, then finetune.py.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from utils.cli.console import say
+from utils.cli.errors import UserError, run_script
+from utils.cli.settings import parse_settings
+
+if TYPE_CHECKING:
+    from utils.manifest.sources.aishell import Prepared
+
+EXAMPLES_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where AISHELL-1 is and where its audio and manifests go."""
+
+    filepath: str | None = None
+    """data_aishell.tgz, or the folder unpacked from it; None downloads it."""
+    target_dir: str = "dataset/audio/"
+    """Folder for what is downloaded and unpacked."""
+    annotation_text: str = "dataset/"
+    """Folder for train.json, dev.json and test.json."""
+    add_pun: bool = False
+    """Add punctuation to the transcripts; not available yet."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse the flags, download and unpack what is missing, write the manifests."""
+    settings = parse_settings(Settings, argv, prog="aishell.py", description=__doc__ or "")
+    if settings.add_pun:
+        raise UserError(
+            "--add_pun=True cannot be done: it takes a local punctuation model, "
+            "which this version cannot load yet",
+            "leave it out; the transcripts then have no punctuation, as they were published",
+        )
+    from utils.manifest.sources.aishell import download_aishell, prepare_aishell
+
+    target_dir = Path(settings.target_dir)
+    source = Path(settings.filepath) if settings.filepath else download_aishell(target_dir)
+    _tell(prepare_aishell(source, target_dir, Path(settings.annotation_text)))
+
+
+def _tell(prepared: Prepared) -> None:
+    """Say what was written and what was left out."""
+    for split, path in prepared.manifests.items():
+        hours = prepared.seconds[split] / 3600
+        say(f"{path}: {prepared.utterances[split]} utterances, {hours:.2f} hours")
+    kinds = Counter(each.reason.split(":")[0] for each in prepared.left_out)
+    for kind, count in kinds.most_common():
+        names = [each.id for each in prepared.left_out if each.reason.startswith(kind)]
+        more = ", ..." if count > EXAMPLES_SHOWN else ""
+        say(f"left out, {kind}: {count} ({', '.join(names[:EXAMPLES_SHOWN])}{more})")
+    if prepared.left_out:
+        say(f"{prepared.left_out_file} names each of the {len(prepared.left_out)} left out")
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main))

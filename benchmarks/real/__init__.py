@@ -1,0 +1,1 @@
+"""Parts of the maker of the base model for real speech."""

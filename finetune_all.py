@@ -1,0 +1,39 @@
+"""Fine-tune every weight of Whisper.
+
+One process:      python finetune_all.py --train_data=dataset/train.json --dev_data=dataset/dev.json
+Two GPUs or CPUs: torchrun --nproc_per_node=2 finetune_all.py --train_data=dataset/train.json
+
+Writes output/<model>/ with checkpoint-best/ and checkpoint-final/, each a whole model that
+evaluation.py takes as it is; there is nothing to merge.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from utils.cli.errors import run_script
+from utils.cli.settings import parse_settings
+from utils.training.settings import FullSettings
+
+if TYPE_CHECKING:
+    from utils.model.load import LoadedModel
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse the flags, free the weights, train."""
+    settings = parse_settings(FullSettings, argv, prog="finetune_all.py", description=__doc__ or "")
+    # Imported after the flags: --help and a mistyped flag answer at once.
+    from utils.training.run import finetune
+
+    def with_all_weights(loaded: LoadedModel, total_steps: int) -> LoadedModel:
+        if settings.freeze_encoder:
+            loaded.model.freeze_encoder()
+        return loaded
+
+    finetune(settings, with_all_weights)
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main))

@@ -1,0 +1,143 @@
+"""Fixtures and skips that the whole test suite shares."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+# Before any test imports torch or transformers: one thread each (tests run side by side), no
+# network, and no progress of other libraries in the output.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
+
+# A busy machine is slow, which is no failure of what is tested.
+hypothesis.settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("patient")
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SHARED = REPOSITORY.parent / "shared"
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The folder that holds the scripts."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of recorded speech and official models beside the checkout."""
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def settings_of() -> Callable[[str], type]:
+    """Find the settings dataclass that a script hands to `parse_settings`."""
+
+    def find(script: str) -> type:
+        tree = ast.parse((REPOSITORY / script).read_text(encoding="utf-8"))
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+        handed = [
+            call.args[0]
+            for call in calls
+            if isinstance(call.func, ast.Name) and call.func.id == "parse_settings"
+        ]
+        assert len(handed) == 1, f"{script} calls parse_settings {len(handed)} times, not once"
+        module = importlib.import_module(Path(script).stem)
+        settings_type: type = getattr(module, ast.unparse(handed[0]))
+        return settings_type
+
+    return find
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip, saying why, what this machine cannot run."""
+    for item in items:
+        if item.get_closest_marker("requires_shared") and not (SHARED / "data").is_dir():
+            item.add_marker(pytest.mark.skip(reason=f"no recorded speech at {SHARED / 'data'}"))
+        if item.get_closest_marker("requires_cuda") and not _has_cuda():
+            item.add_marker(pytest.mark.skip(reason="no NVIDIA GPU"))
+
+
+def _has_cuda() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+@pytest.fixture(scope="session")
+def demo_model(repository: Path) -> Path:
+    """The demo's base model: small, real, trained."""
+    return repository / "demo" / "base"
+
+
+@pytest.fixture(scope="session")
+def tiny_model(demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A complete Whisper folder with the demo's tokenizer and random weights: the fastest."""
+    import torch
+    from transformers import GenerationConfig, WhisperConfig, WhisperProcessor
+
+    from utils.model.audio_context import FlexibleWhisper
+    from utils.model.folders import save_model
+
+    torch.manual_seed(0)
+    shape = {"d_model": 32, "encoder_layers": 2, "decoder_layers": 2}
+    heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2}
+    widths = {"encoder_ffn_dim": 64, "decoder_ffn_dim": 64}
+    config = WhisperConfig.from_pretrained(demo_model)
+    config.update({**shape, **heads, **widths})
+    model = FlexibleWhisper(config)
+    model.generation_config = GenerationConfig.from_pretrained(demo_model)
+    model.generation_config.max_length = 24  # random weights never end an answer by themselves
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    save_model(model, WhisperProcessor.from_pretrained(demo_model), folder, "mixed")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def speech_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Nine clips of 0.6 to 3 s with Mandarin and English texts; tones, to be quick to make."""
+    import json
+
+    import numpy as np
+    import soundfile
+
+    folder = tmp_path_factory.mktemp("speech")
+    rng = np.random.default_rng(0)
+    texts = [
+        "打开空调",
+        "turn it off",
+        "今天天气",
+        "good morning",
+        "关",
+        "yes",
+        "明天见",
+        "no",
+        "八点",
+    ]
+    lines = []
+    for number, text in enumerate(texts):
+        seconds = 0.6 + 0.3 * number
+        time = np.arange(int(seconds * 16_000)) / 16_000
+        samples = 0.3 * np.sin(2 * np.pi * 200 * (number + 1) * time)
+        samples += 0.01 * rng.standard_normal(len(time))
+        soundfile.write(folder / f"{number}.flac", samples, 16_000)
+        language = "English" if text.isascii() else "Chinese"
+        audio = {"path": f"{number}.flac"}
+        lines.append(
+            {"audio": audio, "sentence": text, "language": language, "id": f"clip-{number}"}
+        )
+    manifest = folder / "speech.jsonl"
+    content = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    manifest.write_text(content, encoding="utf-8")
+    return manifest

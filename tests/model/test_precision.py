@@ -1,0 +1,31 @@
+"""The number format is what the device can do, and the impossible is refused."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from utils.cli.errors import UserError
+from utils.model.precision import choose_precision
+
+CPU = torch.device("cpu")
+
+
+def test_a_cpu_trains_in_float32_unless_told() -> None:
+    assert choose_precision(None, None, CPU).name == "float32"
+    assert choose_precision(False, True, CPU).name == "bf16"
+
+
+def test_float16_on_a_cpu_is_refused() -> None:
+    with pytest.raises(UserError, match="--fp16=True needs an NVIDIA GPU; this machine trains on"):
+        choose_precision(True, None, CPU)
+
+
+def test_both_formats_at_once_are_refused() -> None:
+    with pytest.raises(UserError, match="exclude each other"):
+        choose_precision(True, True, CPU)
+
+
+@pytest.mark.requires_cuda
+def test_a_gpu_trains_in_sixteen_bits() -> None:
+    assert choose_precision(None, None, torch.device("cuda")).name in ("bf16", "fp16")

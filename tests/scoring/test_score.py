@@ -1,0 +1,114 @@
+"""Corpus scores, held against jiwer."""
+
+from __future__ import annotations
+
+import jiwer
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from utils.scoring.counts import ErrorCounts
+from utils.scoring.predictions import Prediction
+from utils.scoring.score import align, count_errors, score_predictions
+
+SENTENCES = st.lists(st.sampled_from(["a", "b", "ab", "好", "天", "é"]), max_size=8).map(" ".join)
+SPOKEN = SENTENCES.filter(bool)  # jiwer refuses empty references within a corpus
+
+
+def predictions(*pairs: tuple[str, str]) -> list[Prediction]:
+    return [Prediction(str(i), said, heard) for i, (said, heard) in enumerate(pairs)]
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(SPOKEN, SENTENCES), min_size=1, max_size=6))
+def test_wer_is_jiwers(pairs: list[tuple[str, str]]):
+    score = score_predictions(predictions(*pairs), "wer", "none")
+    theirs = jiwer.process_words([said for said, _ in pairs], [heard for _, heard in pairs])
+    assert score.counts.errors == theirs.substitutions + theirs.deletions + theirs.insertions
+    assert score.rate == pytest.approx(theirs.wer)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(SPOKEN, SENTENCES), min_size=1, max_size=6))
+def test_cer_is_jiwers_without_the_spaces(pairs: list[tuple[str, str]]):
+    score = score_predictions(predictions(*pairs), "cer", "none")
+    said = [said.replace(" ", "") for said, _ in pairs]
+    heard = [heard.replace(" ", "") for _, heard in pairs]
+    assert score.rate == pytest.approx(jiwer.cer(said, heard))
+
+
+@given(SENTENCES, SENTENCES)
+def test_alignment_holds_all_tokens_and_its_errors_are_those_counted(said: str, heard: str):
+    pairs = align(said.split(), heard.split())
+    assert [token for token, _ in pairs if token] == said.split()
+    assert [token for _, token in pairs if token] == heard.split()
+    errors = sum(one != other for one, other in pairs)
+    assert errors == count_errors(said.split(), heard.split()).errors
+
+
+@given(SENTENCES, SENTENCES)
+def test_insertions_minus_deletions_is_the_difference_in_length(said: str, heard: str):
+    counts = count_errors(said.split(), heard.split())
+    assert counts.insertions - counts.deletions == len(heard.split()) - len(said.split())
+
+
+def test_each_kind_of_error_is_counted():
+    assert count_errors("abc", "axc") == ErrorCounts(1, 0, 0, 3, 1)
+    assert count_errors("abc", "ac") == ErrorCounts(0, 1, 0, 3, 1)
+    assert count_errors("abc", "abbc") == ErrorCounts(0, 0, 1, 3, 1)
+
+
+def test_the_rate_is_of_the_corpus_and_the_mean_has_its_own_name():
+    score = score_predictions(predictions(("a", "b"), ("a b c", "a b c")), "wer", "none")
+    assert score.rate == 0.25
+    assert score.mean_utterance_rate == 0.5
+
+
+def test_empty_references_count_as_insertions():
+    score = score_predictions(predictions(("", "x y"), ("a b", "a b")), "wer", "none")
+    assert score.rate == 1.0
+    assert score.counts.utterances == 2
+    assert score.no_speech == ErrorCounts(insertions=2, utterances=1)
+    assert score.mean_utterance_rate == 0.0
+
+
+def test_a_reference_of_punctuation_is_empty_once_normalised():
+    score = score_predictions(predictions(("……", "嗯")), "cer", "chinese")
+    assert score.rate is None
+    assert score.no_speech.insertions == 1
+    assert score.raw.reference_tokens == 2
+
+
+def test_a_failed_utterance_stays_in_the_denominator_as_deletions():
+    lines = [Prediction("a", "一二三", "没有", status="failed"), Prediction("b", "四", "四")]
+    score = score_predictions(lines, "cer", "none")
+    assert score.counts == ErrorCounts(0, 3, 0, 4, utterances=2, failed=1)
+    assert score.rate == 0.75
+
+
+def test_raw_and_normalised_text_are_both_counted():
+    score = score_predictions(predictions(("天氣，好", "天气好")), "cer", "chinese")
+    assert score.counts.errors == 0
+    assert score.raw.errors == 2
+    assert score.normalizer == "chinese@1"
+
+
+def test_each_utterance_can_have_its_own_normalizer():
+    lines = [Prediction("a", "天氣", "天气", "zh"), Prediction("b", "Twenty one.", "21", "en")]
+    names = {"zh": "chinese@1", "en": "english@1"}
+    score = score_predictions(lines, "cer", lambda prediction: names[str(prediction.language)])
+    assert score.normalizer == "chinese@1+english@1"
+    assert score.rate == 0.0
+
+
+def test_a_hundred_thousand_different_words_are_told_apart():
+    words = [f"w{i}" for i in range(100_000)]
+    assert count_errors(words, words[1:]).errors == 1
+
+
+def test_nothing_to_score_has_no_rate():
+    score = score_predictions([], "cer", "chinese")
+    assert score.rate is None
+    assert score.mean_utterance_rate is None
+    assert score.counts == ErrorCounts()
+    assert score.normalizer == "chinese@1"

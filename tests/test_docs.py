@@ -1,0 +1,83 @@
+"""Links lead somewhere, examples are what they claim to be, and every page can be found."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from utils.manifest.utterance import Utterance
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PAGES = [*REPOSITORY.glob("*.md"), *sorted((REPOSITORY / "docs").rglob("*.md"))]
+LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(#[^)]*)?\)")
+TREE_LINE = re.compile(r"^(?P<indent>(?:[│ ] {3})*)(?:├── |└── )(?P<name>\S+)", re.M)
+
+
+def page_name(page: Path) -> str:
+    return page.relative_to(REPOSITORY).as_posix()
+
+
+def fenced(page: Path, language: str) -> list[str]:
+    text = page.read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.M | re.S)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_links_to_files_lead_somewhere(page):
+    targets = [target for target, _ in LINK.findall(page.read_text(encoding="utf-8"))]
+    here = [target for target in targets if "://" not in target and "mailto:" not in target]
+    assert [target for target in here if not (page.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if p.parent.name == "docs"], ids=page_name)
+def test_every_page_is_linked_from_the_index(page):
+    if page.name != "README.md":
+        index = (REPOSITORY / "docs" / "README.md").read_text(encoding="utf-8")
+        assert f"({page.name})" in index
+
+
+@pytest.mark.parametrize("name", ["README.md", "README_zh.md"])
+def test_the_tree_shows_what_exists(name):
+    tree = next(block for block in fenced(REPOSITORY / name, "text") if "├── " in block)
+    entries = [(match["indent"], match["name"]) for match in TREE_LINE.finditer(tree)]
+    assert len(entries) > 20
+    parents: list[str] = []
+    for indent, entry in entries:
+        depth = len(indent) // 4
+        parents = [*parents[:depth], entry]
+        path = REPOSITORY.joinpath(*parents)
+        is_made_by_use = parents[0].strip("/") in ("dataset", "output", "models")
+        assert path.exists() or is_made_by_use, "/".join(parents)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_manifest_examples_are_manifests(page):
+    schema_path = REPOSITORY / "utils" / "manifest" / "manifest.schema.json"
+    schema = json.loads(schema_path.read_text(encoding="utf-8"))
+    for block in fenced(page, "json"):
+        for number, line in enumerate(block.splitlines()):
+            jsonschema.validate(json.loads(line), schema)
+            Utterance.from_json(json.loads(line), default_id=f"{page.name}:{number}")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_yaml_examples_are_yaml(page):
+    for block in fenced(page, "yaml"):
+        assert isinstance(yaml.safe_load(block), dict)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_python_examples_are_python(page):
+    for block in fenced(page, "python"):
+        compile(block, page.name, "exec")
+
+
+def test_every_exit_code_is_told():
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    for code in (0, 1, 2, 3, 4, 130):
+        assert re.search(rf"^\| {code} \|", readme, re.M), code

@@ -1,0 +1,378 @@
+"""evaluation.py, from its flags to its reports and exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import evaluation
+from utils.cli.errors import run_script
+from utils.scoring.predictions import read_predictions
+
+Evaluate = Callable[..., int]
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two complete Whispers, `old` and `new`, of random weights."""
+    import torch
+    from transformers import (
+        GenerationConfig,
+        WhisperConfig,
+        WhisperFeatureExtractor,
+        WhisperProcessor,
+        WhisperTokenizer,
+    )
+
+    from demo.assets.tokenizer import END_OF_TEXT, START, save_tokenizer, train_bpe
+    from utils.model.audio_context import FlexibleWhisper
+    from utils.model.folders import save_model
+
+    folder = tmp_path_factory.mktemp("models")
+    save_tokenizer(*train_bpe([" turn it off", "今", "天"], 280), folder / "tokenizer")
+    tokenizer = WhisperTokenizer.from_pretrained(folder / "tokenizer")
+    processor = WhisperProcessor(WhisperFeatureExtractor(), tokenizer)
+    ends = dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"), END_OF_TEXT)
+    config = WhisperConfig(
+        d_model=16,
+        encoder_layers=1,
+        decoder_layers=1,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        encoder_ffn_dim=16,
+        decoder_ffn_dim=16,
+        max_target_positions=16,
+        decoder_start_token_id=START,
+        **ends,
+    )
+    for seed, name in enumerate(("old", "new")):
+        torch.manual_seed(seed)
+        model = FlexibleWhisper(config)
+        model.generation_config = GenerationConfig(decoder_start_token_id=START, **ends)
+        save_model(model, processor, folder / name, "dynamic")
+    return folder
+
+
+@pytest.fixture
+def evaluate(models: Path, speech_manifest: Path, tmp_path: Path) -> Evaluate:
+    """Run the script's `main` on the new model and nine clips, other flags as given."""
+
+    def run(**flags: Any) -> int:
+        defaults = {
+            "test_data": speech_manifest,
+            "model_path": models / "new",
+            "report_dir": tmp_path / "report",
+            "batch_size": 4,
+        }
+        arguments = [f"--{name}={value}" for name, value in {**defaults, **flags}.items()]
+        return run_script(lambda _: evaluation.main(arguments))
+
+    return run
+
+
+def results(tmp_path: Path) -> dict[str, Any]:
+    return dict(json.loads((tmp_path / "report" / "results.json").read_text(encoding="utf-8")))
+
+
+def manifest_of(path: Path, like: Path, *changes: dict[str, Any]) -> Path:
+    """Write a manifest with the first lines of another one, changed."""
+    lines = [json.loads(line) for line in like.read_text(encoding="utf-8").splitlines()]
+    for line in lines:
+        line["audio"] = {"path": str(like.parent / line["audio"]["path"])}
+    changed = [{**line, **change} for line, change in zip(lines, changes, strict=False)]
+    path.write_text("".join(json.dumps(line) + "\n" for line in changed), encoding="utf-8")
+    return path
+
+
+def test_everything_is_written(evaluate: Evaluate, speech_manifest: Path, tmp_path: Path):
+    assert evaluate() == 0
+    report = tmp_path / "report"
+    predictions = read_predictions(report / "predictions" / "new--speech.jsonl")
+    assert [each.id for each in predictions] == [f"clip-{i}" for i in range(9)]
+    assert {each.language for each in predictions} == {"zh", "en"}
+    (score,) = results(tmp_path)["scores"]
+    assert (score["metric"], score["normalizer"]) == ("cer", "chinese@1+english@1")
+    assert (score["utterances"], score["failed"], score["dropped_utterances"]) == (9, 0, 0)
+    assert len(score["manifest_sha256"]) == len(score["model_sha256"]) == 64
+    assert score["decoding"]["audio_context"] == "dynamic"
+    assert score["test_data"] == str(speech_manifest)
+    assert (report / "report.md").read_text(encoding="utf-8").startswith("# Evaluation")
+    assert not list(tmp_path.rglob("*unfinished*"))
+
+
+def test_the_saved_settings_run_the_same_again(evaluate: Evaluate, tmp_path: Path):
+    assert evaluate(seed=3, metric="wer") == 0
+    first = results(tmp_path)
+    settings = tmp_path / "report" / "settings.yaml"
+    again = run_script(lambda _: evaluation.main([f"--config={settings}"]))
+    assert again == 0
+    assert results(tmp_path) == first
+    assert first["scores"][0]["metric"] == "wer"
+
+
+def test_a_baseline_is_compared_on_the_same_utterances(
+    evaluate: Evaluate, models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert evaluate(baseline=models / "old") == 0
+    found = results(tmp_path)
+    assert [score["model"] for score in found["scores"]] == ["old", "new"]
+    (comparison,) = found["comparisons"]
+    assert comparison["wins"] + comparison["losses"] + comparison["ties"] == 9
+    old, new = (score["rate"] for score in found["scores"])
+    assert comparison["difference"] == pytest.approx(new - old)
+    assert "new against old on speech: CER" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("gate", "exit_code", "words"),
+    [
+        ("cer<=100, failed<=0", 0, "gate: pass (exit code 0)"),
+        ("cer<=0", 3, "gate: regress (exit code 3)"),
+        ("cer<={rate}", 4, "gate: inconclusive (exit code 4)"),
+    ],
+)
+def test_the_gate_has_three_answers(
+    evaluate: Evaluate,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    gate: str,
+    exit_code: int,
+    words: str,
+):
+    assert evaluate() == 0
+    rate = results(tmp_path)["scores"][0]["rate"]
+    assert evaluate(gate=gate.format(rate=rate)) == exit_code
+    assert words in capsys.readouterr().out
+    assert results(tmp_path)["gate"]["exit_code"] == exit_code
+
+
+def test_the_manifests_language_wins_over_the_flag(
+    evaluate: Evaluate, speech_manifest: Path, tmp_path: Path
+):
+    data = manifest_of(
+        tmp_path / "d.json", speech_manifest, {"language": None}, {}, {"language": "fr"}
+    )
+    assert evaluate(test_data=data, language="german") == 0
+    predictions = read_predictions(tmp_path / "report" / "predictions" / "new--d.jsonl")
+    assert [each.language for each in predictions] == ["de", "en", "fr"]
+    (score,) = results(tmp_path)["scores"]
+    assert (score["metric"], score["normalizer"]) == ("wer", "basic@1+english@1")
+
+
+def test_without_a_language_it_is_detected_and_has_no_say_in_the_normalizer(
+    evaluate: Evaluate, models: Path, speech_manifest: Path, tmp_path: Path
+):
+    data = manifest_of(tmp_path / "d.json", speech_manifest, *[{"language": None}] * 2)
+    assert evaluate(test_data=data, language=None, baseline=models / "old") == 0
+    predictions = read_predictions(tmp_path / "report" / "predictions" / "new--d.jsonl")
+    assert all(each.language for each in predictions)
+    assert {score["normalizer"] for score in results(tmp_path)["scores"]} == {"basic@1"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "name"),
+    [
+        ({"remove_pun": False}, "chinese-with-punctuation@1+none@1"),
+        ({"to_simple": False}, "chinese-as-written@1+english@1"),
+        ({"normalizer": "basic"}, "basic@1"),
+    ],
+)
+def test_the_flags_of_normalisation_are_named_in_the_result(
+    evaluate: Evaluate, tmp_path: Path, flags: dict[str, Any], name: str
+):
+    assert evaluate(**flags) == 0
+    assert results(tmp_path)["scores"][0]["normalizer"] == name
+
+
+def test_what_is_left_out_is_counted_and_named(
+    evaluate: Evaluate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert evaluate(min_audio_len=1, max_audio_len=2) == 0
+    told = capsys.readouterr()
+    assert "6 of 9 utterances left out: clip-0 (0.60 s is shorter than 1 s)" in told.err
+    assert "6 left out for their duration" in told.out
+    dropped = (tmp_path / "report" / "dropped" / "speech.jsonl").read_text(encoding="utf-8")
+    assert len(dropped.splitlines()) == 6
+    assert results(tmp_path)["scores"][0]["dropped_utterances"] == 6
+    assert evaluate() == 0
+    assert not (tmp_path / "report" / "dropped" / "speech.jsonl").exists()
+
+
+def test_unreadable_audio_is_named_and_stays_in_the_denominator(
+    evaluate: Evaluate,
+    speech_manifest: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+):
+    (tmp_path / "broken.flac").write_bytes(b"no audio at all")
+    broken = {"audio": {"path": str(tmp_path / "broken.flac")}, "id": "broken"}
+    data = manifest_of(tmp_path / "d.jsonl", speech_manifest, broken, {})
+    assert evaluate(test_data=data, metric="cer", gate="failed<=0") == 3
+    told = capsys.readouterr().err
+    assert "1 of 2 utterances could not be transcribed and count as deleted: broken (" in told
+    assert "broken.flac" in told
+    (score,) = results(tmp_path)["scores"]
+    assert (score["failed"], score["utterances"]) == (1, 2)
+    assert score["deletions"] >= len("打开空调")
+    failed = read_predictions(tmp_path / "report" / "predictions" / "new--d.jsonl")[0]
+    assert (failed.status, failed.hypothesis) == ("failed", "")
+
+
+def _remove(folder: Path, name: str) -> Path:
+    (folder / name).unlink()
+    return folder
+
+
+def _all_broken(tmp_path: Path, speech_manifest: Path) -> Path:
+    (tmp_path / "broken.flac").write_bytes(b"")
+    broken = {"audio": {"path": str(tmp_path / "broken.flac")}, "duration": 2.0}
+    return manifest_of(tmp_path / "all_broken.jsonl", speech_manifest, broken)
+
+
+def _written(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+BAD_INPUT: dict[str, tuple[Callable[[Path, Path, Path], dict[str, Any]], str]] = {
+    "no model": (lambda m, d, t: {"model_path": t / "deep" / "none"}, "there is no model folder"),
+    "model lacks a file": (
+        lambda m, d, t: {
+            "model_path": _remove(shutil.copytree(m / "new", t / "copy"), "model.safetensors")
+        },
+        "lacks model.safetensors",
+    ),
+    "baseline is the model": (
+        lambda m, d, t: {"baseline": f"{m / 'new'}{os.sep}"},
+        "is named twice; a model cannot be compared with itself",
+    ),
+    "no manifest": (lambda m, d, t: {"test_data": t / "none.json"}, "there is no such manifest"),
+    "broken line": (
+        lambda m, d, t: {"test_data": _written(t / "b.json", '{"audio": {"path": "a"}}\n{')},
+        "2 lines cannot be used\n  line 1:",
+    ),
+    "empty test set": (
+        lambda m, d, t: {"test_data": _written(t / "e.json", "\n")},
+        "the manifest is empty",
+    ),
+    "nothing left": (
+        lambda m, d, t: {"min_audio_len": 20},
+        "all 9 utterances are left out: clip-0 (0.60 s is shorter than 20 s)",
+    ),
+    "unreadable audio only": (
+        lambda m, d, t: {"test_data": _all_broken(t, d)},
+        "none of the 1 utterances could be transcribed: clip-0 (",
+    ),
+    "unknown language": (lambda m, d, t: {"language": "Chinees"}, "Chinees"),
+    "unknown flag": (lambda m, d, t: {"metrics": "cer"}, "metrics"),
+    "unknown metric": (lambda m, d, t: {"metric": "cerr"}, "cerr"),
+    "unknown normalizer": (lambda m, d, t: {"normalizer": "x"}, "unknown normalizer 'x'"),
+    "misspelt gate": (lambda m, d, t: {"gate": "crr<=1"}, "the gate knows no 'crr'"),
+    "gate on another metric": (lambda m, d, t: {"gate": "wer<=1"}, "this run counts cer"),
+    "gate without baseline": (
+        lambda m, d, t: {"gate": "cer.delta<=0"},
+        "there is no model to compare with",
+    ),
+    "audio too long": (lambda m, d, t: {"max_audio_len": 31}, "max_audio_len <= 30"),
+    "no batch": (lambda m, d, t: {"batch_size": 0}, "--batch_size is 0, expected at least 1"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_INPUT)
+def test_bad_input_is_one_clear_message_and_exit_code_2(
+    case: str,
+    evaluate: Evaluate,
+    models: Path,
+    speech_manifest: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+):
+    flags, message = BAD_INPUT[case]
+    report = tmp_path / "report"
+    report.mkdir()
+    (report / "results.json").write_text("of an earlier run")
+    assert evaluate(**flags(models, speech_manifest, tmp_path)) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("error: ") == 1
+    assert "Traceback" not in told
+    assert (report / "results.json").read_text() == "of an earlier run"
+
+
+def test_checkpoints_of_two_runs_have_names_of_their_own(models: Path, tmp_path: Path):
+    from utils.report.evaluate import find_models
+
+    for run in ("a", "b"):
+        shutil.copytree(models / "new", tmp_path / run / "checkpoint-best")
+    paths = [str(tmp_path / run / "checkpoint-best") for run in ("a", "b")]
+    names = [model.name for model in find_models([*paths, str(models / "new"), "org/tiny"])]
+    assert names == ["a-checkpoint-best", "b-checkpoint-best", "new", "tiny"]
+
+
+def test_models_of_the_same_name_take_their_folders_along(models: Path, tmp_path: Path):
+    from utils.report.evaluate import find_models
+
+    shutil.copytree(models / "new", tmp_path / "other" / "new")
+    names = [
+        model.name for model in find_models([str(tmp_path / "other" / "new"), str(models / "new")])
+    ]
+    assert names == ["other-new", f"{models.name}-new"]
+
+
+@pytest.mark.parametrize("clips", [1, 9])
+def test_two_processes_give_the_score_of_one_to_the_last_digit(
+    clips: int,
+    evaluate: Evaluate,
+    models: Path,
+    speech_manifest: Path,
+    tmp_path: Path,
+    repository: Path,
+):
+    data = manifest_of(tmp_path / "d.jsonl", speech_manifest, *[{}] * clips)
+    assert evaluate(test_data=data, batch_size=2) == 0
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2"]
+    flags = {
+        "test_data": data,
+        "model_path": models / "new",
+        "report_dir": tmp_path / "two",
+        "batch_size": 2,
+    }
+    arguments = [f"--{name}={value}" for name, value in flags.items()]
+    command = [*torchrun, "--master_port=0", "--standalone", "evaluation.py", *arguments]
+    done = subprocess.run(command, cwd=repository, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("wrote ") == 1
+    one, two = (json.loads((tmp_path / d / "results.json").read_text()) for d in ("report", "two"))
+    for found in (one, two):
+        del found["scores"][0]["predictions"]
+    assert one == two
+    said = [
+        [
+            (p.id, p.hypothesis)
+            for p in read_predictions(tmp_path / d / "predictions" / "new--d.jsonl")
+        ]
+        for d in ("report", "two")
+    ]
+    assert said[0] == said[1]
+
+
+def test_help_answers_without_loading_a_model_library(repository: Path):
+    program = (
+        "import sys, evaluation\n"
+        "try: evaluation.main(['--help'])\n"
+        "except SystemExit as end: assert end.code == 0\n"
+        "assert not {'torch', 'transformers', 'numpy'} & set(sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=repository, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "--baseline" in done.stdout

@@ -1,0 +1,123 @@
+"""Two processes, started as the README says, train and score like one."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.timeout(600)
+
+LAUNCHERS = ["torchrun", "accelerate"]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def launch(kind: str, repository: Path, script: str, flags: list[str]) -> str:
+    """Run a script in one process or two and return what it said."""
+    port = f"--main_process_port={free_port()}"
+    config = "--config_file=configs/accelerate/cpu_2.yaml"
+    command = {
+        "one": [sys.executable],
+        "torchrun": [
+            *[sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2"],
+            *["--master_addr=127.0.0.1", f"--master_port={free_port()}"],
+        ],
+        "accelerate": [sys.executable, "-m", "accelerate.commands.launch", config, port],
+    }[kind]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(
+        [*command, script, *flags],
+        cwd=repository,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=500,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+def curve(run: Path) -> list[float]:
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    names = ("loss", "grad_norm", "dev_loss", "dev_cer", "examples")
+    return [line[name] for line in lines for name in names if name in line]
+
+
+def training_flags(model: Path, data: Path, output: Path, batch: int) -> list[str]:
+    return [
+        f"--base_model={model}",
+        f"--train_data={data}",
+        f"--dev_data={data}",
+        f"--output_dir={output}",
+        f"--per_device_train_batch_size={batch}",
+        "--max_steps=5",
+        "--logging_steps=1",
+        "--eval_steps=2",
+        "--save_steps=100",
+        "--warmup_steps=1",
+        "--num_workers=1",
+    ]
+
+
+@pytest.fixture(scope="module")
+def one_process(
+    repository: Path,
+    tiny_model: Path,
+    speech_manifest: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> list[float]:
+    output = tmp_path_factory.mktemp("one")
+    flags = training_flags(tiny_model, speech_manifest, output, batch=4)
+    said = launch("one", repository, "finetune.py", flags)
+    assert "1 process(es)" in said
+    return curve(output / "tiny")
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_two_processes_train_like_one(
+    repository: Path,
+    tiny_model: Path,
+    speech_manifest: Path,
+    tmp_path: Path,
+    one_process: list[float],
+    launcher: str,
+) -> None:
+    flags = training_flags(tiny_model, speech_manifest, tmp_path, batch=2)
+    said = launch(launcher, repository, "finetune.py", flags)
+    assert "2 process(es)" in said
+    assert curve(tmp_path / "tiny") == pytest.approx(one_process, rel=1e-4)
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_two_processes_score_like_one(
+    repository: Path, tiny_model: Path, speech_manifest: Path, tmp_path: Path, launcher: str
+) -> None:
+    texts = {}
+    for kind in ("one", launcher):
+        flags = [
+            f"--model_path={tiny_model}",
+            f"--test_data={speech_manifest}",
+            f"--report_dir={tmp_path / kind}",
+            "--batch_size=2",
+        ]
+        launch(kind, repository, "evaluation.py", flags)
+        (predictions,) = (tmp_path / kind / "predictions").glob("*.jsonl")
+        lines = [json.loads(line) for line in predictions.read_text().splitlines()]
+        assert [line["id"] for line in lines] == [f"clip-{number}" for number in range(9)]
+        texts[kind] = [(line["id"], line["hypothesis"], line["status"]) for line in lines]
+    assert texts[launcher] == texts["one"]
+    scores = [
+        json.loads((tmp_path / kind / "results.json").read_text())["scores"][0] for kind in texts
+    ]
+    assert scores[0]["rate"] == scores[1]["rate"]
+    assert scores[0]["errors"] == scores[1]["errors"]

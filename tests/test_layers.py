@@ -1,0 +1,180 @@
+"""The house's order: who may import whom, and what every module owes its reader."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+# Lowest first. A module imports only from lower layers or its own folder.
+LAYERS: list[set[str]] = [
+    {"cli"},
+    {"manifest", "scoring"},
+    {"speech"},
+    {"model"},
+    {"transcription"},
+    {"training"},  # chooses checkpoints by transcribing the dev set
+    {"export", "report", "serving"},
+]
+LEVEL = {folder: level for level, folders in enumerate(LAYERS) for folder in folders}
+LIGHT_FOLDERS = ("cli", "manifest", "scoring")
+HEAVY = {"torch", "transformers", "peft", "accelerate", "bitsandbytes", "torchaudio"}
+
+SCRIPTS = sorted(path for path in REPOSITORY.glob("*.py"))
+MODULES = sorted((REPOSITORY / "utils").rglob("*.py"))
+MAX_BODY_LINES = 60
+MAX_MODULE_LINES = 350
+
+
+def names(paths: list[Path]) -> list[str]:
+    return [path.relative_to(REPOSITORY).as_posix() for path in paths]
+
+
+def parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def imports_of(tree: ast.AST) -> set[str]:
+    """Dotted names of all imported modules, at module level and inside functions."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def utils_folder(module: str) -> str | None:
+    parts = module.split(".")
+    return parts[1] if parts[0] == "utils" and len(parts) > 1 else None
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(REPOSITORY).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=names(MODULES))
+def test_a_module_imports_only_from_lower_layers_or_its_own_folder(path):
+    own = utils_folder(module_name(path))
+    if own is None:
+        assert not imports_of(parse(path)), "utils/__init__.py imports nothing"
+        return
+    assert own in LEVEL, f"utils/{own}/ has no layer; add it to LAYERS in {Path(__file__).name}"
+    for module in imports_of(parse(path)):
+        other = utils_folder(module)
+        if other is not None and other != own:
+            assert other in LEVEL, f"{module} is in no known folder of utils/"
+            assert LEVEL[other] < LEVEL[own], f"utils/{own} may not import {module}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=names(MODULES))
+def test_a_module_imports_no_script_demo_or_test(path):
+    outside = {script.stem for script in SCRIPTS} | {"demo", "benchmarks", "tests"}
+    assert not {module.split(".")[0] for module in imports_of(parse(path))} & outside
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=names(SCRIPTS))
+def test_a_script_imports_no_other_script(path):
+    roots = {module.split(".")[0] for module in imports_of(parse(path))}
+    assert not roots & {script.stem for script in SCRIPTS}
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=names(SCRIPTS))
+def test_a_script_is_a_docstring_settings_and_main(path):
+    tree = parse(path)
+    assert ast.get_docstring(tree), "a script begins with its commands"
+    assert f"python {path.name}" in (ast.get_docstring(tree) or "")
+    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    assert [argument.arg for argument in functions["main"].args.args] == ["argv"]
+    assert ast.unparse(tree.body[-1]).splitlines() == [
+        "if __name__ == '__main__':",
+        "    sys.exit(run_script(main))",
+    ]
+
+
+LIGHT_MODULES = [path for path in MODULES if utils_folder(module_name(path)) in LIGHT_FOLDERS]
+
+
+@pytest.mark.parametrize("path", LIGHT_MODULES, ids=names(LIGHT_MODULES))
+def test_data_checks_and_scoring_name_no_torch(path):
+    assert not {module.split(".")[0] for module in imports_of(parse(path))} & HEAVY
+
+
+def modules_loaded_by(code: str) -> set[str]:
+    """Run code in a fresh Python and return the heavy libraries that it loaded."""
+    report = f"import sys; print([m for m in {sorted(HEAVY)} if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\n{report}"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return set(ast.literal_eval(done.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize("folder", LIGHT_FOLDERS)
+def test_data_checks_and_scoring_load_no_torch(folder):
+    modules = [module_name(path) for path in (REPOSITORY / "utils" / folder).rglob("*.py")]
+    imported = [name for name in modules if ".metrics." not in name]
+    assert modules_loaded_by(f"import {', '.join(sorted(imported))}") == set()
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=names(SCRIPTS))
+def test_a_script_loads_no_torch_before_its_flags_are_parsed(path):
+    assert modules_loaded_by(f"import {path.stem}") == set()
+
+
+@pytest.mark.parametrize("path", [*SCRIPTS, *MODULES], ids=names([*SCRIPTS, *MODULES]))
+def test_a_module_says_what_it_is_for(path):
+    assert ast.get_docstring(parse(path))
+
+
+def public_functions(tree: ast.Module) -> list[ast.FunctionDef]:
+    """Functions, and methods of classes, whose names do not begin with an underscore."""
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    bodies = [tree.body, *(node.body for node in classes if not node.name.startswith("_"))]
+    return [
+        node
+        for body in bodies
+        for node in body
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+    ]
+
+
+@pytest.mark.parametrize("path", [*SCRIPTS, *MODULES], ids=names([*SCRIPTS, *MODULES]))
+def test_public_functions_are_typed_and_documented(path):
+    for function in public_functions(parse(path)):
+        place = f"{path.name}:{function.lineno} {function.name}"
+        is_property = any(ast.unparse(d).endswith("setter") for d in function.decorator_list)
+        assert ast.get_docstring(function) or is_property, f"{place} has no docstring"
+        assert function.returns is not None, f"{place} does not say what it returns"
+        arguments = function.args.posonlyargs + function.args.args + function.args.kwonlyargs
+        for argument in arguments:
+            is_typed = argument.annotation is not None or argument.arg in ("self", "cls")
+            assert is_typed, f"{place}: {argument.arg} has no type"
+
+
+@pytest.mark.parametrize("path", [*SCRIPTS, *MODULES], ids=names([*SCRIPTS, *MODULES]))
+def test_functions_and_modules_are_short(path):
+    tree = parse(path)
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_MODULE_LINES
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            statements = node.body[1:] if ast.get_docstring(node) else node.body
+            first = statements[0].lineno if statements else node.lineno
+            length = (node.end_lineno or first) - first + 1
+            assert length <= MAX_BODY_LINES, f"{node.name} has {length} lines"
+
+
+def test_every_folder_of_utils_has_tests():
+    for folder in {utils_folder(module_name(path)) for path in MODULES} - {None}:
+        tests = list((REPOSITORY / "tests" / str(folder)).rglob("test_*.py"))
+        assert tests, f"tests/{folder}/ holds no test"

@@ -1,0 +1,37 @@
+"""The figures in docs/results.md are those that were measured."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks.real.outcome import markdown_lines
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PAGE = (REPOSITORY / "docs" / "results.md").read_text(encoding="utf-8")
+FOUND = json.loads(
+    (REPOSITORY / "benchmarks" / "results" / "real_speech.json").read_text(encoding="utf-8")
+)
+
+
+def test_every_measured_line_stands_on_the_page():
+    lines = PAGE.splitlines()
+    assert [line for line in markdown_lines(FOUND) if line not in lines] == []
+
+
+def test_every_command_stands_on_the_page():
+    assert [command for command in FOUND["commands"] if command not in PAGE] == []
+
+
+@pytest.mark.parametrize("score", FOUND["scores"], ids=lambda s: f"{s['set']}-{s['model']}")
+def test_a_rate_is_its_errors_over_its_reference(score):
+    kinds = ("substitutions", "deletions", "insertions")
+    assert sum(score[kind] for kind in kinds) == score["errors"]
+    assert score["rate"] == pytest.approx(score["errors"] / score["reference_tokens"])
+    assert score["failed"] == 0
+
+
+def test_the_picture_is_small():
+    assert (REPOSITORY / "docs" / "images" / "real_speech.png").stat().st_size < 150_000

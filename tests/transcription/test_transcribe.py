@@ -1,0 +1,112 @@
+"""Transcription says what the stock model says, for every utterance, in order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from utils.cli.errors import UserError
+from utils.manifest.read import read_manifest
+from utils.manifest.utterance import AudioRef, Utterance
+from utils.model.load import LoadedModel, load_model
+from utils.speech.audio import load_audio
+from utils.speech.features import pad_samples
+from utils.transcription.transcribe import Decoding, WindowDecoder, transcribe
+
+SHORT = Decoding(max_new_tokens=12, audio_context="full", batch_size=4)
+
+
+@pytest.fixture(scope="module")
+def loaded(tiny_model: Path) -> LoadedModel:
+    return load_model(str(tiny_model))
+
+
+@pytest.fixture(scope="module")
+def utterances(speech_manifest: Path) -> list[Utterance]:
+    return list(read_manifest(speech_manifest))
+
+
+def test_text_equals_the_stock_generates(loaded: LoadedModel, utterances: list[Utterance]) -> None:
+    chinese = [u for u in utterances if u.language == "zh"]
+    samples = [load_audio(u.audio) for u in chinese]
+    features = loaded.log_mel(pad_samples(samples, 3000))
+    ids = loaded.model.generate(
+        features, language="zh", task="transcribe", max_new_tokens=12, do_sample=False
+    )
+    text = loaded.processor.batch_decode(ids, skip_special_tokens=True)
+    found = transcribe(loaded, chinese, replace(SHORT, batch_size=16))
+    assert [p.hypothesis for p in found] == [t.strip() for t in text]
+
+
+@pytest.mark.parametrize("timestamps", [False, True])
+def test_greedy_search_equals_the_librarys(
+    loaded: LoadedModel, utterances: list[Utterance], timestamps: bool
+) -> None:
+    decoder = WindowDecoder(loaded, replace(SHORT, timestamps=timestamps))
+    with torch.no_grad():
+        samples = [load_audio(u.audio) for u in utterances[:4]]
+        features = loaded.log_mel(pad_samples(samples, 400))
+        encoded = loaded.whisper.model.encoder(features)
+        prompt = decoder.encoder.prompt("en", timestamps=timestamps)
+        prompts = torch.tensor([prompt] * 4)
+        rule = decoder._timestamp_rule(len(prompt)) if timestamps else None
+        ours = decoder.greedy.decode(encoded.last_hidden_state, prompts, 12, rule)
+        theirs = decoder._beam_search(encoded, prompts, 12, rule)
+    ended = [row[: row.index(50257)] if 50257 in row else row for row in theirs]
+    assert ours == ended
+
+
+def test_order_and_batch_size_do_not_change_the_text(
+    loaded: LoadedModel, utterances: list[Utterance]
+) -> None:
+    forward = transcribe(loaded, utterances, SHORT)
+    backward = transcribe(loaded, utterances[::-1], replace(SHORT, batch_size=2))
+    assert [p.id for p in forward] == [u.id for u in utterances]
+    assert {p.id: p.hypothesis for p in forward} == {p.id: p.hypothesis for p in backward}
+
+
+def test_each_utterance_is_asked_for_in_its_own_language(
+    loaded: LoadedModel, utterances: list[Utterance]
+) -> None:
+    found = transcribe(loaded, utterances, replace(SHORT, language="fr"))
+    assert [p.language for p in found] == [u.language for u in utterances]
+
+
+def test_an_unknown_language_is_detected(loaded: LoadedModel, utterances: list[Utterance]) -> None:
+    nameless = [replace(u, language=None) for u in utterances[:3]]
+    found = transcribe(loaded, nameless, SHORT)
+    assert all(f"<|{p.language}|>" in loaded.whisper.generation_config.lang_to_id for p in found)
+
+
+def test_a_file_that_cannot_be_read_is_failed_not_dropped(
+    loaded: LoadedModel, utterances: list[Utterance], tmp_path: Path
+) -> None:
+    (tmp_path / "broken.wav").write_bytes(b"no sound")
+    broken = replace(utterances[1], id="broken", audio=AudioRef(str(tmp_path / "broken.wav")))
+    found = transcribe(loaded, [utterances[0], broken, utterances[2]], SHORT)
+    assert [(p.id, p.status) for p in found] == [
+        (utterances[0].id, "ok"),
+        ("broken", "failed"),
+        (utterances[2].id, "ok"),
+    ]
+    assert found[1].hypothesis == ""
+
+
+def test_segments_lie_within_the_clip_in_order(
+    loaded: LoadedModel, utterances: list[Utterance]
+) -> None:
+    found = transcribe(loaded, utterances, replace(SHORT, timestamps=True))
+    for prediction in found:
+        times = [t for s in prediction.segments for t in (s.start, s.end)]
+        assert times == sorted(times)
+
+
+def test_what_does_not_fit_the_window_is_refused(
+    loaded: LoadedModel, utterances: list[Utterance]
+) -> None:
+    long = replace(utterances[0], duration=31.0)
+    with pytest.raises(UserError, match=r"clip-0 is 31\.0 s long; a window holds 30 s"):
+        transcribe(loaded, [long], SHORT)

@@ -1,0 +1,1 @@
+"""The parts that the scripts are made of; see CONTRIBUTING.md for the map."""

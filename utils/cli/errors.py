@@ -1,0 +1,130 @@
+"""Errors that are told to the user in one message, and the exit code that each ends in.
+
+| exit code | meaning |
+|---|---|
+| 0 | done |
+| 1 | a failure: disk full, a worker died, a gate that was not passed, or a bug (with traceback) |
+| 2 | the user's input cannot work: a wrong flag, a missing file, a broken manifest |
+| 130 | interrupted with Ctrl-C |
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+EXIT_FAILURE = 1
+EXIT_USER_ERROR = 2
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+# Each of these is nearly always a path that the user typed, or a folder that is not theirs.
+_USER_PATH_ERRORS = (
+    FileNotFoundError,
+    FileExistsError,
+    PermissionError,
+    IsADirectoryError,
+    NotADirectoryError,
+)
+_DISK_FULL_CODES = (errno.ENOSPC, errno.EDQUOT)
+
+
+class _ToldError(Exception):
+    """An error with a message for the user and, where there is one, the next step to take.
+
+    Args:
+        message: What was found and what was expected, in one sentence.
+        hint: What to do next; may be empty, may span several lines.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __reduce__(self) -> tuple[type[_ToldError], tuple[str, str]]:
+        # Data-loading workers send their errors through pickle, which would lose the hint.
+        return type(self), (self.message, self.hint)
+
+
+class UserError(_ToldError):
+    """The user's input cannot work as it is; the script ends with exit code 2."""
+
+
+class Failure(_ToldError):  # noqa: N818 (a failure is no error of the program's or the user's)
+    """Something outside the user's input went wrong; the script ends with exit code 1."""
+
+
+def run_script(main: Callable[[Sequence[str] | None], int | None]) -> int:
+    """Run a script's `main` and turn what it raises into one clear message.
+
+    Args:
+        main: Takes the arguments (None: the command line's); returns an exit code or None.
+
+    Returns:
+        The exit code: main's own (None counts as 0), 2 for a `UserError` or an unusable path,
+        1 for a `Failure` or a full disk, 130 for Ctrl-C. SystemExit passes through; anything
+        else is a bug and keeps its traceback.
+    """
+    try:
+        return main(None) or 0
+    except UserError as error:
+        return _tell(error.message, error.hint, EXIT_USER_ERROR)
+    except Failure as error:
+        return _tell(error.message, error.hint, EXIT_FAILURE)
+    except KeyboardInterrupt:
+        return _tell(
+            "interrupted", "Finished checkpoints and reports are intact.", EXIT_INTERRUPTED
+        )
+    except BrokenPipeError:
+        # The reader of a pipe (`| head`) left. Python would complain once more when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILURE
+    except Exception as error:
+        if _is_disk_full(error):
+            hint = "Free some space, or choose another output folder, and run the command again."
+            return _tell(_disk_full_message(error), hint, EXIT_FAILURE)
+        if isinstance(error, OSError) and error.filename is not None:
+            return _tell_path_error(error)
+        raise
+
+
+def _tell(message: str, hint: str, exit_code: int) -> int:
+    """Print the message and its hint on stderr and return the exit code."""
+    # Every process of a launcher may fail on its own, so each speaks, and says which it is.
+    rank = os.environ.get("RANK", "0")
+    speaker = "" if rank == "0" else f"process {rank}: "
+    lines = [f"{speaker}error: {message}", *(f"  {line}" for line in hint.splitlines())]
+    sys.stdout.flush()
+    print("\n".join(lines), file=sys.stderr, flush=True)
+    return exit_code
+
+
+def _tell_path_error(error: OSError) -> int:
+    """Tell of an operation on a path that the system refused."""
+    message = f"{os.fsdecode(error.filename)}: {error.strerror or error}"
+    is_users = isinstance(error, _USER_PATH_ERRORS)
+    hint = "Check the path and its permissions." if is_users else ""
+    return _tell(message, hint, EXIT_USER_ERROR if is_users else EXIT_FAILURE)
+
+
+def _is_disk_full(error: BaseException | None) -> bool:
+    """Whether the error, or what caused it, says that no space was left.
+
+    safetensors, torch and pyarrow wrap the system's error in types of their own, so the words
+    are looked at as well as the number.
+    """
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _DISK_FULL_CODES:
+            return True
+        if "No space left on device" in str(error) or "Disk quota exceeded" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _disk_full_message(error: Exception) -> str:
+    """Return "the disk is full", with the path where it is known."""
+    filename = getattr(error, "filename", None)
+    return "the disk is full" + (f": {os.fsdecode(filename)}" if filename else "")

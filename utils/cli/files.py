@@ -1,0 +1,60 @@
+"""Files that are either whole or not there, and their fingerprints."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, Literal
+
+HASH_CHUNK_BYTES = 1 << 20
+
+
+@contextmanager
+def atomic_write(path: str | Path, mode: Literal["w", "wb"] = "w") -> Iterator[IO[Any]]:
+    """Open a file for writing that takes its place only when it is complete.
+
+    The content is written beside the target and renamed over it at the end, so that a full
+    disk, an error or Ctrl-C leaves the earlier file as it was.
+
+    Args:
+        path: The file to write; missing parent folders are made.
+        mode: "w" for text (UTF-8, newlines as written) or "wb" for bytes.
+
+    Yields:
+        The open file.
+
+    Raises:
+        OSError: The folder cannot be written to, or the disk is full.
+    """
+    # A link is written through, not replaced: the user put it there for a reason.
+    target = Path(os.path.realpath(path))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}.unfinished")
+    text_options: dict[str, Any] = {"encoding": "utf-8", "newline": ""} if mode == "w" else {}
+    try:
+        with open(unfinished, mode, **text_options) as handle:
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.replace(unfinished, target)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def sha256_file(path: str | Path) -> str:
+    """Return the SHA-256 of a file's bytes as 64 hexadecimal digits.
+
+    Args:
+        path: The file to read.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    digest = hashlib.sha256()
+    with open(path, "rb") as handle:
+        while chunk := handle.read(HASH_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()

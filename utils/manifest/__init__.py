@@ -1,0 +1,1 @@
+"""Speech data described in JSONL manifests: read, check, write, decode. Imports no torch."""

@@ -1,0 +1,117 @@
+"""What can be told of a sound by listening to all of it, without a model."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+
+import numpy as np
+
+from utils.cli.errors import Failure
+from utils.manifest.decode import AudioError, decode_audio
+from utils.manifest.utterance import AudioRef, Seconds
+
+# A sample that the recorder cut off stands at the end of the range, with its neighbours.
+CLIPPED_LEVEL = 0.999
+CLIPPED_RUN = 3
+# Below so many files, starting processes costs more than it saves.
+FEW_FILES = 64
+FILES_A_TASK = 16
+
+
+@dataclass(frozen=True, slots=True)
+class AudioFacts:
+    """What one sound is like.
+
+    `peak` and `loudness` (root mean square over all channels) are in dBFS, -inf for digital
+    silence; `clipped` is the share of samples in runs at the end of the range; `sha256` is that of
+    the samples, so that the same sound in two kinds of lossless file is seen as the same.
+    """
+
+    duration: Seconds
+    sampling_rate: int
+    channels: int
+    peak: float
+    loudness: float
+    clipped: float
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unheard:
+    """A sound that cannot be read: the kind of `AudioError`, and its message."""
+
+    kind: str
+    message: str
+
+
+def probe(ref: AudioRef) -> AudioFacts | Unheard:
+    """Decode one sound and measure it."""
+    try:
+        samples, rate = decode_audio(ref)
+    except AudioError as error:
+        return Unheard(error.kind, error.message)
+    level = np.abs(samples)
+    power = float(np.mean(np.square(samples, dtype=np.float64)))
+    return AudioFacts(
+        duration=len(samples) / rate,
+        sampling_rate=rate,
+        channels=samples.shape[1],
+        peak=_decibels(float(level.max())),
+        loudness=_decibels(math.sqrt(power)),
+        clipped=_clipped_share(level),
+        sha256=hashlib.sha256(rate.to_bytes(4, "little") + samples.tobytes()).hexdigest(),
+    )
+
+
+def probe_all(refs: Sequence[AudioRef], num_workers: int) -> Iterator[AudioFacts | Unheard]:
+    """Decode and measure sounds in several processes.
+
+    Args:
+        refs: what to listen to.
+        num_workers: how many processes; with 0 or 1, or few sounds, this one does the work.
+
+    Yields:
+        The facts of each sound, in the order of `refs`.
+
+    Raises:
+        Failure: a worker died, as one does that runs out of memory.
+    """
+    if num_workers <= 1 or len(refs) < FEW_FILES:
+        yield from map(probe, refs)
+        return
+    # A fresh process each: forking one that has threads can hang.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(num_workers, mp_context=context) as pool:
+        try:
+            yield from pool.map(probe, refs, chunksize=FILES_A_TASK)
+        except BrokenProcessPool:
+            raise Failure(
+                f"one of {num_workers} processes that decode died, perhaps for want of memory",
+                "run it again with --num_workers=1 to see which file it is",
+            ) from None
+
+
+def _decibels(level: float) -> float:
+    return 20 * math.log10(level) if level > 0 else -math.inf
+
+
+def _clipped_share(level: np.ndarray) -> float:
+    """Return the share of samples in runs of `CLIPPED_RUN` or more at the end of the range.
+
+    Args:
+        level: absolute samples, float32 (S, C).
+    """
+    if not (level >= CLIPPED_LEVEL).any():
+        return 0.0
+    clipped = 0
+    for channel in (level >= CLIPPED_LEVEL).T:
+        edges = np.flatnonzero(np.diff(channel.astype(np.int8), prepend=0, append=0))
+        lengths = edges[1::2] - edges[::2]
+        clipped += int(lengths[lengths >= CLIPPED_RUN].sum())
+    return clipped / level.size

@@ -1,0 +1,242 @@
+"""Manifest files -> utterances.
+
+A manifest is a text file in UTF-8 with one JSON object a line (`.json`, `.jsonl`; either may end in
+`.gz`). A file that is one JSON array of such objects is read too. Nothing is skipped in silence:
+every line that cannot be used is named with its number and what is wrong with it.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from utils.cli.errors import UserError
+from utils.cli.files import sha256_file
+from utils.manifest.json_lines import BLANK, Unreadable, json_values
+from utils.manifest.utterance import AudioRef, Seconds, Utterance
+
+SUFFIXES = (".json", ".jsonl", ".json.gz", ".jsonl.gz")
+LINES_SHOWN_IN_AN_ERROR = 5
+
+
+@dataclass(frozen=True)
+class BrokenLine:
+    """A line that cannot be used: its number (from 1) and what is wrong with it."""
+
+    line: int
+    message: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A manifest that was read: its utterances in the order of the file.
+
+    `sha256` is that of the file as it lies on disk; `lines[i]` is the line of `utterances[i]`.
+    """
+
+    path: Path
+    utterances: Sequence[Utterance]
+    sha256: str
+    lines: Sequence[int] = field(default=(), repr=False)
+    blank_lines: int = 0
+
+    def __len__(self) -> int:
+        return len(self.utterances)
+
+    def __iter__(self) -> Iterator[Utterance]:
+        return iter(self.utterances)
+
+    def __getitem__(self, index: int) -> Utterance:
+        return self.utterances[index]
+
+
+class Dropped(NamedTuple):
+    """An utterance that a filter left out, and why."""
+
+    id: str
+    reason: str
+
+
+def read_manifest(path: str | Path) -> Manifest:
+    """Read a manifest in which every line must be usable.
+
+    A relative audio path is taken relative to the manifest's folder if the file exists there, else
+    relative to the current folder.
+
+    Args:
+        path: a manifest file; see `SUFFIXES`.
+
+    Returns:
+        The manifest, with at least one utterance, every id once.
+
+    Raises:
+        UserError: the file is missing, is no manifest, is empty, or has lines that cannot be used:
+            the first few are named with their numbers, all are counted.
+    """
+    manifest, broken = scan_manifest(path)
+    broken = sorted([*broken, *repeated_ids(manifest)], key=lambda each: each.line)
+    if broken:
+        shown = [f"  line {each.line}: {each.message}" for each in broken[:LINES_SHOWN_IN_AN_ERROR]]
+        if len(broken) > len(shown):
+            shown.append(f"  ... and {len(broken) - len(shown)} more")
+        lines = "1 line" if len(broken) == 1 else f"{len(broken)} lines"
+        raise UserError(
+            "\n".join([f"{path}: {lines} cannot be used", *shown]),
+            f"mend them; `python check_data.py --data={path}` names every one",
+        )
+    if not manifest.utterances:
+        blank = f" but {manifest.blank_lines} blank lines" if manifest.blank_lines else ""
+        raise UserError(
+            f"{path}: the manifest is empty: it holds no utterance{blank}",
+            'a line looks like {"audio": {"path": "a.wav"}, "sentence": "what is said"}',
+        )
+    return manifest
+
+
+def scan_manifest(path: str | Path) -> tuple[Manifest, list[BrokenLine]]:
+    """Read what can be read of a manifest, and list what cannot.
+
+    Ids may repeat here, and the manifest may be empty.
+
+    Raises:
+        UserError: the file is missing, is no text in UTF-8, or its compression is damaged.
+    """
+    path = Path(path)
+    _expect_file(path)
+    resolver = _PathResolver(path.parent)
+    utterances: list[Utterance] = []
+    numbers = array("L")
+    broken: list[BrokenLine] = []
+    blank_lines = 0
+    name = path.name.split(".")[0]
+    with _garbage_collection_paused():
+        for number, value in json_values(path):
+            if value is BLANK:
+                blank_lines += 1
+                continue
+            try:
+                if type(value) is Unreadable:
+                    raise value.error
+                utterance = Utterance.from_json(value, default_id=f"{name}-{number:06d}")
+            except ValueError as error:
+                broken.append(BrokenLine(number, str(error)))
+                continue
+            utterances.append(resolver.resolve(utterance))
+            numbers.append(number)
+    return Manifest(path, utterances, sha256_file(path), numbers, blank_lines), broken
+
+
+def filter_by_duration(
+    utterances: Iterable[Utterance], min_len: Seconds, max_len: Seconds
+) -> tuple[list[Utterance], list[Dropped]]:
+    """Leave out what is shorter than `min_len` or longer than `max_len` seconds.
+
+    A duration that the manifest does not state is read from the audio file's header. A no-speech
+    example is kept however short it is. An utterance whose file cannot be read is kept: whoever
+    decodes it names it, and an evaluation must count it as failed.
+
+    Args:
+        utterances: in any order.
+        min_len: the shortest kept, in seconds.
+        max_len: the longest kept, in seconds.
+
+    Returns:
+        What is kept, in the given order, and what was dropped with the reason.
+    """
+    # Imported here so that reading a manifest needs no audio library.
+    from utils.manifest.durations import known_durations
+
+    utterances = list(utterances)
+    kept: list[Utterance] = []
+    dropped: list[Dropped] = []
+    for utterance, seconds in zip(utterances, known_durations(utterances), strict=True):
+        if seconds is not None and seconds > max_len:
+            dropped.append(Dropped(utterance.id, f"{seconds:.2f} s is longer than {max_len:g} s"))
+        elif seconds is not None and seconds < min_len and not utterance.is_no_speech:
+            dropped.append(Dropped(utterance.id, f"{seconds:.2f} s is shorter than {min_len:g} s"))
+        else:
+            kept.append(utterance)
+    return kept, dropped
+
+
+def repeated_ids(manifest: Manifest) -> list[BrokenLine]:
+    """Name each line whose id an earlier line has."""
+    if len({utterance.id for utterance in manifest.utterances}) == len(manifest.utterances):
+        return []
+    first_line: dict[str, int] = {}
+    repeated = []
+    for utterance, line in zip(manifest.utterances, manifest.lines, strict=True):
+        if first_line.setdefault(utterance.id, line) != line:
+            earlier = first_line[utterance.id]
+            repeated.append(
+                BrokenLine(line, f"the id {utterance.id!r} is that of line {earlier} too")
+            )
+    return repeated
+
+
+def _expect_file(path: Path) -> None:
+    """Refuse a path that is no file, and name the manifests that lie near it."""
+    if path.is_file():
+        return
+    folder = path if path.is_dir() else path.parent
+    names = []
+    if folder.is_dir():
+        names = sorted(each.name for each in folder.iterdir() if each.name.endswith(SUFFIXES))[:8]
+    near = f"{folder} has {', '.join(names)}" if names else f"{folder} has no manifest"
+    if not folder.is_dir():
+        near = f"there is no folder {folder}"
+    problem = "is a folder, not a manifest file" if path.is_dir() else "there is no such manifest"
+    raise UserError(f"{path}: {problem}", f"{near}; aishell.py makes manifests from AISHELL-1")
+
+
+@contextmanager
+def _garbage_collection_paused() -> Iterator[None]:
+    """Keep Python from searching ever more new values for cycles; it saves a third of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+# ---------------------------------------------------------------------------------------------
+# Relative audio paths.
+
+
+class _PathResolver:
+    """Turns the paths of one manifest into paths that can be opened from the current folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = str(folder)
+        self._has_folder: dict[str, bool] = {}
+        # The pieces of one long file follow each other: asking once for them is enough.
+        self._last = ("", "")
+
+    def resolve(self, utterance: Utterance) -> Utterance:
+        audio = utterance.audio
+        if audio.path != self._last[0]:
+            self._last = (audio.path, self._resolved(audio.path))
+        path = self._last[1]
+        if path == audio.path:
+            return utterance
+        audio = AudioRef(
+            path, audio.start_time, audio.end_time, audio.offset, audio.size, audio.extra
+        )
+        return replace(utterance, audio=audio)
+
+    def _resolved(self, path: str) -> str:
+        if os.path.isabs(path) or self._folder == ".":
+            return path
+        parent = os.path.dirname(path)
+        if parent not in self._has_folder:
+            self._has_folder[parent] = os.path.isdir(os.path.join(self._folder, parent))
+        beside = os.path.join(self._folder, path)
+        return beside if self._has_folder[parent] and os.path.exists(beside) else path

@@ -1,0 +1,345 @@
+"""AISHELL-1: 178 hours of read Mandarin by 400 speakers (OpenSLR 33) -> manifests.
+
+The archive as published, `data_aishell.tgz`, holds
+
+    data_aishell/transcript/aishell_transcript_v0.8.txt    one line per utterance: id, spaced text
+    data_aishell/wav/S0002.tar.gz                          one archive per speaker, with
+                                                           train/S0002/BAC009S0002W0122.wav ...
+
+Read are that archive, the folder unpacked from it, and that folder with its speakers unpacked too.
+What the user brought is only read; whatever is unpacked goes to a folder of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import IO, NamedTuple
+
+from utils.cli.errors import UserError
+from utils.cli.files import atomic_write
+from utils.cli.progress import progress
+from utils.manifest.archives import naming_damage, regular_members, write_once
+from utils.manifest.decode import AudioError
+from utils.manifest.download import RemoteFile, download
+from utils.manifest.durations import measured_durations
+from utils.manifest.json_lines import json_values
+from utils.manifest.utterance import AudioRef, Seconds, TimedSentence, Utterance
+from utils.manifest.write import path_from_manifest, write_manifest
+
+ARCHIVE = RemoteFile(
+    url="https://www.openslr.org/resources/33/data_aishell.tgz",
+    md5="2f494334227864a8a8fec932999db9d8",
+    what="AISHELL-1 (15.6 GB)",
+)
+ARCHIVE_NAME = "data_aishell.tgz"
+SOURCE = "aishell-1"
+SPLITS = ("train", "dev", "test")
+TRANSCRIPT = "transcript/aishell_transcript_v0.8.txt"
+LEFT_OUT_FILE = "aishell_left_out.jsonl"
+
+# Unpacked into <target>/data_aishell, beside what was unpacked:
+_COMPLETED = ".completed"  # names the archive of which everything was unpacked
+_FINISHED = ".finished_speakers"  # names the archive, then each speaker as it is finished
+
+_SPEAKER_ARCHIVE = re.compile(r"\w+\.(tar\.gz|tgz|tar)")
+# Chinese needs no space between words: Han characters and the punctuation used with them.
+_HAN = re.compile(
+    "[\u2e80-\u2fdf\u3000-\u303f\u3400-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]"
+)
+
+
+@dataclass(frozen=True, order=True)
+class LeftOut:
+    """Something that is in no manifest, and why."""
+
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What was written: the manifest of each split, and all that is in none."""
+
+    manifests: Mapping[str, Path]
+    utterances: Mapping[str, int]
+    seconds: Mapping[str, Seconds]
+    left_out: Sequence[LeftOut]
+    left_out_file: Path
+
+
+def download_aishell(target_dir: Path) -> Path:
+    """Download the archive into `target_dir`, or go on with a download that was cut off.
+
+    Returns:
+        The archive; or the folder unpacked from it, where that is complete and the archive was
+        removed since.
+
+    Raises:
+        Failure: it cannot be downloaded; the message says what to fetch and where to put it.
+    """
+    archive = target_dir / ARCHIVE_NAME
+    mark = target_dir / "data_aishell" / _COMPLETED
+    if not archive.exists() and mark.exists() and mark.read_text("utf-8").startswith(ARCHIVE_NAME):
+        return mark.parent
+    return download(ARCHIVE, archive)
+
+
+def prepare_aishell(source: Path, target_dir: Path, manifest_dir: Path) -> Prepared:
+    """Unpack AISHELL-1 where needed and write one manifest per split.
+
+    Args:
+        source: the archive, or a folder unpacked from it; only read.
+        target_dir: gets `data_aishell/` with what has to be unpacked. A run that was cut off goes
+            on there.
+        manifest_dir: gets train.json, dev.json and test.json, and the list of what is in none.
+
+    Returns:
+        What was written, and everything that was left out with its reason.
+
+    Raises:
+        UserError: the source is missing, is not AISHELL-1, is damaged or unsafe, or a manifest of
+            other data would be replaced.
+    """
+    manifests = {split: manifest_dir / f"{split}.json" for split in SPLITS}
+    for path in manifests.values():
+        _expect_no_other_manifest(path)
+    folders = unpack_aishell(source, target_dir)
+    transcripts, left_out = read_transcripts(_transcript_of(folders))
+    clips = _find_clips(folders)
+    if not clips:
+        raise UserError(
+            f"{source} has no audio: expected wav/{{{','.join(SPLITS)}}}/<speaker>/*.wav",
+            "give data_aishell.tgz, or the folder that it unpacks to",
+        )
+    known = transcripts.keys() | {each.id for each in left_out}
+    left_out += [LeftOut(name, "audio without transcript") for name in clips.keys() - known]
+    left_out += [
+        LeftOut(name, "transcript without audio") for name in transcripts.keys() - clips.keys()
+    ]
+    usable = {name: clip for name, clip in sorted(clips.items()) if name in transcripts}
+    durations = measured_durations([clip.audio for clip in usable.values()])
+    by_split: dict[str, list[Utterance]] = {split: [] for split in SPLITS}
+    for (name, clip), seconds in zip(usable.items(), durations, strict=True):
+        if isinstance(seconds, AudioError):
+            left_out.append(LeftOut(name, f"unreadable audio: {seconds.message}"))
+        else:
+            utterance = _utterance(name, clip, transcripts[name], seconds, manifests[clip.split])
+            by_split[clip.split].append(utterance)
+    return _write(manifests, by_split, sorted(left_out), manifest_dir / LEFT_OUT_FILE)
+
+
+def join_chinese(text: str) -> str:
+    """Remove the spaces between Chinese words and keep those between other words.
+
+    >>> join_chinese("想 听 hip hop 歌曲")
+    '想听hip hop歌曲'
+    """
+    words = text.split()
+    joined = "".join(words[:1])
+    for before, word in pairwise(words):
+        touches_chinese = _HAN.match(before[-1]) or _HAN.match(word[0])
+        joined += word if touches_chinese else f" {word}"
+    return joined
+
+
+def read_transcripts(path: Path) -> tuple[dict[str, str], list[LeftOut]]:
+    """Read the corpus' transcripts.
+
+    Returns:
+        Text by utterance id, as a person writes it; and the lines that give none.
+
+    Raises:
+        UserError: the file is no text in UTF-8.
+    """
+    try:
+        lines = path.read_text("utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is no text in UTF-8: {error}", "copy it again") from None
+    texts: dict[str, str] = {}
+    left_out = []
+    for number, line in enumerate(lines, start=1):
+        name, *text = line.split(maxsplit=1)[:2] or [""]
+        if not name:
+            continue
+        if not text:
+            left_out.append(LeftOut(name, f"no text: line {number} of {path.name}"))
+        elif texts.setdefault(name, join_chinese(text[0])) != join_chinese(text[0]):
+            left_out.append(LeftOut(name, f"another text: line {number} of {path.name}"))
+    return texts, left_out
+
+
+# ---------------------------------------------------------------------------------------------
+# Unpacking.
+
+
+def unpack_aishell(source: Path, target_dir: Path) -> list[Path]:
+    """Unpack what is packed.
+
+    Args:
+        source: the archive, or a folder unpacked from it; only read.
+        target_dir: gets `data_aishell/` where something has to be unpacked.
+
+    Returns:
+        The folders, laid out like `data_aishell/`, that hold the corpus together.
+
+    Raises:
+        UserError: the source is missing, is not AISHELL-1, is damaged or unsafe.
+    """
+    target = target_dir / "data_aishell"
+    if source.is_file():
+        origin = f"{source.name} {source.stat().st_size}"
+        _unpack_all(source, _outer_archive(source, target), target, origin)
+        if not (target / TRANSCRIPT).exists():
+            raise _not_aishell(source, f"no {TRANSCRIPT}")
+        return [target]
+    if not source.exists():
+        raise UserError(
+            f"there is no {source}",
+            f"{ARCHIVE.url} is the archive; without --filepath it is fetched",
+        )
+    folder = source / "data_aishell" if (source / "data_aishell").is_dir() else source
+    if not (folder / TRANSCRIPT).is_file():
+        raise _not_aishell(source, f"no {folder / TRANSCRIPT}")
+    packed = sorted((folder / "wav").glob("*.tar.gz"))
+    if not packed:
+        return [folder]
+    origin = f"{folder.resolve()} {sum(path.stat().st_size for path in packed)}"
+    _unpack_all(source, ((path.name, path) for path in packed), target, origin)
+    return [target, folder]
+
+
+def _unpack_all(
+    source: Path, speakers: Iterable[tuple[str, Path | IO[bytes]]], target: Path, origin: str
+) -> None:
+    """Unpack speakers' archives that were not unpacked from the same origin before."""
+    completed, finished_file = target / _COMPLETED, target / _FINISHED
+    if completed.exists() and completed.read_text("utf-8").strip() == origin:
+        return
+    finished = finished_file.read_text("utf-8").splitlines() if finished_file.exists() else []
+    if finished[:1] != [origin]:
+        finished = [origin]
+        with atomic_write(finished_file) as file:
+            file.write(f"{origin}\n")
+    found = False
+    for name, content in progress(speakers, desc="unpacking", unit="speaker"):
+        found = True
+        if name not in finished:
+            _unpack_speaker(f"{source}: {name}", content, target / "wav")
+            with open(finished_file, "a", encoding="utf-8") as file:
+                file.write(f"{name}\n")
+    if not found:
+        raise _not_aishell(source, "no archives wav/<speaker>.tar.gz")
+    with atomic_write(completed) as file:
+        file.write(f"{origin}\n")
+
+
+def _outer_archive(source: Path, target: Path) -> Iterator[tuple[str, IO[bytes]]]:
+    """Yield each speaker's archive in the outer one; the transcript is unpacked on the way."""
+    with naming_damage(str(source)):
+        for name, size, content in regular_members(str(source), source):
+            if name.parts[-2:] == tuple(TRANSCRIPT.split("/")):
+                write_once(str(source), content, size, target / TRANSCRIPT)
+            elif name.parts[-2:-1] == ("wav",) and _SPEAKER_ARCHIVE.fullmatch(name.name):
+                yield name.name, content
+
+
+def _unpack_speaker(archive: str, content: Path | IO[bytes], wav_folder: Path) -> None:
+    """Unpack train/S0002/*.wav of one speaker; other files have no use here."""
+    with naming_damage(archive):
+        for name, size, sound in regular_members(archive, content):
+            split, speaker, file_name = ("", "", *name.parts)[-3:]
+            # Names with a dot in front are what macOS leaves beside files.
+            if split not in SPLITS or file_name[:1] == "." or not file_name.endswith(".wav"):
+                continue
+            write_once(archive, sound, size, wav_folder / split / speaker / file_name)
+
+
+def _not_aishell(source: Path, problem: str) -> UserError:
+    return UserError(
+        f"{source} is not AISHELL-1: {problem} found",
+        "give data_aishell.tgz as published, or the folder that it unpacks to",
+    )
+
+
+# ---------------------------------------------------------------------------------------------
+# Utterances.
+
+
+class _Clip(NamedTuple):
+    split: str
+    speaker: str
+    audio: AudioRef
+
+
+def _transcript_of(folders: Sequence[Path]) -> Path:
+    return next(path for folder in folders if (path := folder / TRANSCRIPT).exists())
+
+
+def _find_clips(folders: Sequence[Path]) -> dict[str, _Clip]:
+    """Return the clip of each utterance id; an earlier folder comes before a later one."""
+    clips: dict[str, _Clip] = {}
+    for folder in folders:
+        for split in SPLITS:
+            for path in sorted((folder / "wav" / split).glob("*/*.wav")):
+                clip = _Clip(split, path.parent.name, AudioRef(str(path)))
+                if not path.name.startswith("."):
+                    clips.setdefault(path.stem, clip)
+    return clips
+
+
+def _utterance(name: str, clip: _Clip, text: str, seconds: Seconds, manifest: Path) -> Utterance:
+    return Utterance(
+        audio=AudioRef(path_from_manifest(clip.audio.path, manifest)),
+        sentence=text,
+        id=name,
+        language="zh",
+        # A clip holds one sentence with little silence around it.
+        sentences=(TimedSentence(0.0, seconds, text),),
+        duration=seconds,
+        speaker=clip.speaker,
+        source=SOURCE,
+    )
+
+
+def _write(
+    manifests: Mapping[str, Path],
+    by_split: Mapping[str, Sequence[Utterance]],
+    left_out: Sequence[LeftOut],
+    left_out_file: Path,
+) -> Prepared:
+    filled = {split: each for split, each in by_split.items() if each}
+    if not filled:
+        raise UserError(
+            f"no utterance has both audio and text ({len(left_out)} have one of them)",
+            f"the first: {left_out[0].id}: {left_out[0].reason}" if left_out else "",
+        )
+    for split, utterances in filled.items():
+        write_manifest(manifests[split], utterances)
+    with atomic_write(left_out_file) as file:
+        for each in left_out:
+            line = json.dumps({"id": each.id, "reason": each.reason}, ensure_ascii=False)
+            file.write(line + "\n")
+    return Prepared(
+        manifests={split: manifests[split] for split in filled},
+        utterances={split: len(each) for split, each in filled.items()},
+        seconds={split: sum(one.duration or 0.0 for one in each) for split, each in filled.items()},
+        left_out=left_out,
+        left_out_file=left_out_file,
+    )
+
+
+def _expect_no_other_manifest(path: Path) -> None:
+    """Refuse to replace a manifest that this source did not write."""
+    if not path.exists():
+        return
+    first = next((value for _, value in json_values(path)), None)
+    if not isinstance(first, dict) or first.get("source") != SOURCE:
+        raise UserError(
+            f"{path} is there already and holds other data than AISHELL-1",
+            "move it away, or choose another folder with --annotation_text",
+        )

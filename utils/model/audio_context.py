@@ -1,0 +1,113 @@
+"""A Whisper whose encoder takes any even number of frames, not only 30 s.
+
+Whisper pads every clip to 3000 frames. The encoder itself has no need of that: its positions are
+a fixed table, and the rows of the first frames serve a shorter window as they are. Only a length
+check and the table's full-length lookup stand in the way; the subclasses here replace those two
+lines and nothing else, so weights, names and files are those of the stock model.
+
+B batch, F mel frames (10 ms each), P encoder positions (F / 2, 20 ms each), D model width.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers.generation import GenerationMixin
+from transformers.modeling_outputs import BaseModelOutput
+from transformers.models.whisper.configuration_whisper import WhisperConfig
+from transformers.models.whisper.modeling_whisper import (
+    WhisperDecoder,
+    WhisperEncoder,
+    WhisperForConditionalGeneration,
+    WhisperModel,
+    WhisperPreTrainedModel,
+)
+
+AUDIO_CONTEXTS = ("full", "dynamic", "mixed")
+"""How a model was trained: on 30 s windows, on windows cut to the speech, or on both."""
+
+
+class FlexibleWhisperEncoder(WhisperEncoder):
+    """The stock encoder for windows of any even number of frames up to the model's maximum."""
+
+    def forward(
+        self, input_features: torch.Tensor, attention_mask: Any = None, **kwargs: Any
+    ) -> BaseModelOutput:
+        """Encode a batch of log-mel windows.
+
+        Args:
+            input_features: float `(B, n_mels, F)`, F even and at most 2 * max_source_positions.
+            attention_mask: ignored, as in the stock encoder.
+            **kwargs: ignored flags of the stock signature (hidden states are not recorded).
+
+        Returns:
+            `last_hidden_state` float `(B, F / 2, D)`.
+
+        Raises:
+            ValueError: if F is odd, zero or longer than the model's positions.
+        """
+        frames = input_features.shape[-1]
+        most = 2 * self.config.max_source_positions
+        if frames % 2 or not 0 < frames <= most:
+            raise ValueError(
+                f"the encoder was given {frames} frames; it takes an even number from 2 to {most}"
+            )
+        hidden = nn.functional.gelu(self.conv1(input_features))
+        hidden = nn.functional.gelu(self.conv2(hidden)).permute(0, 2, 1)
+        hidden = hidden + self.embed_positions.weight[: frames // 2]
+        hidden = nn.functional.dropout(hidden, p=self.dropout, training=self.training)
+        for layer in self.layers:
+            if self.training and self.layerdrop > 0 and torch.rand([]) < self.layerdrop:
+                continue
+            hidden = layer(hidden, None)
+        return BaseModelOutput(last_hidden_state=self.layer_norm(hidden))
+
+
+class FlexibleWhisperModel(WhisperModel):
+    """WhisperModel with the flexible encoder; same parameter names."""
+
+    def __init__(self, config: WhisperConfig) -> None:
+        WhisperPreTrainedModel.__init__(self, config)
+        self.encoder = FlexibleWhisperEncoder(config)
+        self.decoder = WhisperDecoder(config)
+        self.post_init()
+
+
+class FlexibleWhisper(WhisperForConditionalGeneration):
+    """WhisperForConditionalGeneration for windows of any even length; saves as the stock class."""
+
+    # The stock forward takes **kwargs, from which the Trainer wrongly concludes that the model
+    # divides its loss by the tokens of the whole effective batch (transformers#47688).
+    accepts_loss_kwargs = False
+
+    def __init__(self, config: WhisperConfig) -> None:
+        WhisperPreTrainedModel.__init__(self, config)
+        self.model = FlexibleWhisperModel(config)
+        self.proj_out = nn.Linear(config.d_model, config.vocab_size, bias=False)
+        self.max_target_positions = config.max_target_positions
+        self.post_init()
+
+    def generate_window(self, input_features: torch.Tensor | None, **kwargs: Any) -> Any:
+        """Generate from one window of any even length, without the padding to 30 s.
+
+        The stock `generate` pads its input to 3000 frames; this calls the general decoder loop
+        beneath it. The caller gives the prompt and the logits processors.
+
+        Args:
+            input_features: float `(B, n_mels, F)`.
+            **kwargs: what `GenerationMixin.generate` takes, with `decoder_input_ids (B, T)`.
+
+        Returns:
+            Token ids int64 `(B, T')` that begin with the prompt, or a dict if asked for one.
+        """
+        return GenerationMixin.generate(self, input_features, **kwargs)
+
+    def save_pretrained(self, save_directory: str | Path, *args: Any, **kwargs: Any) -> None:
+        """Save as a plain `WhisperForConditionalGeneration`, which every other program loads."""
+        super().save_pretrained(save_directory, *args, **kwargs)
+        if Path(save_directory, "config.json").is_file():
+            self.config.architectures = ["WhisperForConditionalGeneration"]
+            self.config.save_pretrained(save_directory)

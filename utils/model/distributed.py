@@ -1,0 +1,82 @@
+"""Processes that work together, started by torchrun or accelerate; one process needs none of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+
+from utils.cli.console import process_count, process_rank
+
+Item = TypeVar("Item")
+
+
+def init_distributed() -> None:
+    """Join the process group that the launcher's environment describes, if there is one.
+
+    NCCL on GPUs, gloo on CPUs. Does nothing in a single process or when already joined.
+    """
+    if process_count() == 1 or dist.is_initialized():
+        return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+        dist.init_process_group("nccl")
+    else:
+        dist.init_process_group("gloo")
+
+
+def close_distributed() -> None:
+    """Leave the process group, if one was joined."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def share_of(items: Sequence[Item]) -> list[Item]:
+    """This process's share: every n-th item, none twice, none missing."""
+    return list(items[process_rank() :: process_count()]) if dist.is_initialized() else list(items)
+
+
+def gather_all(items: list[Item]) -> list[Item]:
+    """Everyone's items, on every process, in the order of the ranks."""
+    if not dist.is_initialized():
+        return items
+    parts: list[list[Item] | None] = [None] * dist.get_world_size()
+    dist.all_gather_object(parts, items)
+    return [item for part in parts for item in part or []]
+
+
+def broadcast_object(value: Any) -> Any:
+    """What rank 0 holds, on every process."""
+    if not dist.is_initialized():
+        return value
+    box = [value]
+    dist.broadcast_object_list(box)
+    return box[0]
+
+
+def sum_over_processes(*values: float) -> tuple[float, ...]:
+    """Sum each number over the processes, in float64."""
+    if not dist.is_initialized():
+        return values
+    device = "cuda" if dist.get_backend() == "nccl" else "cpu"
+    total = torch.tensor(values, dtype=torch.float64, device=device)
+    dist.all_reduce(total)
+    return tuple(total.tolist())
+
+
+def barrier() -> None:
+    """Wait for all processes."""
+    if dist.is_initialized():
+        dist.barrier()
+
+
+def device_of_this_process() -> torch.device:
+    """The GPU of this process's local rank, Apple's GPU, or the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")

@@ -1,0 +1,226 @@
+"""A folder or hub name to a model ready to train or transcribe."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from transformers import BitsAndBytesConfig, WhisperProcessor
+from transformers.utils import logging as transformers_logging
+
+from utils.cli.errors import UserError
+from utils.cli.files import sha256_file
+from utils.model.audio_context import FlexibleWhisper
+from utils.model.folders import read_base_path
+from utils.speech.features import LogMel
+from utils.speech.labels import LabelEncoder
+
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+TOKENIZER_FILES = ("tokenizer.json", "vocab.json")
+_UNLOADABLE = (OSError, ValueError, KeyError, RuntimeError, SafetensorError)
+FEATURE_FILES = ("preprocessor_config.json", "processor_config.json")
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A Whisper with its processor.
+
+    Attributes:
+        model: FlexibleWhisper, or a PeftModel around one.
+        processor: tokenizer and feature extractor.
+        path: what the user named.
+        base_path: the base model if `path` is an adapter, else the same.
+        audio_context: how it was trained: "full", "dynamic" or "mixed".
+    """
+
+    model: Any
+    processor: WhisperProcessor
+    path: str
+    base_path: str
+    audio_context: str = "full"
+
+    @property
+    def whisper(self) -> FlexibleWhisper:
+        """The Whisper inside, adapters attached or not."""
+        inner = getattr(self.model, "get_base_model", None)
+        return inner() if inner is not None else self.model
+
+    @property
+    def is_adapter(self) -> bool:
+        """Whether `path` held an adapter."""
+        return self.path != self.base_path
+
+    @property
+    def log_mel(self) -> LogMel:
+        """Features as this model expects them (80 or 128 bins)."""
+        return LogMel(self.processor.feature_extractor.mel_filters)
+
+    @property
+    def multilingual(self) -> bool:
+        """False for `.en` models."""
+        known = getattr(self.whisper.generation_config, "is_multilingual", None)
+        if known is None:
+            return "<|transcribe|>" in self.processor.tokenizer.get_vocab()
+        return bool(known)
+
+    def label_encoder(self, **options: Any) -> LabelEncoder:
+        """Text to labels with this model's tokens; options as of `LabelEncoder`."""
+        return LabelEncoder(
+            self.processor.tokenizer,
+            multilingual=self.multilingual,
+            max_tokens=self.whisper.config.max_target_positions,
+            **options,
+        )
+
+
+def load_model(path: str, *, local_files_only: bool = False, use_8bit: bool = False) -> LoadedModel:
+    """Load a Whisper, or an adapter on its base.
+
+    Args:
+        path: model folder, adapter folder, or a name on the hub.
+        local_files_only: never ask the hub.
+        use_8bit: hold the linear weights in 8 bits (bitsandbytes).
+
+    Returns:
+        The model in float32 (its 8-bit weights aside), in evaluation mode.
+
+    Raises:
+        UserError: if there is no such model, it lacks a file, or its weights do not fit.
+    """
+    source = check_model_path(path)
+    if Path(source, "adapter_config.json").is_file():
+        return _load_adapter(path, source, local_files_only, use_8bit)
+    transformers_logging.set_verbosity_error()  # it would greet every model with a progress bar
+    transformers_logging.disable_progress_bar()
+    try:
+        processor = WhisperProcessor.from_pretrained(source, local_files_only=local_files_only)
+        quantization = BitsAndBytesConfig(load_in_8bit=True) if use_8bit else None
+        model, info = FlexibleWhisper.from_pretrained(
+            source,
+            dtype=torch.float32,
+            local_files_only=local_files_only,
+            use_safetensors=True,
+            quantization_config=quantization,
+            output_loading_info=True,
+        )
+    except _UNLOADABLE as error:
+        raise UserError(
+            f"{path} could not be loaded as a Whisper model: {_first_line(error)}",
+            "Give a folder with a complete Whisper model, or a hub name such as "
+            "openai/whisper-tiny (that needs a network and no --local_files_only=True).",
+        ) from error
+    _expect_all_weights(path, info)
+    # Fixed sinusoids by design; transformers 5 forgets on loading that they are not trained.
+    model.model.encoder.embed_positions.requires_grad_(False)
+    context = getattr(model.generation_config, "audio_context", None) or "full"
+    return LoadedModel(model.eval(), processor, path, path, context)
+
+
+def _load_adapter(path: str, source: str, local_files_only: bool, use_8bit: bool) -> LoadedModel:
+    from peft import PeftModel
+
+    base_path = read_base_path(Path(source))
+    try:
+        base = load_model(base_path, local_files_only=local_files_only, use_8bit=use_8bit)
+    except UserError as error:
+        raise UserError(
+            f"{path} is an adapter on the base model {base_path}; {error.message}", error.hint
+        ) from error
+    try:
+        model = PeftModel.from_pretrained(base.model, source)
+    except _UNLOADABLE as error:
+        raise UserError(
+            f"the adapter {path} does not fit its base model {base_path}: {_first_line(error)}",
+            "Was the base model replaced since? Train the adapter again, or bring the old base.",
+        ) from error
+    settings = Path(source, "generation_config.json")
+    context = base.audio_context
+    if settings.is_file():
+        context = json.loads(settings.read_text(encoding="utf-8")).get("audio_context") or context
+    return replace(base, model=model.eval(), path=path, audio_context=context)
+
+
+def check_model_path(path: str) -> str:
+    """Find the folder of a local model and see that it is complete; hub names pass through.
+
+    Raises:
+        UserError: naming what the folder lacks and what it has, or saying that there is none.
+    """
+    folder = Path(path)
+    if not folder.exists():
+        if len(folder.parts) > 2 or path.startswith((".", "/", "~")) or path.endswith("/"):
+            raise UserError(f"there is no model folder {path}", _nearby_models(folder))
+        return path
+    if folder.is_file():
+        raise UserError(
+            f"{path} is a file; a model is a folder with config.json and model.safetensors",
+            f"Give the folder: {folder.parent}",
+        )
+    missing = missing_files(folder)
+    if missing:
+        held = ", ".join(sorted(p.name for p in folder.iterdir())[:12]) or "nothing"
+        raise UserError(
+            f"the model folder {path} lacks {', '.join(missing)}",
+            f"It holds {held}. Copy the missing files from where the model was made.",
+        )
+    return str(folder)
+
+
+def missing_files(folder: Path) -> list[str]:
+    """Names of the files that a model or adapter folder lacks."""
+
+    def lacks(*names: str) -> bool:
+        return not any((folder / name).is_file() for name in names)
+
+    if (folder / "adapter_config.json").is_file():
+        lacking = [("adapter_model.safetensors",)] if lacks("adapter_model.safetensors") else []
+        return [names[0] for names in lacking]
+    wanted = (("config.json",), WEIGHTS, TOKENIZER_FILES, FEATURE_FILES)
+    return [names[0] for names in wanted if lacks(*names)]
+
+
+def weights_sha256(path: str) -> str | None:
+    """Hash of a local model's weight files; None for a model that is not a local folder."""
+    files = sorted(Path(path).glob("*.safetensors")) if Path(path).is_dir() else []
+    if not files:
+        return None
+    joined = "".join(f"{file.name} {sha256_file(file)}\n" for file in files)
+    return hashlib.sha256(joined.encode()).hexdigest()
+
+
+def _expect_all_weights(path: str, info: dict[str, Any]) -> None:
+    missing = sorted(info.get("missing_keys", ()))
+    mismatched = sorted(str(key) for key in info.get("mismatched_keys", ()))
+    if missing or mismatched:
+        wrong = "lack" if missing else "have the wrong shape for"
+        names = missing or mismatched
+        raise UserError(
+            f"the weights of {path} {wrong} {names[0]} (and {len(names) - 1} more)",
+            "The file is damaged or belongs to another model; copy it again.",
+        )
+
+
+def _nearby_models(folder: Path) -> str:
+    """Say which models lie where the user looked."""
+    parent = folder.parent
+    while not parent.is_dir() and parent != parent.parent:
+        parent = parent.parent
+    found = sorted(
+        str(p.parent)
+        for pattern in ("*/config.json", "*/adapter_config.json")
+        for p in parent.glob(pattern)
+    )
+    if found:
+        return f"In {parent}{os.sep} there are: {', '.join(dict.fromkeys(found))}"
+    return f"Nothing in {parent}{os.sep} is a model. Train one first, or give a hub name."
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

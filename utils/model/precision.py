@@ -1,0 +1,64 @@
+"""Number formats that a device can really do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from utils.cli.errors import UserError
+
+
+@dataclass(frozen=True)
+class Precision:
+    """How the training computes: at most one of the two is set, else float32."""
+
+    fp16: bool = False
+    bf16: bool = False
+
+    @property
+    def name(self) -> str:
+        """Name of the format for people."""
+        return "fp16" if self.fp16 else "bf16" if self.bf16 else "float32"
+
+
+def choose_precision(
+    fp16: bool | None, bf16: bool | None, device: torch.device | None = None
+) -> Precision:
+    """The format to train in; what was asked for, or else what the device does best.
+
+    Args:
+        fp16: True or False as asked for by the user, None to choose here.
+        bf16: likewise.
+        device: where the model runs; the default device if None.
+
+    Raises:
+        UserError: if both are asked for, or one that the device cannot do.
+    """
+    from utils.model.distributed import device_of_this_process
+
+    kind = (device or device_of_this_process()).type
+    if fp16 and bf16:
+        raise UserError("--fp16=True and --bf16=True exclude each other", "Give one of them.")
+    if fp16 and kind != "cuda":
+        raise UserError(
+            f"--fp16=True needs an NVIDIA GPU; this machine trains on {kind}",
+            "Leave --fp16 out: the format is then chosen by what the device can do.",
+        )
+    if bf16 and not bf16_works(kind):
+        raise UserError(
+            f"--bf16=True is not supported by this {kind} device",
+            "Leave --bf16 out: the format is then chosen by what the device can do.",
+        )
+    if fp16 or bf16:
+        return Precision(bool(fp16), bool(bf16))
+    if kind != "cuda":
+        return Precision()
+    if bf16 is None and bf16_works(kind):
+        return Precision(bf16=True)
+    return Precision(fp16=fp16 is None)
+
+
+def bf16_works(kind: str) -> bool:
+    """Whether bfloat16 can be computed on this kind of device ("cuda", "cpu", "mps")."""
+    return kind == "cpu" or (kind == "cuda" and torch.cuda.is_bf16_supported())

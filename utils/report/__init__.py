@@ -1,0 +1,1 @@
+"""results.json, and every form it is shown in: terminal table, Markdown, pictures."""

@@ -1,0 +1,141 @@
+"""results.json and the utterances behind it as report.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from utils.cli.files import atomic_write
+from utils.report.layout import NOTHING, display_width, markdown_table, pad, percent
+from utils.report.results import Evaluated, Results, set_name
+from utils.report.terminal import (
+    SCORE_HEADER,
+    count_of,
+    describe_comparison,
+    describe_gate,
+    describe_test_sets,
+    score_rows,
+)
+from utils.scoring.score import UtteranceScore, align
+from utils.scoring.tokens import tokenizer_of
+
+WORST_SHOWN = 20
+COLUMNS = 96
+LABEL_COLUMNS = 7
+
+
+def write_report(path: str | Path, results: Results, evaluated: Iterable[Evaluated]) -> None:
+    """Write report.md, whole or not at all.
+
+    Args:
+        path: The file; missing folders are made.
+        results: What `build_results` returned.
+        evaluated: The scores with their utterances, for the worst ones.
+    """
+    with atomic_write(path) as handle:
+        handle.write(format_report(results, evaluated))
+
+
+def format_report(results: Results, evaluated: Iterable[Evaluated]) -> str:
+    """Return the report: scores, comparisons, gate, worst utterances, and how it was made."""
+    parts = ["# Evaluation", *(f"- {line}" for line in describe_test_sets(results).split("\n"))]
+    parts = ["\n".join(["# Evaluation", "", *parts[1:]])]
+    parts.append(markdown_table(SCORE_HEADER, score_rows(results["scores"]), words=2))
+    if results["comparisons"]:
+        lines = [f"- {describe_comparison(each)}" for each in results["comparisons"]]
+        parts.append("\n".join(["## Comparison", "", *lines]))
+    if results["gate"]:
+        first, *conditions = describe_gate(results["gate"])
+        parts.append("\n".join(["## Gate", "", first, "", *(f"- {c.strip()}" for c in conditions)]))
+    parts += [_worst_utterances(each) for each in evaluated]
+    parts.append(_origins(results["scores"]))
+    return "\n\n".join(parts) + "\n"
+
+
+def aligned_lines(reference: Sequence[str], hypothesis: Sequence[str]) -> list[str]:
+    """Return the tokens of an utterance under each other, errors marked S, D or I.
+
+    Args:
+        reference: Tokens that were said.
+        hypothesis: Tokens that were heard.
+
+    Returns:
+        Three lines (said, heard, marks) for each stretch that fits into the page.
+    """
+    lines: list[str] = []
+    for cells in _stretches(align(reference, hypothesis)):
+        for label, row in zip(("said", "heard", ""), zip(*cells, strict=True), strict=True):
+            lines.append((pad(label, LABEL_COLUMNS) + " ".join(row)).rstrip())
+    return lines
+
+
+def _stretches(pairs: Iterable[tuple[str, str]]) -> Iterator[list[tuple[str, str, str]]]:
+    """Pad (said, heard, mark) to equal widths and cut them where a line is full."""
+    cells: list[tuple[str, str, str]] = []
+    used = LABEL_COLUMNS
+    for said, heard in pairs:
+        mark = "" if said == heard else "I" if not said else "D" if not heard else "S"
+        shown = (said or "*", heard or "*", mark)
+        width = max(map(display_width, shown))
+        if cells and used + width > COLUMNS:
+            yield cells
+            cells, used = [], LABEL_COLUMNS
+        cells.append((pad(shown[0], width), pad(shown[1], width), pad(mark, width)))
+        used += width + 1
+    if cells:
+        yield cells
+
+
+def _worst_utterances(evaluated: Evaluated) -> str:
+    """Return the utterances with most errors, worst first."""
+    score = evaluated.score
+    wrong = [each for each in score.utterances if each.counts.errors]
+    # Those without any reference token first among equals: something was heard in silence.
+    wrong.sort(key=lambda each: (-each.counts.errors, each.counts.reference_tokens, each.id))
+    title = f"## {evaluated.model} on {set_name(evaluated.test_data)}: the worst utterances"
+    if not wrong:
+        return f"{title}\n\nEvery utterance is right."
+    about = f"{len(wrong)} of {len(score.utterances)} utterances have errors"
+    if len(wrong) > WORST_SHOWN:
+        about += f"; these are the first {WORST_SHOWN}"
+    blocks = [_utterance_block(each, score.metric) for each in wrong[:WORST_SHOWN]]
+    marks = "S substituted, D deleted, I inserted; the text is normalised"
+    return "\n\n".join([title, f"{about} ({marks}).", *blocks])
+
+
+def _utterance_block(utterance: UtteranceScore, metric: str) -> str:
+    tokenize = tokenizer_of(metric)
+    counts = utterance.counts
+    failed = ", failed" if counts.failed else ""
+    errors = count_of(counts.errors, "error")
+    head = f"**`{utterance.id}`** {errors}, {counts.reference_tokens} said{failed}"
+    if counts.rate is not None:
+        head += f" ({percent(counts.rate)})"
+    lines = aligned_lines(tokenize(utterance.reference), tokenize(utterance.hypothesis))
+    # Tildes: the text may hold backticks.
+    return "\n".join([head, "", "~~~~text", *lines, "~~~~"])
+
+
+def _origins(scores: Sequence[dict[str, Any]]) -> str:
+    """Say what each score was computed on and how."""
+    lines = ["## How these scores were made", ""]
+    for score in scores:
+        decoding = ", ".join(f"{name}={value}" for name, value in score["decoding"].items())
+        lines += [
+            f"- **{score['model']}** on `{score['test_data']}`",
+            f"  - model: `{score['model_path']}`, weights {_short(score['model_sha256'])}",
+            f"  - manifest: {_short(score['manifest_sha256'])}",
+            f"  - normalizer: {score['normalizer']}; mean rate of the single utterances: "
+            f"{percent(score['mean_utterance_rate'])}",
+            f"  - inserted where nothing was said: {score['no_speech_insertions']} in "
+            f"{score['no_speech_utterances']} utterances; interval over "
+            f"{score['interval_over']}s",
+            f"  - decoding: {decoding or NOTHING}",
+            f"  - predictions: `{score['predictions']}`",
+        ]
+    return "\n".join(lines)
+
+
+def _short(digest: str | None) -> str:
+    return f"`sha256:{digest[:16]}`" if digest else "not hashed"

@@ -1,0 +1,182 @@
+"""results.json: the one file from which every other form of report is made.
+
+Other programs read it. Fields may be added; those that stand here never change their meaning.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from utils.cli.errors import UserError
+from utils.cli.files import atomic_write
+from utils.scoring.counts import ErrorCounts
+from utils.scoring.gate import GateAnswer, Verdict
+from utils.scoring.score import Score
+from utils.scoring.statistics import Comparison, Interval, block_unit
+
+SCHEMA = 1
+
+Results = dict[str, Any]
+"""The content of results.json."""
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """One model on one test set, with all that a score must say about its origin."""
+
+    model: str
+    """Short name, unique in a report."""
+    score: Score
+    interval: Interval | None
+    test_data: str
+    manifest_sha256: str | None = None
+    model_path: str = ""
+    model_sha256: str | None = None
+    """Of the weight files; None for a model that was not read from a local folder."""
+    decoding: Mapping[str, Any] = field(default_factory=dict)
+    dropped_utterances: int = 0
+    """Lines of the manifest that were filtered out by their duration before transcribing."""
+    predictions: str = ""
+    """Path of the predictions that were scored."""
+    audio_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What one model changes against another on one test set."""
+
+    model: str
+    baseline: str
+    test_data: str
+    metric: str
+    comparison: Comparison
+
+
+def build_results(
+    evaluated: Iterable[Evaluated],
+    compared: Iterable[Compared] = (),
+    gate: GateAnswer | None = None,
+) -> Results:
+    """Return the content of results.json.
+
+    Args:
+        evaluated: One for each model and test set.
+        compared: One for each model and baseline.
+        gate: The gate's answer; without one the results hold an empty object.
+    """
+    return {
+        "schema": SCHEMA,
+        "scores": [_score_json(each) for each in evaluated],
+        "comparisons": [_comparison_json(each) for each in compared],
+        "gate": {} if gate is None else _gate_json(gate),
+    }
+
+
+def write_results(path: str | Path, results: Results) -> None:
+    """Write results.json, whole or not at all."""
+    with atomic_write(path) as handle:
+        json.dump(results, handle, ensure_ascii=False, indent=2, allow_nan=False)
+        handle.write("\n")
+
+
+def read_results(path: str | Path) -> Results:
+    """Read a results.json.
+
+    Raises:
+        UserError: The file is missing, is not JSON, or is of another schema.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path}: no such results file", "evaluation.py writes it.")
+    try:
+        results = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path}: not JSON: {error}", "Run evaluation.py again.") from error
+    found = results.get("schema") if isinstance(results, dict) else None
+    if found != SCHEMA:
+        raise UserError(
+            f"{path}: results of schema {found!r}, this version reads schema {SCHEMA}",
+            "Run evaluation.py again, or use the version that wrote the file.",
+        )
+    return dict(results)
+
+
+def set_name(test_data: str) -> str:
+    """Return the short name of a test set: "dataset/test.json.gz" -> "test"."""
+    name = Path(test_data).name
+    for suffix in (".gz", ".json", ".jsonl"):
+        name = name.removesuffix(suffix)
+    return name or test_data
+
+
+def _score_json(evaluated: Evaluated) -> dict[str, Any]:
+    score = evaluated.score
+    return {
+        "model": evaluated.model,
+        "model_path": evaluated.model_path,
+        "model_sha256": evaluated.model_sha256,
+        "test_data": evaluated.test_data,
+        "manifest_sha256": evaluated.manifest_sha256,
+        "metric": score.metric,
+        "normalizer": score.normalizer,
+        **_counts_json(score.counts),
+        "interval": _interval_json(evaluated.interval),
+        "interval_over": block_unit(score.utterances),
+        "mean_utterance_rate": score.mean_utterance_rate,
+        "raw": _counts_json(score.raw),
+        "no_speech_utterances": score.no_speech.utterances,
+        "no_speech_insertions": score.no_speech.insertions,
+        "dropped_utterances": evaluated.dropped_utterances,
+        "decoding": dict(evaluated.decoding),
+        "audio_seconds": round(evaluated.audio_seconds, 3),
+        "predictions": evaluated.predictions,
+    }
+
+
+def _counts_json(counts: ErrorCounts) -> dict[str, Any]:
+    return {"rate": counts.rate, "errors": counts.errors, **asdict(counts)}
+
+
+def _comparison_json(compared: Compared) -> dict[str, Any]:
+    comparison = compared.comparison
+    return {
+        "model": compared.model,
+        "baseline": compared.baseline,
+        "test_data": compared.test_data,
+        "metric": compared.metric,
+        "difference": comparison.difference,
+        "interval": _interval_json(comparison.interval),
+        "interval_over": comparison.blocks,
+        "p": comparison.p_value,
+        "wins": comparison.wins,
+        "losses": comparison.losses,
+        "ties": comparison.ties,
+    }
+
+
+def _gate_json(gate: GateAnswer) -> dict[str, Any]:
+    return {
+        "answer": gate.answer,
+        "exit_code": gate.exit_code,
+        "conditions": [_verdict_json(verdict) for verdict in gate.verdicts],
+    }
+
+
+def _verdict_json(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "condition": str(verdict.condition),
+        "model": verdict.model,
+        "baseline": verdict.baseline,
+        "value": verdict.value,
+        "interval": _interval_json(verdict.interval),
+        "answer": verdict.answer,
+        "sentence": verdict.sentence,
+    }
+
+
+def _interval_json(interval: Interval | None) -> list[float] | None:
+    return None if interval is None else list(interval)

@@ -1,0 +1,110 @@
+"""results.json as text for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from utils.report.layout import percent, percent_interval, points, text_table
+from utils.report.results import Results, set_name
+
+SCORE_HEADER = (
+    "model",
+    "test set",
+    "rate",
+    "95 % interval",
+    "substituted",
+    "deleted",
+    "inserted",
+    "failed",
+    "raw rate",
+)
+
+
+def format_results(results: Results) -> str:
+    """Return the scores as a table, then what the models change, then the gate's answer.
+
+    Args:
+        results: As `build_results` returns or `read_results` reads them.
+    """
+    parts = [describe_test_sets(results), score_table(results)]
+    parts += [describe_comparison(each) for each in results["comparisons"]]
+    if results["gate"]:
+        parts.append("\n".join(describe_gate(results["gate"])))
+    return "\n\n".join(part for part in parts if part)
+
+
+def score_table(results: Results) -> str:
+    """Return one line for each score."""
+    return text_table(SCORE_HEADER, score_rows(results["scores"]), words=2)
+
+
+def score_rows(scores: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """Return the cells under `SCORE_HEADER`."""
+    return [
+        [
+            score["model"],
+            set_name(score["test_data"]),
+            f"{score['metric'].upper()} {percent(score['rate'])}",
+            percent_interval(score["interval"]),
+            str(score["substitutions"]),
+            str(score["deletions"]),
+            str(score["insertions"]),
+            str(score["failed"]),
+            percent(score["raw"]["rate"]),
+        ]
+        for score in scores
+    ]
+
+
+def describe_test_sets(results: Results) -> str:
+    """Say of each test set how large it is and how its text was normalised."""
+    lines: dict[str, None] = {}
+    for score in results["scores"]:
+        unit = {"cer": "characters", "wer": "words"}.get(score["metric"], "tokens")
+        lines[
+            f"{score['test_data']}: {count_of(score['utterances'], 'utterance')}, "
+            f"{score['reference_tokens']} {unit}, normalizer {score['normalizer']}"
+            f"{_about_no_speech(score)}{_about_dropped(score)}"
+        ] = None
+    return "\n".join(lines)
+
+
+def describe_comparison(comparison: dict[str, Any]) -> str:
+    """Say in words what a model changes, how surely, and on how many utterances."""
+    sure = ""
+    if comparison["interval"] is not None:
+        low, high = (points(end).removesuffix(" points") for end in comparison["interval"])
+        sure = f" (95 %: {low} to {high}; p = {comparison['p']:.2g})"
+    return (
+        f"{comparison['model']} against {comparison['baseline']} on "
+        f"{set_name(comparison['test_data'])}: {comparison['metric'].upper()} "
+        f"{points(comparison['difference'])}{sure}\n"
+        f"  fewer errors on {count_of(comparison['wins'], 'utterance')}, more on "
+        f"{comparison['losses']}, as many on {comparison['ties']}"
+    )
+
+
+def describe_gate(gate: dict[str, Any]) -> list[str]:
+    """Return a line for the gate's answer and one for each condition."""
+    return [
+        f"gate: {gate['answer']} (exit code {gate['exit_code']})",
+        *(f"  {condition['sentence']}" for condition in gate["conditions"]),
+    ]
+
+
+def count_of(number: int, noun: str) -> str:
+    """Return "1 utterance", "2 utterances"."""
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def _about_no_speech(score: dict[str, Any]) -> str:
+    if not score["no_speech_utterances"]:
+        return ""
+    return f", {score['no_speech_utterances']} of them without speech"
+
+
+def _about_dropped(score: dict[str, Any]) -> str:
+    if not score["dropped_utterances"]:
+        return ""
+    return f"; {score['dropped_utterances']} left out for their duration"

@@ -1,0 +1,1 @@
+"""Transcripts to error rates: normalise, count, interval, gate. Imports no torch."""

@@ -1,0 +1,51 @@
+"""What the metric modules share: texts in, corpus rate and counts out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from utils.scoring.predictions import Prediction
+from utils.scoring.score import score_predictions
+
+CITATION = ""
+INPUTS = """
+Args:
+    predictions: texts that were heard, one for each utterance.
+    references: texts that were said, in the same order.
+    normalizer: one of utils/scoring/normalizers.py, such as "chinese"; "none" takes the text as is.
+
+Returns:
+    The metric under its own name (None where no reference has a token), and the counts it was
+    divided from.
+"""
+
+
+def corpus_rate(
+    metric: str, predictions: Sequence[str], references: Sequence[str], normalizer: str
+) -> dict[str, Any]:
+    """Score texts that have no ids.
+
+    Args:
+        metric: "cer" or "wer"; also the key of the rate.
+        predictions: One text for each utterance.
+        references: As many.
+        normalizer: A name of `NORMALIZERS`, with or without its version.
+
+    Returns:
+        The rate and its counts.
+    """
+    pairs = zip(predictions, references, strict=True)
+    lines = [Prediction(str(i), said, heard) for i, (heard, said) in enumerate(pairs)]
+    score = score_predictions(lines, metric, normalizer)
+    counts = score.counts
+    return {
+        metric: score.rate,
+        "errors": counts.errors,
+        "substitutions": counts.substitutions,
+        "deletions": counts.deletions,
+        "insertions": counts.insertions,
+        "reference_tokens": counts.reference_tokens,
+        "utterances": counts.utterances,
+        "normalizer": score.normalizer,
+    }

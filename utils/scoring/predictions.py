@@ -1,0 +1,126 @@
+"""What a model said, one line per utterance; everything that is scored comes from here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from utils.cli.errors import UserError
+from utils.cli.files import atomic_write
+
+Seconds = float
+
+STATUSES = ("ok", "failed")
+_REQUIRED = ("id", "reference", "hypothesis")
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A piece of the text and when it is said, in seconds from the start of the utterance."""
+
+    start: Seconds
+    end: Seconds
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One utterance: what was said and what was heard, both as they came.
+
+    Raises:
+        ValueError: The status is not one of `STATUSES`.
+    """
+
+    id: str
+    reference: str
+    hypothesis: str
+    language: str | None = None
+    """Whisper language code, as stated or as detected."""
+    status: str = "ok"
+    """"ok", or "failed" where the audio could not be read; the hypothesis is then empty."""
+    audio_seconds: Seconds = 0.0
+    work_seconds: Seconds = 0.0
+    segments: tuple[Segment, ...] = ()
+    speaker: str | None = None
+    failure: str | None = None
+    """Why it failed, in words."""
+
+    def __post_init__(self) -> None:
+        if self.status not in STATUSES:
+            raise ValueError(f"status of {self.id} is {self.status!r}, expected one of {STATUSES}")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that stands in a predictions file; None fields are left out."""
+        value = asdict(self)
+        value["segments"] = [asdict(segment) for segment in self.segments]
+        optional = ("speaker", "failure")
+        return {k: v for k, v in value.items() if v is not None or k not in optional}
+
+    @classmethod
+    def from_json(cls, value: Any) -> Prediction:
+        """Read the object of one line; fields that are not known are passed over.
+
+        Raises:
+            ValueError: It is no object, lacks a field, or a field has the wrong type.
+        """
+        if not isinstance(value, dict):
+            raise ValueError(f"expected an object with id, reference and hypothesis, got {value!r}")
+        for name in _REQUIRED:
+            if not isinstance(value.get(name), str):
+                raise ValueError(f"{name!r} should be text, got {value.get(name)!r}")
+        known = {f.name: value[f.name] for f in fields(cls) if f.name in value}
+        segments = known.pop("segments", None) or ()
+        try:
+            times = tuple(Segment(s["start"], s["end"], s["text"]) for s in segments)
+        except (TypeError, KeyError) as error:
+            raise ValueError(f"a segment needs start, end and text, got {segments!r}") from error
+        return cls(**known, segments=times)
+
+
+def write_predictions(path: str | Path, predictions: Iterable[Prediction]) -> None:
+    """Write predictions as JSON lines, whole or not at all.
+
+    Args:
+        path: The file; missing folders are made.
+        predictions: In the order in which they shall stand.
+    """
+    with atomic_write(path) as handle:
+        for prediction in predictions:
+            handle.write(json.dumps(prediction.to_json(), ensure_ascii=False) + "\n")
+
+
+def read_predictions(path: str | Path) -> list[Prediction]:
+    """Read a predictions file.
+
+    Args:
+        path: A file that `write_predictions` wrote, or another program with the same fields.
+
+    Raises:
+        UserError: The file is missing, a line is broken (its number is named), or an id
+            stands in it twice.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path}: no such predictions file", "evaluation.py writes them.")
+    predictions: list[Prediction] = []
+    lines: dict[str, int] = {}
+    with open(path, encoding="utf-8-sig") as handle:
+        for number, line in enumerate(handle, start=1):
+            if not line.strip():
+                continue
+            try:
+                prediction = Prediction.from_json(json.loads(line))
+            except ValueError as error:
+                raise UserError(f"{path}, line {number}: {error}", "Mend or remove it.") from error
+            if prediction.id in lines:
+                first = lines[prediction.id]
+                raise UserError(
+                    f"{path}, line {number}: id {prediction.id!r} stands in line {first} already",
+                    "Each utterance may be scored once; remove one of the two.",
+                )
+            lines[prediction.id] = number
+            predictions.append(prediction)
+    return predictions

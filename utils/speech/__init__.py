@@ -1,0 +1,1 @@
+"""Speech to tensors: samples, augmentation, log-mel features, label tokens, examples, batches."""

@@ -1,0 +1,46 @@
+"""A place in a sound file to samples: float32, mono, 16 kHz, in [-1, 1]."""
+
+from __future__ import annotations
+
+import numpy as np
+import soxr
+
+from utils.manifest.decode import decode_audio
+from utils.manifest.utterance import AudioRef
+from utils.speech.features import SAMPLE_RATE
+
+
+def load_audio(reference: AudioRef) -> np.ndarray:
+    """Read one piece of sound for the model.
+
+    Args:
+        reference: file, and where in it.
+
+    Returns:
+        float32 `(num_samples,)`, mono (mean of the channels), 16 kHz, within [-1, 1].
+
+    Raises:
+        AudioError: if the file is missing, empty, truncated or no audio.
+    """
+    channels, rate = decode_audio(reference)
+    samples = channels.mean(axis=1, dtype=np.float32)
+    if rate != SAMPLE_RATE:
+        samples = resample(samples, rate, SAMPLE_RATE)
+    return np.clip(samples, -1.0, 1.0).astype(np.float32, copy=False)
+
+
+def resample(samples: np.ndarray, rate: float, new_rate: float) -> np.ndarray:
+    """Samples as if they had been recorded at another rate.
+
+    SoX's resampler, which librosa calls too; librosa itself takes seconds to import.
+
+    Args:
+        samples: float32 `(num_samples,)`.
+        rate: Hz that they have.
+        new_rate: Hz that they get.
+
+    Returns:
+        float32 `(about num_samples * new_rate / rate,)`.
+    """
+    resampled: np.ndarray = soxr.resample(samples, rate, new_rate)
+    return resampled

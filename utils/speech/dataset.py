@@ -1,0 +1,174 @@
+"""A manifest to training examples: what is kept, and each example made on demand."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import datasets
+import numpy as np
+from torch.utils.data import Dataset
+
+from utils.cli.errors import UserError
+from utils.cli.progress import progress
+from utils.manifest.durations import known_durations
+from utils.manifest.read import Dropped, Manifest
+from utils.manifest.utterance import Seconds, Utterance
+from utils.speech.audio import load_audio
+from utils.speech.batching import WEIGHTLESS, Example, ExampleKey
+from utils.speech.features import SAMPLE_RATE, WINDOW_SECONDS
+from utils.speech.labels import IGNORED, LabelEncoder, Labels
+
+if TYPE_CHECKING:
+    from utils.speech.augment import Augmenter
+
+
+@dataclass(frozen=True)
+class TrainingTable:
+    """The utterances that will be trained on.
+
+    Attributes:
+        rows: Arrow table with `line` (the manifest line as JSON), `duration` in seconds and
+            `num_tokens`, shared by workers without a copy.
+        dropped: what was left out and why.
+    """
+
+    rows: datasets.Dataset
+    dropped: list[Dropped] = field(default_factory=list)
+
+    @property
+    def durations(self) -> list[float]:
+        """Seconds of each kept utterance."""
+        return list(self.rows.with_format("numpy")["duration"][:])
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def training_table(
+    manifest: Manifest, encoder: LabelEncoder, min_len: Seconds, max_len: Seconds
+) -> TrainingTable:
+    """Keep what can be trained on; everything else is named with its reason.
+
+    Left out are files that are missing, utterances shorter than `min_len` or longer than
+    `max_len`, and labels longer than the decoder's positions, which would stop a run midway.
+
+    Args:
+        manifest: the training or dev manifest.
+        encoder: counts the tokens.
+        min_len: seconds; no-speech examples may be shorter.
+        max_len: seconds, at most 30.
+
+    Raises:
+        UserError: if nothing is left, or a language or task is unknown to the tokenizer.
+    """
+    utterances = list(manifest.utterances)
+    rows: dict[str, list[Any]] = {"line": [], "duration": [], "num_tokens": []}
+    dropped: list[Dropped] = []
+    durations = known_durations(utterances)
+    pairs = zip(utterances, durations, strict=True)
+    for utterance, seconds in progress(pairs, total=len(utterances), desc="reading data"):
+        labels = encoder.encode(utterance)
+        reason = _why_unusable(utterance, seconds, len(labels), encoder, (min_len, max_len))
+        if reason:
+            dropped.append(Dropped(utterance.id, reason))
+            continue
+        rows["line"].append(json.dumps(utterance.to_json(), ensure_ascii=False))
+        rows["duration"].append(float(seconds or 0.0))
+        rows["num_tokens"].append(len(labels))
+    if not rows["line"]:
+        first = dropped[0]
+        raise UserError(
+            f"{manifest.path}: none of its {len(utterances)} utterances can be trained on "
+            f"(the first, {first.id}: {first.reason})",
+            "Look at --min_audio_len and --max_audio_len, or run check_data.py on it.",
+        )
+    return TrainingTable(datasets.Dataset.from_dict(rows), dropped)
+
+
+def _why_unusable(
+    utterance: Utterance,
+    seconds: Seconds | None,
+    tokens: int,
+    encoder: LabelEncoder,
+    limits: tuple[Seconds, Seconds],
+) -> str | None:
+    shortest, longest = limits
+    if seconds is None or not Path(utterance.audio.path).is_file():
+        found = "no such file" if not Path(utterance.audio.path).exists() else "cannot be read"
+        return f"{utterance.audio.path}: {found}"
+    if seconds > longest:
+        return f"{seconds:.2f} s is longer than {longest:g} s"
+    if seconds < shortest and not utterance.is_no_speech:
+        return f"{seconds:.2f} s is shorter than {shortest:g} s"
+    if tokens > encoder.max_tokens:
+        return f"{tokens} label tokens; the decoder takes {encoder.max_tokens}"
+    return None
+
+
+class SpeechDataset(Dataset[Example]):
+    """Makes examples from a training table.
+
+    Args:
+        table: what to train on.
+        encoder: text to labels.
+        augmenter: changes the sound, differently in every epoch, the same way on every run.
+        seed: of the augmentation.
+    """
+
+    def __init__(
+        self,
+        table: TrainingTable,
+        encoder: LabelEncoder,
+        augmenter: Augmenter | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.table = table
+        self.encoder = encoder
+        self.augmenter = augmenter
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def utterance(self, index: int) -> Utterance:
+        """The manifest line behind an index."""
+        line = self.table.rows[index]["line"]
+        return Utterance.from_json(json.loads(line), default_id=str(index))
+
+    def __getitem__(self, key: ExampleKey | int) -> Example:
+        """One example.
+
+        A file that turns out to be unreadable gives a second of silence without loss and with
+        the reason in `failure`: it is counted and named, never replaced by another sample.
+        """
+        if not isinstance(key, ExampleKey):
+            key = ExampleKey(int(key), 0, WINDOW_SECONDS)
+        if key.row == WEIGHTLESS:
+            return self._weightless(key, "", None)
+        utterance = self.utterance(key.row)
+        try:
+            samples = load_audio(utterance.audio)
+        except UserError as error:
+            return self._weightless(key, utterance.id, error.message)
+        seed = (self.seed, key.epoch, key.row)
+        if self.augmenter is not None:
+            rng = np.random.default_rng([*seed, 0])
+            samples, sentences = self.augmenter.waveform(samples, utterance.sentences, rng)
+            utterance = replace(utterance, sentences=sentences)
+        samples = samples[: int(WINDOW_SECONDS * SAMPLE_RATE)]
+        return Example(samples, self.encoder.encode(utterance), utterance.id, key.window, seed)
+
+    def _weightless(self, key: ExampleKey, name: str, failure: str | None) -> Example:
+        prompt = tuple(self.encoder.prompt(self.encoder.language or "en"))
+        labels = Labels(prompt, (IGNORED,) * len(prompt))
+        silence = np.zeros(SAMPLE_RATE, dtype=np.float32)
+        return Example(silence, labels, name, key.window, failure=failure)
+
+
+def evaluation_keys(length: int, batch: int, window: float) -> list[list[ExampleKey]]:
+    """Batches of the examples 0 to `length` - 1 in their order, padded to `window` s at least."""
+    keys = [ExampleKey(index, 0, window) for index in range(length)]
+    return [keys[i : i + batch] for i in range(0, length, batch)]

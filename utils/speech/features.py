@@ -1,0 +1,80 @@
+"""Samples to log-mel features, as WhisperFeatureExtractor computes them, for any length.
+
+B batch, S samples (16 kHz), F frames (10 ms each), M mel bins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+SAMPLE_RATE = 16_000
+HOP_LENGTH = 160  # 10 ms per frame
+WINDOW_LENGTH = 400  # 25 ms
+WINDOW_SECONDS = 30.0
+WINDOW_SAMPLES = int(WINDOW_SECONDS * SAMPLE_RATE)  # 480,000
+WINDOW_FRAMES = WINDOW_SAMPLES // HOP_LENGTH  # 3,000
+FRAMES_PER_SECOND = SAMPLE_RATE // HOP_LENGTH  # 100
+SMALLEST_FRAMES = 50  # half a second: shorter clips are padded up to it
+
+
+def window_frames(num_samples: int) -> int:
+    """Number of frames of the smallest window that holds `num_samples` (even, 50 to 3000)."""
+    frames = -(-num_samples // (2 * HOP_LENGTH)) * 2
+    return min(max(frames, SMALLEST_FRAMES), WINDOW_FRAMES)
+
+
+def pad_samples(clips: Sequence[np.ndarray], num_frames: int) -> torch.Tensor:
+    """Stack clips into one zero-padded batch.
+
+    Args:
+        clips: float32 `(num_samples,)` each; what passes the window is cut off.
+        num_frames: F, the window in frames.
+
+    Returns:
+        float32 `(B, F * 160)`.
+    """
+    batch = torch.zeros(len(clips), num_frames * HOP_LENGTH)
+    for row, clip in zip(batch, clips, strict=True):
+        kept = clip[: row.shape[0]]
+        row[: len(kept)] = torch.from_numpy(np.ascontiguousarray(kept, dtype=np.float32))
+    return batch
+
+
+class LogMel:
+    """Log-mel spectrogram with the scaling of Whisper.
+
+    The same formula as `WhisperFeatureExtractor` (log10, floor at the clip's maximum minus 8,
+    then (x + 4) / 4), computed for a whole batch at once in torch and for windows of any length.
+
+    Args:
+        mel_filters: float `(201, M)`, the filter bank of the model's feature extractor.
+    """
+
+    def __init__(self, mel_filters: np.ndarray) -> None:
+        self.filters = torch.from_numpy(np.asarray(mel_filters, dtype=np.float32)).T.contiguous()
+        self.window = torch.hann_window(WINDOW_LENGTH)
+
+    @property
+    def num_mel_bins(self) -> int:
+        """M, 80 or 128."""
+        return self.filters.shape[0]
+
+    def __call__(self, samples: torch.Tensor) -> torch.Tensor:
+        """Log-mel features of a batch.
+
+        Args:
+            samples: float32 `(B, S)` in [-1, 1], S a multiple of 160.
+
+        Returns:
+            float32 `(B, M, S / 160)`.
+        """
+        spectrum = torch.stft(
+            samples, WINDOW_LENGTH, HOP_LENGTH, window=self.window, return_complex=True
+        )
+        power = spectrum[..., :-1].abs().square().contiguous()
+        log_mel = (self.filters @ power).clamp(min=1e-10).log10()
+        floor = log_mel.amax(dim=(1, 2), keepdim=True) - 8.0
+        return (torch.maximum(log_mel, floor) + 4.0) / 4.0

@@ -1,0 +1,192 @@
+"""Text to decoder input and labels, the one way for training and inference.
+
+T is a number of tokens. A sequence is laid out as Whisper was trained:
+
+    [<|startofprev|> previous text] <|startoftranscript|> <|zh|> <|transcribe|> <|notimestamps|> text <|endoftext|>
+    `------------------------- prompt: given, not learned ----------------------------------' `-- target ------'
+
+`decoder_input_ids` are prompt + target without its last token, so the start token stands there
+exactly once; `labels` are the tokens that follow, -100 where the next token is part of the prompt.
+"""  # noqa: E501 - the drawing reads best on one line
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from utils.cli.errors import UserError
+from utils.manifest.utterance import Utterance
+from utils.scoring.tokens import LANGUAGES_WITHOUT_SPACES
+
+IGNORED = -100  # torch's cross-entropy leaves these labels out
+TIMESTAMP_STEP = 0.02  # seconds a timestamp token, two mel frames
+SOT, EOT, SOP = "<|startoftranscript|>", "<|endoftext|>", "<|startofprev|>"
+NO_TIMESTAMPS, FIRST_TIMESTAMP = "<|notimestamps|>", "<|0.00|>"
+NO_SPEECH = ("<|nospeech|>", "<|nocaptions|>")  # the name before and after large-v3
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What the decoder reads and what it should say.
+
+    Attributes:
+        decoder_input_ids: `(T,)`, begins with the prompt.
+        labels: `(T,)`, the next tokens; -100 where no loss is wanted.
+    """
+
+    decoder_input_ids: tuple[int, ...]
+    labels: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def num_targets(self) -> int:
+        """Tokens that carry loss."""
+        return sum(label != IGNORED for label in self.labels)
+
+
+class LabelEncoder:
+    """Turns utterances into labels with the special tokens of one tokenizer.
+
+    Args:
+        tokenizer: a Whisper tokenizer, slow or fast.
+        language: code for utterances that state none.
+        task: "transcribe" or "translate", for utterances that state none.
+        timestamps: whether utterances with `sentences` are trained with timestamps.
+        multilingual: False for `.en` models, whose prompt names neither language nor task.
+        max_tokens: most tokens the decoder takes (`config.max_target_positions`).
+    """
+
+    def __init__(
+        self,
+        tokenizer: Any,
+        *,
+        language: str | None = None,
+        task: str = "transcribe",
+        timestamps: bool = False,
+        multilingual: bool = True,
+        max_tokens: int = 448,
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.language = language
+        self.task = task
+        self.timestamps = timestamps
+        self.multilingual = multilingual
+        self.max_tokens = max_tokens
+        # Copying the whole vocabulary takes 40 ms, so the special tokens are kept apart.
+        self.special_ids = {
+            token: int(index)
+            for token, index in tokenizer.get_vocab().items()
+            if token.startswith("<|") and token.endswith("|>")
+        }
+        self.start = self._special(SOT)
+        self.end = self._special(EOT)
+        self.no_timestamps = self._special(NO_TIMESTAMPS)
+        self.first_timestamp = self._special(FIRST_TIMESTAMP)
+
+    def _special(self, *names: str) -> int:
+        """Id of the first of the tokens that the tokenizer has as a special one."""
+        for name in names:
+            if name in self.special_ids:
+                return self.special_ids[name]
+        raise UserError(
+            f"the tokenizer has no token {names[0]}",
+            "Is this a Whisper model? A language missing here needs a model that knows it.",
+        )
+
+    def text_ids(self, text: str, language: str | None) -> list[int]:
+        """Token ids of plain text; special tokens spelled out in it stay text.
+
+        Args:
+            text: the words; white space at both ends is taken off.
+            language: code; where words stand apart the text begins with a space, as Whisper
+                writes it.
+        """
+        text = text.strip()
+        if not text:
+            return []
+        lead = "" if language in LANGUAGES_WITHOUT_SPACES else " "
+        encoded = self.tokenizer(lead + text, add_special_tokens=False, split_special_tokens=True)
+        return list(encoded["input_ids"])
+
+    def prompt(
+        self,
+        language: str | None = None,
+        task: str | None = None,
+        *,
+        timestamps: bool = False,
+        previous: str | None = None,
+    ) -> list[int]:
+        """The tokens given to the decoder before it speaks.
+
+        Args:
+            language: code; the encoder's own default if None.
+            task: "transcribe" or "translate"; the encoder's own default if None.
+            timestamps: whether the answer is to hold timestamps.
+            previous: text that came before; cut from the left to 223 tokens.
+
+        Raises:
+            UserError: if no language is known, or the tokenizer lacks it.
+        """
+        language = language or self.language
+        tokens: list[int] = []
+        if previous and previous.strip():
+            kept = self.max_tokens // 2 - 1  # as in the reference implementation
+            tokens += [self._special(SOP), *self.text_ids(previous, language)[-kept:]]
+        tokens.append(self.start)
+        if self.multilingual:
+            if language is None:
+                raise UserError(
+                    "the utterance names no language and the run has no --language",
+                    "Give --language, or a language in every manifest line.",
+                )
+            tokens += [
+                self._special(f"<|{language}|>"),
+                self._special(f"<|{task or self.task}|>"),
+            ]
+        return tokens if timestamps else [*tokens, self.no_timestamps]
+
+    def timestamp(self, seconds: float) -> int:
+        """Token id of a time, rounded to 20 ms and held within 0 to 30 s."""
+        step = round(seconds / TIMESTAMP_STEP)
+        return self.first_timestamp + min(max(step, 0), round(30.0 / TIMESTAMP_STEP))
+
+    def encode(self, utterance: Utterance) -> Labels:
+        """Decoder input and labels of one utterance.
+
+        A no-speech utterance (empty text) is taught both ways Whisper has of saying so: the
+        no-speech token right after the start, and an answer that ends at once.
+
+        Raises:
+            UserError: if its language or task is not in the tokenizer.
+        """
+        language = utterance.language or self.language
+        timed = self.timestamps and bool(utterance.sentences)
+        prompt = self.prompt(language, utterance.task, timestamps=timed, previous=utterance.prompt)
+        if timed:
+            target = self._timed_ids(utterance, language)
+        else:
+            target = self.text_ids(utterance.sentence, language)
+        labels = [IGNORED] * (len(prompt) - 1) + target + [self.end]
+        if not target:
+            labels[prompt.index(self.start)] = self._special(*NO_SPEECH)
+        return Labels(tuple(prompt + target), tuple(labels))
+
+    def _timed_ids(self, utterance: Utterance, language: str | None) -> list[int]:
+        ids: list[int] = []
+        for sentence in utterance.sentences or ():
+            text = self.text_ids(sentence.text, language)
+            ids += [self.timestamp(sentence.start), *text, self.timestamp(sentence.end)]
+        return ids
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Plain text of generated ids: everything up to end-of-text, without special tokens."""
+        kept = []
+        for token in ids:
+            if token == self.end:
+                break
+            if token < self.end:
+                kept.append(int(token))
+        return str(self.tokenizer.decode(kept, clean_up_tokenization_spaces=False)).strip()

@@ -1,0 +1,185 @@
+"""What happens beside the steps: counting, metrics.jsonl, the progress bar, AdaLoRA's ranks."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback
+from transformers.trainer_callback import ExportableState
+
+from utils.cli.console import is_main_process
+from utils.cli.files import atomic_write
+from utils.cli.progress import progress
+from utils.model.distributed import sum_over_processes
+
+METRIC_FIELDS = ("loss", "learning_rate", "grad_norm", "dev_loss", "dev_cer", "dev_wer")
+
+
+class RunCounters(TrainerCallback, ExportableState):
+    """What a run has seen, over all processes; saved in its checkpoints.
+
+    Attributes:
+        examples: utterances trained on, repeats counted.
+        audio_seconds: their sound.
+        seconds: wall time of the training, interruptions left out.
+    """
+
+    def __init__(self) -> None:
+        self.examples = 0
+        self.audio_seconds = 0.0
+        self.seconds = 0.0
+        self._new_examples = 0
+        self._new_audio_seconds = 0.0
+        self._since = time.monotonic()
+
+    def add(self, examples: int, audio_seconds: float) -> None:
+        """Count a micro-batch of this process."""
+        self._new_examples += examples
+        self._new_audio_seconds += audio_seconds
+
+    def synchronise(self) -> None:
+        """Add what all processes counted since the last time; all must call it together."""
+        examples, audio = sum_over_processes(self._new_examples, self._new_audio_seconds)
+        self.examples += int(examples)
+        self.audio_seconds += audio
+        self._new_examples, self._new_audio_seconds = 0, 0.0
+        now = time.monotonic()
+        self.seconds, self._since = self.seconds + now - self._since, now
+
+    def on_train_begin(self, *_: Any, **__: Any) -> None:
+        """Start the clock."""
+        self._since = time.monotonic()
+
+    def totals(self) -> dict[str, float]:
+        """The fields that metrics.jsonl holds."""
+        return {
+            "examples": self.examples,
+            "audio_seconds": round(self.audio_seconds, 2),
+            "seconds": round(self.seconds, 2),
+        }
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        kept = ("examples", "audio_seconds", "seconds")
+        return {"args": {}, "attributes": {name: getattr(self, name) for name in kept}}
+
+
+class MetricsFile(TrainerCallback):
+    """Writes `metrics.jsonl`, a line per log event.
+
+    Args:
+        path: the file; lines beyond the step that a run resumes from are taken out first.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Keep the lines up to the step that the run begins at."""
+        if not is_main_process():
+            return
+        lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.is_file() else []
+        begun = state.global_step > 0
+        kept = [line for line in lines if begun and json.loads(line)["step"] <= state.global_step]
+        with atomic_write(self.path) as file:
+            file.writelines(f"{line}\n" for line in kept)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        """Append a line, unless the event holds none of the file's fields."""
+        if not is_main_process() or not any(name in logs for name in METRIC_FIELDS):
+            return
+        line = {"step": state.global_step, "epoch": round(logs.get("epoch") or 0.0, 4)}
+        for name in (*METRIC_FIELDS, "examples", "audio_seconds", "seconds"):
+            value = logs.get(name)
+            if isinstance(value, (int, float)) and math.isfinite(value):
+                line[name] = value
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+class TensorBoard(TrainerCallback):
+    """Writes the same numbers as TensorBoard events.
+
+    Args:
+        folder: where the events go.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._writer: Any = None
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        """Add each number as a scalar."""
+        if not is_main_process():
+            return
+        if self._writer is None:
+            from torch.utils.tensorboard import SummaryWriter  # slow, and not every run logs
+
+            self._writer = SummaryWriter(str(self.folder))
+        for name in METRIC_FIELDS:
+            if isinstance(logs.get(name), (int, float)):
+                self._writer.add_scalar(name, logs[name], state.global_step)
+
+    def on_train_end(self, *_: Any, **__: Any) -> None:
+        """Write out what is still held back."""
+        if self._writer is not None:
+            self._writer.flush()
+
+
+class Bar(TrainerCallback):
+    """A progress bar over the steps with the time left, the loss and the dev set's error."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Draw it."""
+        self._bar = progress((), total=state.max_steps, desc="training", unit="step")
+        self._bar.update(state.global_step)
+
+    def on_step_end(self, *_: Any, **__: Any) -> None:
+        """Move it."""
+        if self._bar is not None:
+            self._bar.update(1)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        """Say each event on a line of its own, so that it stays to be read."""
+        if self._bar is None or not is_main_process():
+            return
+        error = next((name for name in ("dev_cer", "dev_wer") if name in logs), None)
+        if error is not None:
+            name = error.removeprefix("dev_").upper()
+            self._bar.write(
+                f"step {state.global_step}: dev {name} {logs[error]:.2%}, "
+                f"dev loss {logs['dev_loss']:.3f}"
+            )
+        elif "loss" in logs:
+            self._bar.write(
+                f"step {state.global_step}: loss {logs['loss']:.3f}, "
+                f"learning rate {logs['learning_rate']:.2e}, "
+                f"{logs['examples'] / max(logs['seconds'], 1e-9):.1f} examples/s"
+            )
+
+    def on_train_end(self, *_: Any, **__: Any) -> None:
+        """Close it."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+class RankAllocation(TrainerCallback):
+    """Lets AdaLoRA move its ranks; without this call they never do.
+
+    Args:
+        model: the PeftModel.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+    def on_optimizer_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Measure importance and mask, while the step's gradients are still there."""
+        self.model.base_model.update_and_allocate(state.global_step)

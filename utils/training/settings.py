@@ -1,0 +1,169 @@
+"""What can be set about a fine-tuning run; both scripts share all but what is trainable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from utils.cli.errors import UserError
+
+# OpenAI's pre-training rates divided by 40, per model width (arXiv 2212.04356, table 17).
+RATE_BY_WIDTH = {384: 3.75e-5, 512: 2.5e-5, 768: 1.25e-5, 1024: 6.25e-6, 1280: 5e-6}
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """Settings that every kind of fine-tuning has."""
+
+    train_data: str = "dataset/train.json"
+    """Manifest to train on."""
+    dev_data: str | None = None
+    """Manifest that chooses the best checkpoint; without it test_data serves, with a warning."""
+    test_data: str = "dataset/test.json"
+    """Manifest used in place of dev_data where that is not given."""
+    base_model: str = "openai/whisper-tiny"
+    """Whisper to start from: a folder or a name on the hub."""
+    output_dir: str = "output/"
+    """The run is written to <output_dir>/<name of the base model>/."""
+    warmup_steps: int = 50
+    """Steps over which the learning rate rises from 0."""
+    logging_steps: int = 100
+    """Steps between two lines in metrics.jsonl."""
+    eval_steps: int = 1000
+    """Steps between two evaluations on the dev set; the last step is always evaluated."""
+    save_steps: int = 1000
+    """Steps between two checkpoints."""
+    num_workers: int = 2
+    """Processes that read and prepare audio; 0 does it in the training process."""
+    learning_rate: float | None = 1e-3
+    """Highest learning rate."""
+    min_audio_len: float = 0.5
+    """Shorter utterances are left out, in seconds; no-speech examples are kept."""
+    max_audio_len: float = 30.0
+    """Longer utterances are left out, in seconds; at most 30."""
+    fp16: bool | None = None
+    """Train in float16; None chooses by what the device can do."""
+    bf16: bool | None = None
+    """Train in bfloat16; None chooses by what the device can do."""
+    use_compile: bool = False
+    """Compile the encoder with torch.compile."""
+    timestamps: bool = False
+    """Train timestamps where a manifest line has `sentences`."""
+    local_files_only: bool = False
+    """Never ask the hub for a model."""
+    num_train_epochs: float = 3.0
+    """Passes over the training data."""
+    max_steps: int = -1
+    """Stop after so many steps, whatever num_train_epochs says; -1: no limit."""
+    language: str | None = "Chinese"
+    """Language of utterances that state none: a name or code."""
+    task: Literal["transcribe", "translate"] = "transcribe"
+    """Task of utterances that state none."""
+    augment_config_path: str | None = None
+    """Augmentation settings, such as configs/augmentation.json."""
+    resume_from_checkpoint: str | None = None
+    """Checkpoint folder to go on from, or "auto" for the newest of this run."""
+    overwrite_output_dir: bool = False
+    """Begin anew where an earlier run stands, and replace it."""
+    per_device_train_batch_size: int = 8
+    """Utterances a process computes at once."""
+    per_device_eval_batch_size: int = 8
+    """Utterances a process transcribes at once on the dev set."""
+    gradient_accumulation_steps: int = 1
+    """Batches added up before the weights move."""
+    save_total_limit: int | None = 10
+    """Numbered checkpoints to keep; older ones are removed."""
+    push_to_hub: bool = False
+    """Upload the final weights to the hub."""
+    hub_model_id: str | None = None
+    """Repository on the hub; needed with push_to_hub."""
+    audio_context: Literal["auto", "full", "dynamic", "mixed"] = "auto"
+    """Windows of 30 s (full), cut to the speech (dynamic), or cut with a share of full ones
+    (mixed); auto: as the base model was trained."""
+    label_smoothing: float = 0.0
+    """Share of the target probability spread over all tokens."""
+    weight_decay: float = 0.0
+    """Weight decay of AdamW."""
+    max_grad_norm: float = 1.0
+    """Longer gradients are shortened to this norm."""
+    eval_on_start: bool = True
+    """Score the dev set before the first step, so that the curve shows where it began."""
+    seed: int = 42
+    """Of the data order, the augmentation and the adapter's first weights."""
+
+    def __post_init__(self) -> None:
+        """Check what must hold between the settings."""
+        if not 0 <= self.min_audio_len < self.max_audio_len <= 30:
+            raise UserError(
+                f"--min_audio_len={self.min_audio_len:g} --max_audio_len={self.max_audio_len:g}: "
+                "expected 0 <= min < max <= 30 seconds, the length of Whisper's window",
+                "Cut longer recordings into pieces of at most 30 s.",
+            )
+        if self.push_to_hub and not self.hub_model_id:
+            raise UserError(
+                "--push_to_hub=True needs --hub_model_id", "For example --hub_model_id=me/whisper-x"
+            )
+        for name in (
+            "per_device_train_batch_size",
+            "per_device_eval_batch_size",
+            "gradient_accumulation_steps",
+            "logging_steps",
+            "eval_steps",
+            "save_steps",
+        ):
+            if getattr(self, name) < 1:
+                raise UserError(f"--{name}={getattr(self, name)}: expected at least 1")
+        if self.max_steps < 1 and self.num_train_epochs <= 0:
+            raise UserError(
+                f"--num_train_epochs={self.num_train_epochs:g} --max_steps={self.max_steps}: "
+                "nothing to train",
+                "Give one of them a positive number.",
+            )
+
+
+@dataclass(frozen=True)
+class LoraSettings(TrainSettings):
+    """Settings of finetune.py: adapters on a frozen model."""
+
+    use_adalora: bool = False
+    """AdaLoRA: ranks move to where they are needed. Plain LoRA otherwise."""
+    use_8bit: bool = False
+    """Hold the frozen weights in 8 bits (bitsandbytes)."""
+    lora_rank: int = 32
+    """Rank of the update of each linear layer."""
+    lora_alpha: int = 64
+    """Scale of the update; it is multiplied by alpha / rank."""
+    lora_dropout: float = 0.0
+    """Dropout on the adapter's input."""
+
+    def __post_init__(self) -> None:
+        """Check the adapter's numbers too."""
+        super().__post_init__()
+        if self.lora_rank < 1 or not 0 <= self.lora_dropout < 1:
+            raise UserError(
+                f"--lora_rank={self.lora_rank} --lora_dropout={self.lora_dropout:g}: "
+                "expected a rank of at least 1 and a dropout from 0 to below 1"
+            )
+
+
+@dataclass(frozen=True)
+class FullSettings(TrainSettings):
+    """Settings of finetune_all.py: every weight."""
+
+    learning_rate: float | None = None
+    """Highest learning rate; None takes 1/40 of pre-training's: tiny 3.75e-5, base 2.5e-5,
+    small 1.25e-5, medium 6.25e-6, large 5e-6."""
+    freeze_encoder: bool = False
+    """Train the decoder alone."""
+
+
+def full_learning_rate(width: int) -> float:
+    """The learning rate for all weights of a model, by its width.
+
+    Args:
+        width: `config.d_model`; a width between the published ones takes the next larger's rate,
+            a smaller one tiny's scaled up in proportion (smaller models bear larger steps).
+    """
+    if width < min(RATE_BY_WIDTH):
+        return RATE_BY_WIDTH[384] * 384 / width
+    return next(rate for known, rate in RATE_BY_WIDTH.items() if known >= min(width, 1280))

@@ -1,0 +1,254 @@
+"""The Hugging Face Trainer, with steps, losses, checkpoints and dev scores that are exact."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+from transformers import Trainer
+from transformers.trainer_utils import set_seed
+
+from utils.cli.console import is_main_process, warn
+from utils.manifest.utterance import Utterance
+from utils.model.adapters import orthogonality_penalty
+from utils.model.distributed import barrier, gather_all, share_of, sum_over_processes
+from utils.model.folders import BEST, checkpoints, save_model, write_folder
+from utils.model.load import LoadedModel
+from utils.scoring.normalizers import choose_normalizer
+from utils.scoring.score import score_predictions
+from utils.speech.batching import BatchPlan, Collator, StepSampler
+from utils.speech.dataset import SpeechDataset, evaluation_keys
+from utils.speech.features import WINDOW_SECONDS
+from utils.speech.labels import IGNORED
+from utils.training.callbacks import RunCounters
+from utils.training.loss import token_loss_sum
+from utils.transcription.transcribe import Decoding, transcribe
+
+
+@dataclass(frozen=True)
+class DevSet:
+    """What chooses the best checkpoint.
+
+    Attributes:
+        utterances: to transcribe.
+        dataset: the same, for the teacher-forced loss.
+        decoding: how they are transcribed.
+        metric: "cer" or "wer".
+    """
+
+    utterances: list[Utterance]
+    dataset: SpeechDataset
+    decoding: Decoding
+    metric: str
+
+
+class WhisperTrainer(Trainer):
+    """Trains a Whisper or its adapter.
+
+    Args:
+        loaded: the model with its processor; `loaded.model` is what is trained.
+        plan: how steps are cut.
+        dev: the dev set.
+        audio_context: how the windows of the training are cut; kept in what is saved.
+        collator: makes batches of the training and dev examples.
+        **options: as of `transformers.Trainer`.
+    """
+
+    # `StepLoss` divides by the tokens of the whole step, so nothing is left to divide by.
+    loss_is_scaled_for_ga = True
+
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        plan: BatchPlan,
+        dev: DevSet,
+        *,
+        audio_context: str,
+        collator: Collator,
+        **options: Any,
+    ) -> None:
+        super().__init__(model=loaded.model, data_collator=collator, **options)
+        # The library would count checkpoint-best as the oldest of all and remove it.
+        self.save_total_limit, self.args.save_total_limit = self.args.save_total_limit, None
+        self.loaded = loaded
+        self.plan = plan
+        self.dev = dev
+        self.audio_context = audio_context
+        self.failures: dict[str, str] = {}
+        self.last_evaluated_step = -1
+
+    @property
+    def run(self) -> Path:
+        """The run's folder."""
+        return Path(str(self.args.output_dir))
+
+    @property
+    def counters(self) -> RunCounters:
+        """What the run has seen; resuming puts another object in the place of the first."""
+        return next(c for c in self.callback_handler.callbacks if isinstance(c, RunCounters))
+
+    # -- data ---------------------------------------------------------------------------------
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """Micro-batches of this process; they are dealt out by the sampler, not by accelerate."""
+        augmenter = self.train_dataset.augmenter
+        # Room for the slowest speed, so that all parts of a step still share one window.
+        stretch = augmenter.longest_stretch if augmenter is not None else 1.0
+        durations = [seconds * stretch for seconds in self.train_dataset.table.durations]
+        sampler = StepSampler(durations, self.plan)
+        workers = self.args.dataloader_num_workers
+        return _EpochLoader(
+            self.train_dataset,
+            batch_sampler=sampler,
+            collate_fn=self.data_collator,
+            num_workers=workers,
+            pin_memory=self.args.device.type == "cuda",
+            prefetch_factor=4 if workers else None,
+        )
+
+    def get_batch_samples(
+        self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
+    ) -> tuple[list[Any], Any]:
+        """The micro-batches of a step, without the lists that the model does not take."""
+        batches, tokens = super().get_batch_samples(epoch_iterator, num_batches, device)
+        for batch in batches:
+            failures = batch.pop("failures")
+            self.failures.update(failures)
+            learned = batch["labels"].ne(IGNORED).any(dim=1).sum().item()
+            self.counters.add(int(learned), batch.pop("audio_seconds") if learned else 0.0)
+        return batches, tokens
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        """The micro-batch's part of the step's loss, with AdaLoRA's regulariser if it is used."""
+        loss, outputs = super().compute_loss(
+            model, inputs, return_outputs=True, num_items_in_batch=num_items_in_batch
+        )
+        penalty = orthogonality_penalty(self.accelerator.unwrap_model(model))
+        if penalty is not None:
+            # Once a step: every process adds it, and their gradients are averaged.
+            loss = loss + penalty / self.plan.accumulation
+        return (loss, outputs) if return_outputs else loss
+
+    # -- dev set ------------------------------------------------------------------------------
+
+    def evaluate(
+        self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "dev"
+    ) -> dict[str, float]:
+        """Transcribe and score the dev set; a new best model is written to `checkpoint-best/`.
+
+        Returns:
+            `dev_loss` (mean nats a token) and `dev_cer` or `dev_wer` (corpus rate).
+        """
+        model = self.accelerator.unwrap_model(self.model)
+        was_training = model.training
+        model.eval()
+        loaded = replace(self.loaded, model=model, audio_context=self.audio_context)
+        predictions = transcribe(
+            loaded, self.dev.utterances, self.dev.decoding, desc=f"dev set, step {self._step}"
+        )
+        score = score_predictions(
+            predictions,
+            self.dev.metric,
+            lambda p: choose_normalizer(p.language, remove_pun=True, to_simple=True),
+        )
+        metrics = {
+            "dev_loss": self._dev_loss(model),
+            f"dev_{self.dev.metric}": float(score.rate if score.rate is not None else 0.0),
+        }
+        model.train(was_training)
+        self.last_evaluated_step = self._step
+        self._keep_if_best(metrics[f"dev_{self.dev.metric}"])
+        self.log(dict(metrics))
+        self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    @property
+    def _step(self) -> int:
+        return int(self.state.global_step)
+
+    @torch.no_grad()
+    def _dev_loss(self, model: Any) -> float:
+        """Teacher-forced mean nats a token of the dev set, over all processes."""
+        total, tokens = 0.0, 0.0
+        dataset = self.dev.dataset
+        batch_size = self.args.per_device_eval_batch_size
+        window = WINDOW_SECONDS if self.audio_context == "full" else 0.0
+        for keys in share_of(evaluation_keys(len(dataset), batch_size, window)):
+            batch = self.data_collator([dataset[key] for key in keys])
+            labels = batch["labels"].to(self.args.device)
+            logits = model(
+                input_features=batch["input_features"].to(self.args.device),
+                decoder_input_ids=batch["decoder_input_ids"].to(self.args.device),
+            ).logits
+            total += token_loss_sum(logits, labels).item()
+            tokens += labels.ne(IGNORED).sum().item()
+        total, tokens = sum_over_processes(total, tokens)
+        return total / max(tokens, 1.0)
+
+    def _keep_if_best(self, error: float) -> None:
+        if self.state.best_metric is not None and error >= self.state.best_metric:
+            return
+        self.state.best_metric = error
+        self.state.best_global_step = self._step
+        if is_main_process():
+            write_folder(self.run / BEST, self._write_model)
+        barrier()
+
+    # -- logs and files -----------------------------------------------------------------------
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add what the run has seen so far to every event."""
+        self.counters.synchronise()
+        super().log({**logs, **self.counters.totals()}, start_time)
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        self.counters.synchronise()
+        super()._save_checkpoint(model, trial)
+        if self.args.should_save and self.save_total_limit is not None:
+            numbered = checkpoints(self.run)
+            for folder in numbered[: max(0, len(numbered) - max(1, self.save_total_limit))]:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        if self.args.should_save:
+            self._write_model(Path(output_dir or self.run))
+
+    def _write_model(self, folder: Path) -> None:
+        model = self.accelerator.unwrap_model(self.model)
+        save_model(model, self.loaded.processor, folder, self.audio_context)
+
+    def all_failures(self) -> dict[str, str]:
+        """Files that could not be read while training, over all processes: id -> reason."""
+        return dict(gather_all(list(self.failures.items())))
+
+
+class _EpochLoader(DataLoader[Any]):
+    """A loader that tells its sampler which epoch begins."""
+
+    def set_epoch(self, epoch: int) -> None:
+        assert isinstance(self.batch_sampler, StepSampler)
+        self.batch_sampler.set_epoch(epoch)
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, NumPy and torch; the data order and augmentation have seeds of their own."""
+    set_seed(seed)
+
+
+def warn_of_failures(failures: dict[str, str]) -> None:
+    """Say at the end of a run which files could not be read."""
+    if failures:
+        shown = "\n".join(f"  {name}: {reason}" for name, reason in list(failures.items())[:5])
+        more = f"\n  ... and {len(failures) - 5} more" if len(failures) > 5 else ""
+        warn(f"{len(failures)} utterances could not be read and were left out:\n{shown}{more}")
