@@ -22,13 +22,14 @@ from typing import Literal
 # A script's own folder is on the path; the repository, which holds `utils` and `demo`, is not.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.real.commands import Job, base_path, run_step
+from benchmarks.real.commands import Job, base_path
 from benchmarks.real.outcome import markdown_lines, measurements, score_table
 from benchmarks.real.sets import SETS, require_data, write_plain_manifest
 from utils.cli.console import say
 from utils.cli.errors import UserError, run_script
 from utils.cli.files import atomic_write
 from utils.cli.settings import parse_settings
+from utils.cli.steps import run_step
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

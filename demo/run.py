@@ -10,8 +10,6 @@ picture of the curves, and summary.json.
 from __future__ import annotations
 
 import os
-import shlex
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -23,8 +21,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from demo.outcome import METRICS, Places, collect, format_table, write_outcome
 from utils.cli.console import say
-from utils.cli.errors import Failure, UserError, run_script
+from utils.cli.errors import run_script
 from utils.cli.settings import parse_settings
+from utils.cli.steps import run_step
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 BASE = "demo/base"
@@ -99,27 +98,6 @@ def _evaluations(places: Places, step: str, models: Sequence[str]) -> list[list[
         ]
         for language, metric in METRICS.items()
     ]
-
-
-def run_step(number: str, command: Sequence[str]) -> None:
-    """Print a command, run it, stop the demo if it fails.
-
-    Raises:
-        UserError: the step ended with exit code 2.
-        Failure: it ended with another code than 0.
-    """
-    # The interpreter as one would type it, so that the line can be copied.
-    shown = os.path.relpath(sys.executable)
-    python = shown if not shown.startswith("..") else sys.executable
-    say(f"\n[{number}] {shlex.join([python, *command])}")
-    code = subprocess.run([sys.executable, *command]).returncode
-    if code == 0:
-        return
-    kind = UserError if code == 2 else Failure
-    raise kind(
-        f"step {number}, {command[0]}, ended with exit code {code}, expected 0",
-        "what it said stands above; run that command by itself once it is mended",
-    )
 
 
 if __name__ == "__main__":

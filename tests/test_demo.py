@@ -440,7 +440,7 @@ def test_the_whole_demo_runs_and_sums_up(tmp_path):
 
 
 def test_the_demo_stops_at_a_step_that_fails(capfd):
-    from demo.run import run_step
+    from utils.cli.steps import run_step
 
     with pytest.raises(UserError, match=r"step 3/7, evaluation.py, ended with exit code 2"):
         run_step("3/7", ["evaluation.py", "--model_pth=nowhere"])

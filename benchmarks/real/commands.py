@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
-import subprocess
-import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.real.sets import RealSet
-from utils.cli.console import say
-from utils.cli.errors import Failure, UserError
 
 DEMO_BASE = "demo/base"
 
@@ -108,20 +102,3 @@ class Job:
             f"--metric={metric}",
             f"--report_dir={self.scores(metric)}",
         ]
-
-
-def run_step(number: str, command: Sequence[str]) -> None:
-    """Print a command, run it, stop if it fails.
-
-    Raises:
-        UserError: the step ended with exit code 2.
-        Failure: it ended with another code than 0.
-    """
-    say(f"\n[{number}] python {shlex.join(command)}")
-    code = subprocess.run([sys.executable, *command], check=False).returncode
-    if code:
-        kind = UserError if code == 2 else Failure
-        raise kind(
-            f"step {number}, {command[0]}, ended with exit code {code}, expected 0",
-            "what it said stands above; run that command by itself once it is mended",
-        )

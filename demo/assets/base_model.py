@@ -11,15 +11,16 @@ import time
 from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, ctc_loss
 from transformers import WhisperConfig, WhisperFeatureExtractor
 
 from demo.assets.base_corpus import BaseCorpus
 from demo.assets.compact import CompactVocabulary
-from demo.assets.examples import IGNORED, BaseTraining, ExampleMaker, collate
+from demo.assets.examples import IGNORED, BaseTraining, Batch, ExampleMaker, collate
 from demo.assets.tokenizer import (
     END_OF_TEXT,
     NO_TIMESTAMPS,
@@ -30,6 +31,11 @@ from demo.assets.tokenizer import (
 )
 from utils.model.audio_context import FlexibleWhisper
 from utils.speech.features import LogMel, pad_samples, window_frames
+
+# (layer, head): they look at the sound of the token that is said next, and so tell its time.
+ALIGNMENT_HEADS = ((1, 0), (2, 0))
+# These look at the sound of the token that was read: from there it is a step to the next.
+READING_HEADS = ((0, 0),)
 
 Encode = Callable[[str, str], list[int]]
 
@@ -92,11 +98,13 @@ def initialise(model: FlexibleWhisper) -> None:
             module.weight.normal_(0, (module.in_features * (branches if ends else 1)) ** -0.5)
     encoder = model.model.encoder
     encoder.conv1.weight.normal_(0, (2 / encoder.conv1.weight[0].numel()) ** 0.5)
-    encoder.conv2.weight.normal_(0, 2 * (2 / encoder.conv2.weight[0].numel()) ** 0.5)
+    encoder.conv2.weight.normal_(0, (2 / encoder.conv2.weight[0].numel()) ** 0.5)
     model.model.decoder.embed_tokens.weight.normal_(0, 0.05)
 
 
-def new_optimizers(model: FlexibleWhisper, settings: BaseTraining) -> list[torch.optim.Optimizer]:
+def new_optimizers(
+    model: FlexibleWhisper, word_head: torch.nn.Linear, settings: BaseTraining
+) -> list[torch.optim.Optimizer]:
     """Return Muon for the layers' matrices and AdamW for all else, with one rate for both.
 
     On this data Muon reaches in 400 steps the loss that AdamW alone reaches in 700.
@@ -104,6 +112,7 @@ def new_optimizers(model: FlexibleWhisper, settings: BaseTraining) -> list[torch
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
     matrices = [p for name, p in trained.items() if p.dim() == 2 and ".layers." in name]
     others = [p for name, p in trained.items() if p.dim() != 2 or ".layers." not in name]
+    others += word_head.parameters()
     rate, decay = settings.learning_rate, settings.weight_decay
     return [
         # The scale of its steps is fitted to AdamW's, so that the rate means the same in both.
@@ -134,18 +143,76 @@ class BaseTrainer:
         self.settings = settings
         self.model = FlexibleWhisper(base_config(vocabulary.size))
         initialise(self.model)
+        # Only trains the encoder, and is not kept. The unused row's id serves as CTC's blank.
+        self.word_head = torch.nn.Linear(self.model.config.d_model, vocabulary.used + 1)
+        self.attended: dict[int, torch.Tensor] = {}
+        self._watch_attention()
         self.offset = vocabulary.logit_offset()
         self.log_mel = new_log_mel()
-        self.optimizers = new_optimizers(self.model, settings)
+        self.optimizers = new_optimizers(self.model, self.word_head, settings)
         self.step = 0
 
-    def loss(
-        self, features: torch.Tensor, inputs: torch.Tensor, labels: torch.Tensor
-    ) -> torch.Tensor:
-        """Return the mean loss in nats a token of a collated batch: float32 scalar."""
-        hidden = self.model.model(input_features=features, decoder_input_ids=inputs)
-        logits = self.model.proj_out(hidden.last_hidden_state) + self.offset
-        return cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED)
+    def loss(self, batch: Batch) -> torch.Tensor:
+        """Return the loss in nats a token of a batch: float32 scalar.
+
+        Cross-entropy of the decoder, plus weighted CTC of the encoder (Watanabe et al. 2017,
+        "Hybrid CTC/attention architecture for end-to-end speech recognition"), plus the guidance
+        of some attention heads, which thereby can tell a word's time.
+        """
+        self.attended.clear()
+        out = self.model.model(input_features=batch.features, decoder_input_ids=batch.inputs)
+        logits = self.model.proj_out(out.last_hidden_state) + self.offset
+        said = cross_entropy(logits.flatten(0, 1), batch.labels.flatten(), ignore_index=IGNORED)
+        heard = self._ctc(out.encoder_last_hidden_state, batch.labels)
+        settings = self.settings
+        return said + settings.ctc_weight * heard + settings.guide_weight * self._guide(batch.spans)
+
+    def _guide(self, spans: torch.Tensor) -> torch.Tensor:
+        """Return how little the guided heads look where they should.
+
+        Mean of -log(share of the attention that falls on the token's span, widened by 60 ms).
+        """
+        # What is said at one position is read at the next.
+        read = torch.cat([torch.full_like(spans[:, :1], -1.0), spans[:, :-1]], dim=1)
+        aims = [(ALIGNMENT_HEADS, spans), (READING_HEADS, read)]
+        losses = [
+            self._missed(self.attended[layer][:, head], aim)
+            for heads, aim in aims
+            for layer, head in heads
+        ]
+        return torch.stack(losses).mean()
+
+    @staticmethod
+    def _missed(weights: torch.Tensor, spans: torch.Tensor) -> torch.Tensor:
+        known = spans[..., 0] >= 0
+        if not known.any():
+            return spans.new_zeros(())
+        times = torch.arange(weights.shape[-1]) * 0.02
+        inside = (times >= spans[..., :1] - 0.06) & (times <= spans[..., 1:] + 0.06)
+        return -((weights * inside).sum(-1)[known] + 1e-4).log().mean()
+
+    def _watch_attention(self) -> None:
+        """Keep each decoder layer's attention to the sound, float32 `(B, heads, T, F / 2)`."""
+        # Only the plain implementation hands its weights out.
+        self.model.set_attn_implementation("eager")
+        for number, layer in enumerate(self.model.model.decoder.layers):
+
+            def keep(module: Any, args: Any, output: Any, number: int = number) -> None:
+                self.attended[number] = output[1]
+
+            layer.encoder_attn.register_forward_hook(keep)
+
+    def _ctc(self, encoded: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        blank = self.vocabulary.used
+        texts = [row[(row >= 0) & (row < blank)] for row in labels]
+        lengths = torch.tensor([len(text) for text in texts])
+        log_probs = self.word_head(encoded).log_softmax(-1).transpose(0, 1)
+        frames = torch.full((len(texts),), len(log_probs))
+        # A short text in few frames may have no path at all; such rows count nothing.
+        total = ctc_loss(
+            log_probs, torch.cat(texts), frames, lengths, blank, "sum", zero_infinity=True
+        )
+        return total / max(1, int(lengths.sum()))
 
     def run(self, folder: Path, report: Callable[[str], None]) -> None:
         """Train to the last step; a checkpoint in `folder` is taken up.
@@ -172,12 +239,12 @@ class BaseTrainer:
                 report(f"step {self.step} held out: {self.error_summary()}")
 
     def _update(self, examples: list) -> float:
-        features, inputs, labels = collate(examples, self.log_mel, self.vocabulary.compact_id)
+        batch = collate(examples, self.log_mel, self.vocabulary.compact_id)
         share = learning_rate_share(self.step, self.settings)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = self.settings.learning_rate * share
-        loss = self.loss(features, inputs, labels)
+        loss = self.loss(batch)
         self.model.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
@@ -190,6 +257,7 @@ class BaseTrainer:
         state = {
             "step": self.step,
             "model": self.model.state_dict(),
+            "word_head": self.word_head.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
         }
         torch.save(state, folder / "training.pt.part")
@@ -199,6 +267,7 @@ class BaseTrainer:
         if (folder / "training.pt").exists():
             state = torch.load(folder / "training.pt", weights_only=True)
             self.model.load_state_dict(state["model"])
+            self.word_head.load_state_dict(state["word_head"])
             for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
                 optimizer.load_state_dict(saved)
             self.step = state["step"]

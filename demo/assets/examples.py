@@ -19,6 +19,7 @@ from demo.assets.tokenizer import (
     NO_SPEECH,
     NO_TIMESTAMPS,
     START,
+    TEXT_IDS,
     TRANSCRIBE,
     language_id,
 )
@@ -28,6 +29,7 @@ IGNORED = -100
 FULL_SECONDS = 30.0
 NO_SPEECH_SHARE = 0.02
 TIMESTAMP_SHARE = 0.2
+_JOINERS = {"zh": "", "en": " "}
 FULL_BATCH = 6  # a 30 s window costs ten times a short one
 
 
@@ -38,7 +40,10 @@ class BaseTraining:
     steps: int = 3600
     batch_size: int = 32
     word_share: float = 0.5  # of the batches that are strings of single words
-    domain_share: float = 0.08  # of those words: the base model has hardly heard the demo's
+    domain_share: float = 0.03  # of those words: the base model has hardly heard the demo's
+    corrupt_share: float = 0.05  # of the text that the decoder reads: guessing on must not pay
+    ctc_weight: float = 0.5  # of the encoder's own loss: it finds the words long before attention
+    guide_weight: float = 0.5  # of the loss that tells some heads where in the sound a word stands
     full_share: float = 0.04  # of the batches that fill 30 s windows
     learning_rate: float = 4e-3
     warmup_steps: int = 200
@@ -50,6 +55,28 @@ class BaseTraining:
     seed: int = 1
 
 
+Span = tuple[float, float]
+"""Start and end in seconds."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Examples of one window length, as tensors; token ids are compact.
+
+    Attributes:
+        features: float32 `(B, M, F)`.
+        inputs: int64 `(B, T)`, what the decoder reads.
+        labels: int64 `(B, T)`, -100 where no loss is wanted. Masked by length: end-of-text, which
+            is Whisper's padding token too, is learned.
+        spans: float32 `(B, T, 2)`, seconds at which each label is heard, -1 where not known.
+    """
+
+    features: torch.Tensor
+    inputs: torch.Tensor
+    labels: torch.Tensor
+    spans: torch.Tensor
+
+
 @dataclass(frozen=True)
 class Example:
     """One window and what the decoder reads and shall say (full token ids)."""
@@ -57,15 +84,17 @@ class Example:
     samples: np.ndarray
     decoder_input_ids: list[int]
     labels: list[int]
+    spans: list[Span | None]  # where each label is heard, None where that is not known
 
 
 @dataclass(frozen=True)
 class Speech:
-    """Something said without a break: a sentence, or a string of single words."""
+    """Something said without a break: a sentence, or a string of single words with their times."""
 
     text: str
     language: str
     samples: np.ndarray
+    words: tuple[tuple[str, Span], ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -105,6 +134,8 @@ class ExampleMaker:
         self.voices: dict[str, tuple[list[Clip], list[Clip]]] = {}
         for clip in corpus.words.clips:
             self.voices.setdefault(clip.speaker, ([], []))[clip.domain].append(clip)
+        texts = sorted({(clip.text, clip.language) for clip in corpus.words.clips})
+        self.misleading = [token for text in texts for token in encode(*text)]
 
     def batches(self) -> Iterator[list[Example]]:
         """Yield one batch a step: short clips first, then all, some of them in 30 s windows.
@@ -163,16 +194,22 @@ class ExampleMaker:
     def _word_string(self, most_words: int) -> Speech:
         """Return random words of one speaker, one after the other: no grammar helps to guess."""
         plain, domain = self.voices[self.rng.choice(list(self.voices))]
-        pieces, texts = [], []
-        for _ in range(self.rng.randint(1, most_words)):
+        language = plain[0].language
+        pieces: list[np.ndarray] = []
+        words: list[tuple[str, Span]] = []
+        end = 0.0
+        for number in range(self.rng.randint(1, most_words)):
             is_domain = bool(domain) and self.rng.random() < self.settings.domain_share
             clip = self.rng.choice(domain if is_domain else plain)
-            texts.append(clip.text)
-            gap = np.zeros(int(self.rng.uniform(0.0, 0.06) * SAMPLE_RATE), dtype=np.float32)
-            pieces += [self.corpus.words.audio(clip), gap]
-        language = plain[0].language
-        joiner = "" if language == "zh" else " "
-        return Speech(joiner.join(texts), language, np.concatenate(pieces[:-1]))
+            if number:
+                gap = int(self.rng.uniform(0.0, 0.06) * SAMPLE_RATE)
+                pieces.append(np.zeros(gap, dtype=np.float32))
+                end += gap / SAMPLE_RATE
+            pieces.append(self.corpus.words.audio(clip))
+            words.append((clip.text, (end, end + clip.seconds)))
+            end += clip.seconds
+        text = _JOINERS[language].join(word for word, _ in words)
+        return Speech(text, language, np.concatenate(pieces), tuple(words))
 
     def _short_windows(self, speeches: list[Speech], early: bool) -> list[Example]:
         slack = self.rng.random() ** 2 * (0.3 if early else 1.5)
@@ -219,22 +256,49 @@ class ExampleMaker:
             samples += level * self.noise.standard_normal(len(samples), dtype=np.float32)
         return Example(samples, *self._tokens(placed))
 
-    def _tokens(self, placed: list[Placed]) -> tuple[list[int], list[int]]:
+    def _tokens(self, placed: list[Placed]) -> tuple[list[int], list[int], list[Span | None]]:
         if not placed:
             prompt = [START, language_id(self.rng.choice(("zh", "en"))), TRANSCRIBE, NO_TIMESTAMPS]
-            return prompt, [NO_SPEECH, IGNORED, IGNORED, END_OF_TEXT]
+            return prompt, [NO_SPEECH, IGNORED, IGNORED, END_OF_TEXT], [None] * 4
         language = placed[0].speech.language
         tokens = [START, language_id(language), TRANSCRIBE]
-        if self.rng.random() < TIMESTAMP_SHARE:
-            for item in placed:
+        spans: list[Span | None] = [None] * 3
+        timestamps = self.rng.random() < TIMESTAMP_SHARE
+        if not timestamps:
+            tokens, spans = [*tokens, NO_TIMESTAMPS], [*spans, None]
+        for item in placed:
+            text, heard = self._text_tokens(item)
+            if timestamps:
                 end = min(item.start + item.speech.seconds, FULL_SECONDS)
-                text = self.encode(item.speech.text, language)
-                tokens += [_timestamp(item.start), *text, _timestamp(end)]
-        else:
-            joiner = "" if language == "zh" else " "
-            text = self.encode(joiner.join(item.speech.text for item in placed), language)
-            tokens += [NO_TIMESTAMPS, *text]
-        return tokens, [*tokens[1:], END_OF_TEXT]
+                text = [_timestamp(item.start), *text, _timestamp(end)]
+                heard = [(item.start, item.start), *heard, (end, end)]
+            tokens, spans = [*tokens, *text], [*spans, *heard]
+        labels = [*tokens[1:], END_OF_TEXT]
+        return [self._corrupted(token) for token in tokens], labels, [*spans[1:], None]
+
+    def _text_tokens(self, item: Placed) -> tuple[list[int], list[Span | None]]:
+        """Return an utterance's tokens, and when each is heard if its words' times are known."""
+        speech = item.speech
+        if not speech.words:
+            ids = self.encode(speech.text, speech.language)
+            return ids, [None] * len(ids)
+        tokens: list[int] = []
+        spans: list[Span | None] = []
+        for word, (start, end) in speech.words:
+            ids = self.encode(word, speech.language)
+            part = (end - start) / len(ids)
+            tokens += ids
+            spans += [
+                (item.start + start + part * i, item.start + start + part * (i + 1))
+                for i in range(len(ids))
+            ]
+        return tokens, spans
+
+    def _corrupted(self, token: int) -> int:
+        is_text = token < TEXT_IDS
+        if is_text and self.rng.random() < self.settings.corrupt_share:
+            return self.rng.choice(self.misleading)
+        return token
 
 
 def _timestamp(seconds: float) -> int:
@@ -245,22 +309,19 @@ def collate(
     examples: list[Example],
     log_mel: Callable[[torch.Tensor], torch.Tensor],
     compact: Callable[[int], int],
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Make a batch of examples of one window length.
-
-    Returns:
-        Features float32 `(B, M, F)`, decoder input int64 `(B, T)` and labels int64 `(B, T)`,
-        the tokens compact, labels -100 where no loss is wanted. Masked by length: end-of-text,
-        which is Whisper's padding token too, is learned.
-    """
+) -> Batch:
+    """Make a batch of examples of one window length."""
     samples = torch.from_numpy(np.stack([example.samples for example in examples]))
     longest = max(len(example.labels) for example in examples)
     shape = (len(examples), longest)
     inputs = torch.full(shape, compact(END_OF_TEXT))
     labels = torch.full(shape, IGNORED)
+    spans = torch.full((*shape, 2), -1.0)
     for row, example in enumerate(examples):
         read = [compact(token) for token in example.decoder_input_ids]
         said = [token if token == IGNORED else compact(token) for token in example.labels]
+        heard = [span or (-1.0, -1.0) for span in example.spans]
         inputs[row, : len(read)] = torch.tensor(read)
         labels[row, : len(said)] = torch.tensor(said)
-    return log_mel(samples), inputs, labels
+        spans[row, : len(heard)] = torch.tensor(heard)
+    return Batch(log_mel(samples), inputs, labels, spans)

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from transformers import WhisperForConditionalGeneration
 
-from demo.assets.base_model import base_config
+from demo.assets.base_model import ALIGNMENT_HEADS, base_config
 from demo.assets.compact import CompactVocabulary
 from demo.assets.tokenizer import (
     END_OF_TEXT,
@@ -39,8 +39,6 @@ _FEATURES = {
     "return_attention_mask": False,
     "sampling_rate": 16000,
 }
-# Decoder layer and head; the last two layers follow the speech, the first looks at the text.
-_ALIGNMENT_HEADS = [[1, 0], [1, 1], [2, 0], [2, 1]]
 
 
 def full_state(
@@ -98,7 +96,7 @@ def _model_config() -> dict[str, Any]:
 
 def _generation_config() -> dict[str, Any]:
     return {
-        "alignment_heads": _ALIGNMENT_HEADS,
+        "alignment_heads": [list(head) for head in ALIGNMENT_HEADS],
         "audio_context": "mixed",
         "begin_suppress_tokens": [SPACE, END_OF_TEXT],
         "bos_token_id": END_OF_TEXT,

@@ -80,14 +80,21 @@ def speak(text: str, speaker: Speaker) -> np.ndarray:
     return (samples / peak * 32767).astype(np.int16)
 
 
-BASE_VARIANTS: Sequence[str] = ("", "m1", "m2", "m3", "m4", "m7", "f1", "f2", "f3", "f4")
+# Many timbres, so that a new one is heard as speech; none of the demo's is among them.
+BASE_VARIANTS: Sequence[str] = (
+    *("", "m1", "m2", "m3", "m4", "m5", "m6", "m7", "f1", "f2", "f3", "f4", "f5"),
+    *("adam", "Alex", "Alicia", "Andrea", "Andy", "anika", "Annie", "antonio", "aunty", "benjamin"),
+    *("caleb", "david", "Denis", "Diogo", "edward", "Gene", "grandma", "grandpa", "Henrique"),
+    *("Hugo", "iven", "Jacky", "john", "Lee", "Marco", "Mario", "max", "Michael", "michel"),
+    *("Mike", "norbert", "pablo", "paul", "quincy", "rob", "shelby", "victor", "zac"),
+)
 
 
 def base_speaker(language: str, rng: random.Random, suffix: str = "") -> Speaker:
-    """Return a random speaker of the base corpus: plain accents, ten timbres, moderate pitch."""
+    """Return a random speaker of the base corpus: plain accents, many timbres, moderate pitch."""
     accent = "en-gb" if language == "en" and rng.random() < 0.3 else _ACCENTS[language]
     variant = rng.choice(BASE_VARIANTS)
-    pitch, speed = rng.randint(35, 65), rng.randint(*_SPEEDS[language])
+    pitch, speed = rng.randint(30, 70), rng.randint(*_SPEEDS[language])
     name = f"{language}-{variant or 'plain'}{suffix}"
     return Speaker(name, accent, variant, pitch, speed)
 

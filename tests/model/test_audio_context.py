@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import WhisperForConditionalGeneration
+from transformers import WhisperConfig, WhisperForConditionalGeneration
 
 from utils.model.audio_context import FlexibleWhisper
 
@@ -35,6 +35,16 @@ def test_names_and_number_of_weights_are_the_stock_models(
     flexible: FlexibleWhisper, stock: WhisperForConditionalGeneration
 ) -> None:
     assert list(flexible.state_dict()) == list(stock.state_dict())
+
+
+def test_a_model_made_from_a_config_begins_like_the_stock_model() -> None:
+    """transformers draws what a subclass fixes, such as the sinusoids, at random."""
+    heads = {"encoder_attention_heads": 1, "decoder_attention_heads": 1}
+    config = WhisperConfig(d_model=64, encoder_layers=1, decoder_layers=1, **heads)
+    positions = FlexibleWhisper(config).model.encoder.embed_positions
+    stock = WhisperForConditionalGeneration(config).model.encoder.embed_positions
+    assert torch.equal(positions.weight, stock.weight) and not positions.weight.requires_grad
+    assert positions.weight[0, :32].eq(0).all() and positions.weight[0, 32:].eq(1).all()
 
 
 @pytest.mark.parametrize("frames", [2, 50, 998, 3000])

@@ -24,6 +24,7 @@ from transformers.models.whisper.modeling_whisper import (
     WhisperForConditionalGeneration,
     WhisperModel,
     WhisperPreTrainedModel,
+    sinusoids,
 )
 
 AUDIO_CONTEXTS = ("full", "dynamic", "mixed")
@@ -89,6 +90,11 @@ class FlexibleWhisper(WhisperForConditionalGeneration):
         self.proj_out = nn.Linear(config.d_model, config.vocab_size, bias=False)
         self.max_target_positions = config.max_target_positions
         self.post_init()
+        # A model made from a config: transformers draws the positions of subclasses at random.
+        positions = self.model.encoder.embed_positions.weight
+        if not positions.is_meta:
+            with torch.no_grad():
+                positions.copy_(sinusoids(*positions.shape))
 
     def generate_window(self, input_features: torch.Tensor | None, **kwargs: Any) -> Any:
         """Generate from one window of any even length, without the padding to 30 s.
