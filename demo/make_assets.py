@@ -1,6 +1,6 @@
 """Make the demo's assets again from nothing: speech, tokenizer, base model, corpora.
 
-    python demo/make_assets.py                      # about an hour on two cores
+    python demo/make_assets.py                      # about twenty minutes on two cores
     python demo/make_assets.py --steps=20 --utterances=200 --demo_dir=output/assets   # a quick try
 
 Needs the program espeak-ng (`apt-get install espeak-ng`, `brew install espeak-ng`). Every stage
@@ -31,19 +31,19 @@ class AssetSettings:
     work_dir: Path = Path("output/demo-assets")
     """folder for what is not kept in git: the base corpus and the training's checkpoints"""
 
-    utterances: int = 26000
+    utterances: int = 10000
     """general sentences to synthesise for the base model"""
 
     held_out: int = 400
     """how many of them are kept from training, to measure the base model"""
 
-    speakers: int = 16
+    speakers: int = 24
     """speakers who say every word by itself, in each language"""
 
     vocabulary: int = 1500
     """used text tokens, the 256 bytes included"""
 
-    steps: int = 3600
+    steps: int = 2500
     """training steps of the base model"""
 
     seed: int = 1

@@ -37,7 +37,7 @@ FULL_BATCH = 6  # a 30 s window costs ten times a short one
 class BaseTraining:
     """Settings of the base model's training; the defaults made the model in git."""
 
-    steps: int = 3600
+    steps: int = 2500
     batch_size: int = 32
     word_share: float = 0.5  # of the batches that are strings of single words
     domain_share: float = 0.03  # of those words: the base model has hardly heard the demo's
