@@ -245,7 +245,8 @@ class BaseTrainer:
             for group in optimizer.param_groups:
                 group["lr"] = self.settings.learning_rate * share
         loss = self.loss(batch)
-        self.model.zero_grad(set_to_none=True)
+        for optimizer in self.optimizers:
+            optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
         for optimizer in self.optimizers:
