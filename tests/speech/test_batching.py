@@ -57,9 +57,9 @@ def test_epochs_differ_and_repeat() -> None:
 
 def test_similar_lengths_stand_together() -> None:
     sampler = StepSampler(DURATIONS, BatchPlan(8, full_share=0.0))
-    lengths = [[DURATIONS[i] for i in step] for step in sampler.steps()]
+    lengths = [[DURATIONS[i] for i in step] for step, _ in sampler.steps()]
     padded = sum(max(step) * len(step) for step in lengths)
-    assert padded / sum(map(sum, lengths)) < 1.15
+    assert padded / sum(map(sum, lengths)) < 1.1
 
 
 def test_a_last_step_smaller_than_the_processes_has_weightless_stand_ins() -> None:
@@ -78,6 +78,33 @@ def test_the_share_of_full_windows_is_kept_and_whole_steps_share_it() -> None:
     full = [batch[0].window == 30.0 for batch in batches]
     assert 0.25 < sum(full) / len(full) < 0.35
     assert full[0::2] == full[1::2]
+
+
+def test_a_share_of_the_steps_has_a_random_tail_of_silence() -> None:
+    sampler = StepSampler([1.0] * 4000, BatchPlan(2, full_share=0.1, tail_share=0.2))
+    windows = np.array([window for _, window in sampler.steps()])
+    tails = windows[(windows > 1.0) & (windows < 30.0)]
+    assert 0.07 < np.mean(windows == 30.0) < 0.13
+    assert 0.16 < len(tails) / len(windows) < 0.24
+    assert np.histogram(tails, bins=4, range=(1, 30))[0].min() > len(tails) / 8
+    again = [window for _, window in sampler.steps()]
+    assert again == windows.tolist()
+
+
+def test_a_margin_is_kept_after_the_longest_clip_up_to_30_s() -> None:
+    sampler = StepSampler([4.0, 29.5], BatchPlan(1, full_share=0.0, margin=1.5))
+    assert sorted(window for _, window in sampler.steps()) == [5.5, 30.0]
+
+
+def test_windows_shrink_from_30_s_over_the_first_steps_of_the_run() -> None:
+    plan = BatchPlan(1, 1, full_share=0.0, warmup_steps=15)
+    sampler = StepSampler([3.0] * 10, plan)
+    windows = []
+    for epoch in (0, 1):
+        sampler.set_epoch(epoch)
+        windows += [window for _, window in sampler.steps()]
+    expected = [3 + 27 * max(0, 1 - step / 15) for step in range(20)]
+    assert windows == pytest.approx(expected)
 
 
 def test_all_parts_of_a_step_have_the_window_of_its_longest_clip() -> None:
@@ -110,3 +137,8 @@ def test_a_collated_row_equals_its_example_alone(tiny_model: Path) -> None:
     )
     assert together["labels"][0, :5].tolist() == alone["labels"][0].tolist()
     assert together["input_features"].shape == (2, 80, 200)
+
+
+def test_a_collators_margin_is_silence_after_the_longest_clip(tiny_model: Path) -> None:
+    collator = Collator(load_model(str(tiny_model)).log_mel, 50257, margin=0.5)
+    assert collator([example(5, 1.0), example(9, 2.0)])["input_features"].shape == (2, 80, 250)

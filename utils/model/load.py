@@ -52,6 +52,11 @@ class LoadedModel:
         return inner() if inner is not None else self.model
 
     @property
+    def context_margin(self) -> float:
+        """Seconds of silence that its cut windows keep after the speech."""
+        return float(getattr(self.whisper.generation_config, "context_margin", None) or 0.0)
+
+    @property
     def is_adapter(self) -> bool:
         """Whether `path` held an adapter."""
         return self.path != self.base_path
@@ -142,7 +147,9 @@ def _load_adapter(path: str, source: str, local_files_only: bool, use_8bit: bool
     settings = Path(source, "generation_config.json")
     context = base.audio_context
     if settings.is_file():
-        context = json.loads(settings.read_text(encoding="utf-8")).get("audio_context") or context
+        known = json.loads(settings.read_text(encoding="utf-8"))
+        context = known.get("audio_context") or context
+        base.whisper.generation_config.context_margin = known.get("context_margin") or 0.0
     return replace(base, model=model.eval(), path=path, audio_context=context)
 
 

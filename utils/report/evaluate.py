@@ -292,7 +292,9 @@ def _describe(decoding: Decoding, loaded: LoadedModel) -> dict[str, Any]:
     described = asdict(decoding)
     del described["num_workers"]  # changes nothing in the text
     is_full = decoding.windows_are_full(loaded.audio_context)
-    return {**described, "audio_context": "full" if is_full else "dynamic"}
+    if is_full:
+        return {**described, "audio_context": "full"}
+    return {**described, "audio_context": "dynamic", "context_margin": loaded.context_margin}
 
 
 def _some(names: Sequence[str]) -> str:

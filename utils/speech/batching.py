@@ -1,16 +1,16 @@
 """Which examples form a step, and how a step becomes tensors.
 
-A step (effective batch) is chosen first, from examples of similar length; only then is it cut into
-the micro-batches of the processes and accumulation steps. The same examples therefore meet in
-the same step, padded to the same window, however many processes there are, and since the loss is a
-sum over the step's tokens divided by their number, the gradient is the same too.
+A step (effective batch) is chosen first, from examples of similar length (`layout.py`); only then
+is it cut into the micro-batches of the processes and accumulation steps. The same examples
+therefore meet in the same step, padded to the same window, however many processes there are, and
+since the loss is a sum over the step's tokens divided by their number, the gradient is the same
+too.
 
 B examples in a micro-batch, T tokens, F frames, M mel bins.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,17 +22,18 @@ from torch.utils.data import Sampler
 from utils.speech.features import (
     HOP_LENGTH,
     SAMPLE_RATE,
+    SMALLEST_SECONDS,
     WINDOW_SECONDS,
     LogMel,
     pad_samples,
     window_frames,
 )
 from utils.speech.labels import IGNORED, Labels
+from utils.speech.layout import Budget, make_layout
 
 if TYPE_CHECKING:
     from utils.speech.augment import Augmenter
 
-BUCKET_STEPS = 50  # steps that are sorted by length together: long enough for tight buckets
 WEIGHTLESS = -1  # place of a micro-batch that has no example left; trained with no loss
 
 
@@ -60,7 +61,13 @@ class BatchPlan:
         num_processes: processes that share a step.
         rank: this process.
         full_share: share of the steps padded to 30 s (1.0 for `--audio_context=full`).
+        tail_share: share of the steps with a random length of silence after the speech.
         seed: of the order and of the shares.
+        batch_seconds: seconds of padded window in a micro-batch, examples x window; with it or
+            `batch_tokens`, `micro_batch` does not count.
+        batch_tokens: label tokens in a micro-batch, examples x longest.
+        margin: seconds of silence that a cut window keeps after the longest clip.
+        warmup_steps: steps of the run over which windows shrink from 30 s to the cut ones.
     """
 
     micro_batch: int
@@ -68,7 +75,12 @@ class BatchPlan:
     num_processes: int = 1
     rank: int = 0
     full_share: float = 1.0
+    tail_share: float = 0.0
     seed: int = 0
+    batch_seconds: float | None = None
+    batch_tokens: int | None = None
+    margin: float = 0.0
+    warmup_steps: int = 0
 
     @property
     def parts(self) -> int:
@@ -76,55 +88,124 @@ class BatchPlan:
         return self.accumulation * self.num_processes
 
     @property
-    def step_size(self) -> int:
-        """Examples in a step."""
-        return self.micro_batch * self.parts
+    def by_count(self) -> bool:
+        """Whether a micro-batch is limited by the number of its examples alone."""
+        return self.batch_seconds is None and self.batch_tokens is None
+
+    @property
+    def budget(self) -> Budget:
+        """What a step may hold."""
+        clips = self.micro_batch if self.by_count else None
+        return Budget(self.parts, clips, self.batch_seconds, self.batch_tokens)
+
+    @property
+    def wide_share(self) -> float:
+        """Share of the steps that get more window than their speech needs."""
+        return min(1.0, self.full_share + self.tail_share)
+
+    def windows(self, durations: np.ndarray) -> np.ndarray:
+        """Seconds of the shortest window that each clip is trained in, float64 `(N,)`.
+
+        Args:
+            durations: float64 `(N,)`, seconds.
+        """
+        if self.full_share >= 1:
+            return np.full(len(durations), WINDOW_SECONDS)
+        return np.clip(durations + self.margin, SMALLEST_SECONDS, WINDOW_SECONDS)
 
 
 class StepSampler(Sampler[list[ExampleKey]]):
     """Yields this process's micro-batches, the steps one after another.
 
-    Every example is used exactly once an epoch. The last step of an epoch may be smaller; where it
-    has fewer examples than micro-batches, weightless stand-ins keep the processes in step.
+    Every example is used exactly once an epoch, and all epochs have the same number of steps. A
+    step of few examples may have fewer than micro-batches: weightless stand-ins then keep the
+    processes in step.
 
     Args:
         durations: seconds of each example.
         plan: how steps are cut.
+        tokens: label tokens of each example; needed where the plan limits them.
     """
 
-    def __init__(self, durations: Sequence[float], plan: BatchPlan) -> None:
+    def __init__(
+        self, durations: Sequence[float], plan: BatchPlan, tokens: Sequence[int] | None = None
+    ) -> None:
         self.durations = np.asarray(durations, dtype=np.float64)
         self.plan = plan
         self.epoch = 0
+        self.tokens = np.zeros(len(self.durations), dtype=np.int64)
+        if tokens is not None:
+            self.tokens = np.asarray(tokens, dtype=np.int64)
+        self.shortest_windows = plan.windows(self.durations)
+        # Counted batches take a full window as they are. Budgets do not: a step that is to see
+        # one must hold fewer examples, so a fixed number of such steps is laid out beforehand.
+        wide_share = 0.0 if plan.by_count or plan.full_share >= 1 else plan.wide_share
+        self.layout = make_layout(
+            self.shortest_windows, self.tokens, plan.budget, wide_share, WINDOW_SECONDS
+        )
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the pass; its order depends on the seed and this number alone."""
         self.epoch = epoch
 
+    @property
+    def num_steps(self) -> int:
+        """Steps in every epoch, whoever computes them."""
+        return self.layout.num_steps
+
     def __len__(self) -> int:
         """Micro-batches of this process in an epoch."""
-        return math.ceil(len(self.durations) / self.plan.step_size) * self.plan.accumulation
+        return self.num_steps * self.plan.accumulation
 
-    def steps(self) -> list[np.ndarray]:
-        """The epoch's steps: int64 `(examples,)` each, similar lengths together."""
+    def steps(self) -> list[tuple[np.ndarray, float]]:
+        """The epoch's steps in order: rows, int64 `(examples,)`, and the seconds of the window."""
         rng = np.random.default_rng([self.plan.seed, self.epoch])
-        size = self.plan.step_size
-        order = rng.permutation(len(self.durations))
-        # Noise on the length keeps the make-up of a step changing from epoch to epoch.
-        keys = self.durations * rng.uniform(0.95, 1.05, len(self.durations))
-        steps = []
-        for start in range(0, len(order), size * BUCKET_STEPS):
-            bucket = order[start : start + size * BUCKET_STEPS]
-            bucket = bucket[np.argsort(keys[bucket], kind="stable")]
-            steps += [bucket[i : i + size] for i in range(0, len(bucket), size)]
-        return [steps[i] for i in rng.permutation(len(steps))]
+        narrow, wide = self.layout.deal(rng)
+        dealt = [*narrow, *wide]
+        order = rng.permutation(len(dealt)).tolist()
+        draws = np.random.default_rng([self.plan.seed, self.epoch, 1])
+        return [
+            (dealt[place], self._window(dealt[place], place >= len(narrow), number, draws))
+            for number, place in enumerate(order)
+        ]
+
+    def padding_waste(self) -> float:
+        """Share of the epoch's windows that is no sound, where they are cut to the speech."""
+        narrow, wide = self.layout.deal(np.random.default_rng([self.plan.seed, self.epoch]))
+        steps = narrow or wide
+        padded = sum(len(step) * self.shortest_windows[step].max() for step in steps)
+        return float(1 - sum(self.durations[step].sum() for step in steps) / padded)
+
+    def num_oversized(self) -> int:
+        """Examples that do not fit into the budget of a micro-batch even alone."""
+        costs = self.plan.budget.costs(self.shortest_windows, self.tokens)
+        return int(np.count_nonzero(costs > 1))
+
+    def _window(
+        self, step: np.ndarray, wide: bool, number: int, draws: np.random.Generator
+    ) -> float:
+        """Seconds that a step is padded to; the epoch's `number`-th step, counted from 0."""
+        plan = self.plan
+        kind, tail = draws.random(2)  # always two, so that no step's draw depends on another's
+        if wide:
+            kind *= plan.wide_share  # this step is one of those that have a wide window
+        elif not plan.by_count and plan.full_share < 1:
+            kind = 1.0  # and this one is not
+        shortest = float(self.shortest_windows[step].max())
+        if kind < plan.full_share:
+            return WINDOW_SECONDS
+        window = shortest
+        if kind < plan.wide_share:
+            window += tail * (WINDOW_SECONDS - shortest)
+        trained = self.epoch * self.num_steps + number
+        if trained < plan.warmup_steps:
+            remaining = 1 - trained / plan.warmup_steps
+            window = max(window, shortest + remaining * (WINDOW_SECONDS - shortest))
+        return window
 
     def __iter__(self) -> Iterator[list[ExampleKey]]:
         plan = self.plan
-        rng = np.random.default_rng([plan.seed, self.epoch, 1])
-        for step in self.steps():
-            full = rng.random() < plan.full_share
-            window = WINDOW_SECONDS if full else float(self.durations[step].max())
+        for step, window in self.steps():
             parts = np.array_split(step, plan.parts)
             for number in range(plan.accumulation):
                 part = parts[number * plan.num_processes + plan.rank]
@@ -160,12 +241,20 @@ class Collator:
         log_mel: features of the model.
         pad_token: id that fills the decoder input; it is never looked at.
         augmenter: masks features if given.
+        margin: seconds of silence that a window keeps after its longest clip, up to 30 s.
     """
 
-    def __init__(self, log_mel: LogMel, pad_token: int, augmenter: Augmenter | None = None) -> None:
+    def __init__(
+        self,
+        log_mel: LogMel,
+        pad_token: int,
+        augmenter: Augmenter | None = None,
+        margin: float = 0.0,
+    ) -> None:
         self.log_mel = log_mel
         self.pad_token = pad_token
         self.augmenter = augmenter
+        self.margin = margin
 
     def __call__(self, examples: Sequence[Example]) -> dict[str, Any]:
         """One micro-batch.
@@ -176,8 +265,8 @@ class Collator:
             takes out again: `failures` of (id, reason) and `audio_seconds`.
         """
         lengths = [len(example.samples) for example in examples]
-        longest = max(*lengths, round(max(e.window for e in examples) * SAMPLE_RATE))
-        frames = window_frames(longest)
+        longest = max(lengths) + round(self.margin * SAMPLE_RATE)
+        frames = window_frames(max(longest, round(max(e.window for e in examples) * SAMPLE_RATE)))
         features = self.log_mel(pad_samples([e.samples for e in examples], frames))
         if self.augmenter is not None:
             self._mask(features, examples, lengths)

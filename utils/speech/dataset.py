@@ -43,6 +43,11 @@ class TrainingTable:
         """Seconds of each kept utterance."""
         return list(self.rows.with_format("numpy")["duration"][:])
 
+    @property
+    def num_tokens(self) -> list[int]:
+        """Label tokens of each kept utterance."""
+        return list(self.rows.with_format("numpy")["num_tokens"][:])
+
     def __len__(self) -> int:
         return len(self.rows)
 
@@ -75,6 +80,8 @@ def training_table(
         if reason:
             dropped.append(Dropped(utterance.id, reason))
             continue
+        if utterance.duration is None:  # once measured, it need not be again at each evaluation
+            utterance = replace(utterance, duration=seconds)
         rows["line"].append(json.dumps(utterance.to_json(), ensure_ascii=False))
         rows["duration"].append(float(seconds or 0.0))
         rows["num_tokens"].append(len(labels))

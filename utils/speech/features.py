@@ -18,6 +18,7 @@ WINDOW_SAMPLES = int(WINDOW_SECONDS * SAMPLE_RATE)  # 480,000
 WINDOW_FRAMES = WINDOW_SAMPLES // HOP_LENGTH  # 3,000
 FRAMES_PER_SECOND = SAMPLE_RATE // HOP_LENGTH  # 100
 SMALLEST_FRAMES = 50  # half a second: shorter clips are padded up to it
+SMALLEST_SECONDS = SMALLEST_FRAMES / FRAMES_PER_SECOND
 
 
 def window_frames(num_samples: int) -> int:

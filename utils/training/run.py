@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 from transformers import TrainingArguments
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
-from utils.cli.console import is_main_process, process_count, process_rank, say, warn
+from utils.cli.console import is_main_process, process_count, say, warn
 from utils.cli.errors import UserError
 from utils.cli.files import atomic_write
 from utils.cli.settings import save_settings
@@ -24,9 +25,10 @@ from utils.model.folders import FINAL, clear_run, model_name, prepare_run, write
 from utils.model.load import LoadedModel, load_model
 from utils.model.precision import choose_precision
 from utils.scoring.tokens import default_metric
-from utils.speech.batching import BatchPlan, Collator
+from utils.speech.batching import BatchPlan, Collator, StepSampler
 from utils.speech.dataset import SpeechDataset, TrainingTable, training_table
 from utils.training.callbacks import Bar, MetricsFile, RankAllocation, RunCounters, TensorBoard
+from utils.training.context import batch_plan, describe_steps, make_sampler, with_context
 from utils.training.loss import StepLoss
 from utils.training.settings import TrainSettings, full_learning_rate
 from utils.training.trainer import DevSet, WhisperTrainer, seed_everything, warn_of_failures
@@ -34,10 +36,6 @@ from utils.transcription.transcribe import Decoding
 
 if TYPE_CHECKING:
     from utils.speech.augment import Augmenter
-
-MIXED_FULL_SHARE = 0.05
-"""Share of the steps that see 30 s windows when the rest is cut to the speech."""
-FULL_SHARES = {"full": 1.0, "mixed": MIXED_FULL_SHARE, "dynamic": 0.0}
 
 MakeTrainable = Callable[[LoadedModel, int], LoadedModel]
 """Model and total optimizer steps -> the model with what is to be trained."""
@@ -73,15 +71,17 @@ def finetune(settings: TrainSettings, make_trainable: MakeTrainable) -> Path:
         begin_run(settings, run, resume, [("train", train), ("dev", dev)])
     barrier()
     seed_everything(settings.seed)
-    context = audio_context(settings, loaded)
-    plan = batch_plan(settings, context)
-    loaded = make_trainable(loaded, total_steps(settings, plan, len(train)))
-    describe(settings, loaded, train, dev, context)
+    loaded = with_context(settings, loaded)
+    plan = batch_plan(settings, loaded)
+    sampler = make_sampler(train, plan, augmenter)
+    loaded = make_trainable(loaded, total_steps(settings, sampler))
+    describe(settings, loaded, train, dev)
+    describe_steps(sampler)
     arguments.learning_rate = settings.learning_rate or full_learning_rate(
         loaded.whisper.config.d_model
     )
     arguments.eval_on_start = settings.eval_on_start and resume is None
-    trainer = make_trainer(settings, arguments, loaded, plan, context, (train, dev), augmenter)
+    trainer = make_trainer(settings, arguments, loaded, plan, (train, dev), augmenter)
     trainer.train(resume_from_checkpoint=resume)
     return finish(settings, trainer)
 
@@ -195,31 +195,11 @@ def begin_run(
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
-def audio_context(settings: TrainSettings, loaded: LoadedModel) -> str:
-    """How windows are cut: as asked for, else as the base model is used to."""
-    if settings.audio_context == "auto":
-        return loaded.audio_context
-    return settings.audio_context
-
-
-def batch_plan(settings: TrainSettings, context: str) -> BatchPlan:
-    """How steps are cut, for this process."""
-    return BatchPlan(
-        micro_batch=settings.per_device_train_batch_size,
-        accumulation=settings.gradient_accumulation_steps,
-        num_processes=process_count(),
-        rank=process_rank(),
-        full_share=FULL_SHARES[context],
-        seed=settings.seed,
-    )
-
-
-def total_steps(settings: TrainSettings, plan: BatchPlan, examples: int) -> int:
+def total_steps(settings: TrainSettings, sampler: StepSampler) -> int:
     """Optimizer steps of the whole run."""
     if settings.max_steps > 0:
         return settings.max_steps
-    a_pass = -(-examples // plan.step_size)
-    return -int(-(a_pass * settings.num_train_epochs) // 1)
+    return math.ceil(sampler.num_steps * settings.num_train_epochs)
 
 
 def describe(
@@ -227,7 +207,6 @@ def describe(
     loaded: LoadedModel,
     train: TrainingTable,
     dev: TrainingTable,
-    context: str,
 ) -> None:
     """Say what is about to happen."""
     trainable, total = count_parameters(loaded.model)
@@ -239,6 +218,7 @@ def describe(
     )
     say(f"train        {settings.train_data}: {len(train)} utterances, {hours:.2f} h")
     say(f"dev          {settings.dev_data or settings.test_data}: {len(dev)} utterances")
+    context = loaded.audio_context
     say(f"compute      {process_count()} process(es), {precision}, audio context {context}")
 
 
@@ -247,7 +227,6 @@ def make_trainer(
     arguments: TrainingArguments,
     loaded: LoadedModel,
     plan: BatchPlan,
-    context: str,
     data: tuple[TrainingTable, TrainingTable],
     augmenter: Augmenter | None,
 ) -> WhisperTrainer:
@@ -264,7 +243,6 @@ def make_trainer(
         task=settings.task,
         batch_size=settings.per_device_eval_batch_size,
         num_workers=settings.num_workers,
-        audio_context="full" if context == "full" else "dynamic",
     )
     metric = default_metric(u.language or settings.language for u in dev_utterances)
     callbacks: list[Any] = [
@@ -279,8 +257,8 @@ def make_trainer(
         loaded,
         plan,
         DevSet(dev_utterances, dev_dataset, decoding, metric),
-        audio_context=context,
-        collator=Collator(loaded.log_mel, encoder.end, augmenter),
+        audio_context=loaded.audio_context,
+        collator=Collator(loaded.log_mel, encoder.end, augmenter, loaded.context_margin),
         args=arguments,
         train_dataset=SpeechDataset(train, encoder, augmenter, settings.seed),
         eval_dataset=dev_dataset,

@@ -66,7 +66,13 @@ class TrainSettings:
     overwrite_output_dir: bool = False
     """Begin anew where an earlier run stands, and replace it."""
     per_device_train_batch_size: int = 8
-    """Utterances a process computes at once."""
+    """Utterances a process computes at once; not used with batch_seconds or batch_tokens."""
+    batch_seconds: float | None = None
+    """Seconds of padded window (utterances x window) a process computes at once, in place of
+    per_device_train_batch_size: short utterances then share a batch with more others."""
+    batch_tokens: int | None = None
+    """Label tokens (utterances x longest) a process computes at once, in place of
+    per_device_train_batch_size; with batch_seconds, both hold."""
     per_device_eval_batch_size: int = 8
     """Utterances a process transcribes at once on the dev set."""
     gradient_accumulation_steps: int = 1
@@ -80,6 +86,19 @@ class TrainSettings:
     audio_context: Literal["auto", "full", "dynamic", "mixed"] = "auto"
     """Windows of 30 s (full), cut to the speech (dynamic), or cut with a share of full ones
     (mixed); auto: as the base model was trained."""
+    full_share: float = 0.05
+    """With audio_context=mixed: share of the steps with windows of 30 s."""
+    tail_share: float = 0.05
+    """With audio_context=mixed: share of the steps with a random length of silence, up to 30 s,
+    after the speech."""
+    context_margin: float | None = None
+    """Seconds of silence that a cut window keeps after the speech, in training and in decoding;
+    kept with the model. None: as the base model has it, which is 0 unless it says otherwise."""
+    context_warmup_steps: int = 0
+    """Steps over which windows shrink from 30 s to the cut ones."""
+    context_match_steps: int = 0
+    """Steps before the training in which the encoder learns to give on cut windows the states
+    that the base model has on 30 s ones."""
     label_smoothing: float = 0.0
     """Share of the target probability spread over all tokens."""
     weight_decay: float = 0.0
@@ -113,11 +132,41 @@ class TrainSettings:
         ):
             if getattr(self, name) < 1:
                 raise UserError(f"--{name}={getattr(self, name)}: expected at least 1")
+        self._check_context()
         if self.max_steps < 1 and self.num_train_epochs <= 0:
             raise UserError(
                 f"--num_train_epochs={self.num_train_epochs:g} --max_steps={self.max_steps}: "
                 "nothing to train",
                 "Give one of them a positive number.",
+            )
+
+    def _check_context(self) -> None:
+        """Check what decides about windows and about what is computed at once."""
+        for name in ("batch_seconds", "batch_tokens"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise UserError(f"--{name}={value:g}: expected more than 0, or None")
+        for name in ("context_warmup_steps", "context_match_steps"):
+            if getattr(self, name) < 0:
+                raise UserError(f"--{name}={getattr(self, name)}: expected 0 or more")
+        if not (min(self.full_share, self.tail_share) >= 0 and self.full_share < 1):
+            raise UserError(
+                f"--full_share={self.full_share:g} --tail_share={self.tail_share:g}: expected "
+                "shares from 0 to below 1",
+                "Windows of 30 s in every step: --audio_context=full",
+            )
+        if self.full_share + self.tail_share > 1:
+            raise UserError(
+                f"--full_share={self.full_share:g} and --tail_share={self.tail_share:g} are more "
+                "than all steps together"
+            )
+        if self.context_margin is not None and not 0 <= self.context_margin <= 30:
+            raise UserError(f"--context_margin={self.context_margin:g}: expected 0 to 30 seconds")
+        if self.context_warmup_steps and (self.batch_seconds or self.batch_tokens):
+            raise UserError(
+                f"--context_warmup_steps={self.context_warmup_steps} cannot go with "
+                "--batch_seconds or --batch_tokens: its long windows would overfill the batches",
+                "Use --per_device_train_batch_size, small enough for windows of 30 s.",
             )
 
 

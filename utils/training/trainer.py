@@ -26,6 +26,7 @@ from utils.speech.dataset import SpeechDataset, evaluation_keys
 from utils.speech.features import WINDOW_SECONDS
 from utils.speech.labels import IGNORED
 from utils.training.callbacks import RunCounters
+from utils.training.context import make_sampler
 from utils.training.loss import token_loss_sum
 from utils.transcription.transcribe import Decoding, transcribe
 
@@ -96,11 +97,7 @@ class WhisperTrainer(Trainer):
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Micro-batches of this process; they are dealt out by the sampler, not by accelerate."""
-        augmenter = self.train_dataset.augmenter
-        # Room for the slowest speed, so that all parts of a step still share one window.
-        stretch = augmenter.longest_stretch if augmenter is not None else 1.0
-        durations = [seconds * stretch for seconds in self.train_dataset.table.durations]
-        sampler = StepSampler(durations, self.plan)
+        sampler = make_sampler(self.train_dataset.table, self.plan, self.train_dataset.augmenter)
         workers = self.args.dataloader_num_workers
         return _EpochLoader(
             self.train_dataset,

@@ -52,8 +52,8 @@ class Decoding:
         timestamps: whether the model is asked for times.
         batch_size: clips decoded together.
         num_beams: 1 is greedy search.
-        audio_context: "full" pads to 30 s, "dynamic" to the longest clip of the batch, "auto"
-            takes what the model was trained for.
+        audio_context: "full" pads to 30 s, "dynamic" to the longest clip of the batch and the
+            model's margin, "auto" takes what the model was trained for.
         num_workers: threads that read audio ahead.
         max_new_tokens: most tokens an answer may have; None: as many as the model's generation
             settings (`max_length`) and the decoder have room for.
@@ -167,6 +167,7 @@ class WindowDecoder:
         )
         self.log_mel: LogMel = loaded.log_mel
         self.full = decoding.windows_are_full(loaded.audio_context)
+        self.margin = round(loaded.context_margin * SAMPLE_RATE)
         self.decoding = decoding
         self.multilingual = loaded.multilingual
         known = self.whisper.generation_config
@@ -194,7 +195,7 @@ class WindowDecoder:
     def _answers(self, clips: Sequence[_Clip]) -> list[tuple[list[int], str | None]]:
         """Generated ids and language of each clip."""
         longest = max(len(clip.samples) for clip in clips)
-        frames = WINDOW_FRAMES if self.full else window_frames(longest)
+        frames = WINDOW_FRAMES if self.full else window_frames(longest + self.margin)
         features = self.log_mel(pad_samples([clip.samples for clip in clips], frames))
         device, dtype = self.whisper.device, self.whisper.model.encoder.conv1.weight.dtype
         encoded = self.whisper.model.encoder(features.to(device, dtype))
