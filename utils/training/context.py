@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from utils.cli.console import process_count, process_rank, say, warn
+from utils.cli.errors import UserError
 from utils.model.load import LoadedModel
 from utils.speech.augment import Augmenter
 from utils.speech.batching import BatchPlan, StepSampler
@@ -16,10 +17,20 @@ def with_context(settings: TrainSettings, loaded: LoadedModel) -> LoadedModel:
     """The model with the audio context that it is trained for and will be saved with.
 
     The one place that decides: as asked for, else as the base model is used to.
+
+    Raises:
+        UserError: if windows are to be prepared for being cut and none is.
     """
     context: str = settings.audio_context
     if context == "auto":
         context = loaded.audio_context
+    changes = settings.context_match_steps or settings.context_warmup_steps
+    if context == "full" and changes:
+        raise UserError(
+            "--context_match_steps and --context_warmup_steps prepare a model for cut windows; "
+            "with an audio context of full none are cut",
+            "Give --audio_context=mixed or dynamic, or leave them out.",
+        )
     margin = settings.context_margin
     if margin is None:
         margin = loaded.context_margin

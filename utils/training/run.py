@@ -30,6 +30,7 @@ from utils.speech.dataset import SpeechDataset, TrainingTable, training_table
 from utils.training.callbacks import Bar, MetricsFile, RankAllocation, RunCounters, TensorBoard
 from utils.training.context import batch_plan, describe_steps, make_sampler, with_context
 from utils.training.loss import StepLoss
+from utils.training.matching import MatchOptions, match_context, say_distances
 from utils.training.settings import TrainSettings, full_learning_rate
 from utils.training.trainer import DevSet, WhisperTrainer, seed_everything, warn_of_failures
 from utils.transcription.transcribe import Decoding
@@ -65,13 +66,13 @@ def finetune(settings: TrainSettings, make_trainable: MakeTrainable) -> Path:
     loaded = load_model(
         settings.base_model, local_files_only=settings.local_files_only, use_8bit=use_8bit
     )
+    loaded = with_context(settings, loaded)
     train, dev = tables(settings, loaded, manifest, dev_manifest)
     # All that the user can get wrong is known by now; only from here on are files touched.
     if is_main_process():
         begin_run(settings, run, resume, [("train", train), ("dev", dev)])
     barrier()
     seed_everything(settings.seed)
-    loaded = with_context(settings, loaded)
     plan = batch_plan(settings, loaded)
     sampler = make_sampler(train, plan, augmenter)
     loaded = make_trainable(loaded, total_steps(settings, sampler))
@@ -82,6 +83,8 @@ def finetune(settings: TrainSettings, make_trainable: MakeTrainable) -> Path:
     )
     arguments.eval_on_start = settings.eval_on_start and resume is None
     trainer = make_trainer(settings, arguments, loaded, plan, (train, dev), augmenter)
+    if settings.context_match_steps and resume is None:  # a checkpoint holds what was matched
+        match(settings, trainer)
     trainer.train(resume_from_checkpoint=resume)
     return finish(settings, trainer)
 
@@ -269,6 +272,20 @@ def make_trainer(
     trainer.remove_callback(PrinterCallback)
     trainer.remove_callback(ProgressCallback)
     return trainer
+
+
+def match(settings: TrainSettings, trainer: WhisperTrainer) -> None:
+    """Let the encoder learn on cut windows what it knows on 30 s ones."""
+    options = MatchOptions(
+        steps=settings.context_match_steps,
+        learning_rate=trainer.args.learning_rate,
+        max_grad_norm=settings.max_grad_norm,
+        num_workers=settings.num_workers,
+        bf16=trainer.args.bf16,
+    )
+    dataset = trainer.train_dataset
+    assert isinstance(dataset, SpeechDataset)
+    say_distances(match_context(trainer.loaded, dataset, trainer.plan, options))
 
 
 def finish(settings: TrainSettings, trainer: WhisperTrainer) -> Path:

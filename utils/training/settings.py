@@ -98,7 +98,7 @@ class TrainSettings:
     """Steps over which windows shrink from 30 s to the cut ones."""
     context_match_steps: int = 0
     """Steps before the training in which the encoder learns to give on cut windows the states
-    that the base model has on 30 s ones."""
+    that the base model has on 30 s ones, in batches of per_device_train_batch_size."""
     label_smoothing: float = 0.0
     """Share of the target probability spread over all tokens."""
     weight_decay: float = 0.0
@@ -204,6 +204,16 @@ class FullSettings(TrainSettings):
     small 1.25e-5, medium 6.25e-6, large 5e-6."""
     freeze_encoder: bool = False
     """Train the decoder alone."""
+
+    def __post_init__(self) -> None:
+        """Check that what is to be matched can move."""
+        super().__post_init__()
+        if self.freeze_encoder and self.context_match_steps:
+            raise UserError(
+                f"--context_match_steps={self.context_match_steps} trains the encoder, which "
+                "--freeze_encoder=True keeps as it is",
+                "Leave one of them out.",
+            )
 
 
 def full_learning_rate(width: int) -> float:
