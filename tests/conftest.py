@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
+
+# What the tests measure is none of the user's business, nor the other way round.
+_CACHE = tempfile.TemporaryDirectory(prefix="tests-cache-")
+os.environ["XDG_CACHE_HOME"] = _CACHE.name
 
 # A busy machine is slow, which is no failure of what is tested.
 hypothesis.settings.register_profile(

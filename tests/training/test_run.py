@@ -371,3 +371,114 @@ def test_a_full_disk_is_one_sentence_and_the_earlier_model_stays(
     assert "Free some space" in said
     after = load_file(tmp_path / "tiny-finetune" / "model.safetensors")
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+BUDGET = {
+    "batch_seconds": 4,
+    "batch_tokens": 40,
+    "audio_context": "mixed",
+    "full_share": 0.2,
+    "tail_share": 0.2,
+    "max_steps": -1,
+    "num_train_epochs": 2,
+    "save_steps": 1,
+    "save_total_limit": 100,
+}
+
+
+@pytest.mark.parametrize("by", ["seconds", "count"])
+def test_a_run_resumes_in_the_middle_of_its_second_pass(
+    tiny_model: Path, speech_manifest: Path, tmp_path: Path, by: str
+) -> None:
+    more = BUDGET if by == "seconds" else {**BUDGET, "batch_seconds": None, "batch_tokens": None}
+    more = {**more, "context_margin": 0.3, "gradient_accumulation_steps": 2}
+    if by == "count":
+        more["context_warmup_steps"] = 3
+        more["per_device_train_batch_size"] = 1
+    finetune.main(flags(tiny_model, speech_manifest, tmp_path, **more))
+    run = tmp_path / "tiny"
+    whole = [line for line in metrics(run) if "loss" in line]
+    steps = len(whole)
+    assert steps % 2 == 0 and steps >= 6
+    assert whole[steps // 2 - 1]["examples"] == 9  # each pass sees every clip once
+    assert whole[-1]["examples"] == 18
+    expected = load_file(run / "checkpoint-final" / "adapter_model.safetensors")
+    checkpoint = run / f"checkpoint-{steps // 2 + 1}"
+    resumed = flags(tiny_model, speech_manifest, tmp_path, resume_from_checkpoint=checkpoint)
+    finetune.main([*resumed, *flags(tiny_model, speech_manifest, tmp_path, **more)])
+    assert losses(run) == [line["loss"] for line in whole]
+    found = load_file(run / "checkpoint-final" / "adapter_model.safetensors")
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def test_the_opening_lines_say_the_padding_waste_and_what_fits_nowhere(
+    tiny_model: Path, speech_manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = {"batch_seconds": 2, "max_steps": 1, "audio_context": "dynamic"}
+    finetune.main(flags(tiny_model, speech_manifest, tmp_path, **more))
+    said = capsys.readouterr()
+    assert "padding waste" in said.out
+    assert "4 of 9 utterances are longer than --batch_seconds=2" in said.err
+    assert "batch of its own" in said.err
+
+
+def test_the_margin_is_kept_with_the_adapter_and_the_merged_model(
+    tiny_model: Path, speech_manifest: Path, tmp_path: Path
+) -> None:
+    finetune.main(flags(tiny_model, speech_manifest, tmp_path, context_margin=0.7, max_steps=1))
+    best = tmp_path / "tiny" / "checkpoint-best"
+    assert load_model(str(best)).context_margin == 0.7
+    merge_lora.main([f"--lora_model={best}", f"--output_dir={tmp_path / 'merged'}"])
+    merged = tmp_path / "merged" / "tiny-finetune"
+    assert load_model(str(merged)).context_margin == 0.7
+    # A later run that asks for nothing goes on with it; one that asks gets its own.
+    for asked, found in ((None, 0.7), (0.0, 0.0)):
+        out = tmp_path / str(asked)
+        finetune.main(flags(merged, speech_manifest, out, context_margin=asked, max_steps=1))
+        assert load_model(str(out / "tiny-finetune" / "checkpoint-best")).context_margin == found
+
+
+@pytest.mark.parametrize("script", [finetune, finetune_all])
+def test_matching_comes_before_the_training_and_not_again_when_resumed(
+    tiny_model: Path,
+    speech_manifest: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    script: object,
+) -> None:
+    more = {"context_match_steps": 3, "learning_rate": 1e-3}
+    run = tmp_path / "tiny"
+    script.main(flags(tiny_model, speech_manifest, tmp_path, **more))
+    assert "matching     3 steps" in capsys.readouterr().out
+    whole = losses(run)
+    shutil.rmtree(run / "checkpoint-4")
+    again = {**more, "resume_from_checkpoint": "auto"}
+    script.main(flags(tiny_model, speech_manifest, tmp_path, **again))
+    assert "matching" not in capsys.readouterr().out
+    assert losses(run) == whole
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"batch_seconds": 0}, "--batch_seconds=0: expected more than 0"),
+        ({"batch_tokens": -5}, "--batch_tokens=-5: expected more than 0"),
+        ({"full_share": 1.0}, "expected shares from 0 to below 1"),
+        ({"full_share": 0.6, "tail_share": 0.6}, "more than all steps together"),
+        ({"context_margin": -1}, "expected 0 to 30 seconds"),
+        ({"context_warmup_steps": 5, "batch_seconds": 9}, "cannot go with"),
+        ({"context_warmup_steps": -1}, "expected 0 or more"),
+        ({"context_match_steps": 5, "audio_context": "full"}, "full none are cut"),
+        ({"context_match_steps": 5, "freeze_encoder": True}, "trains the encoder"),
+    ],
+)
+def test_windows_that_make_no_sense_are_refused(
+    tiny_model: Path,
+    speech_manifest: Path,
+    tmp_path: Path,
+    more: dict[str, object],
+    message: str,
+) -> None:
+    with pytest.raises(UserError, match=message):
+        finetune_all.main(flags(tiny_model, speech_manifest, tmp_path / "output", **more))
+    assert not (tmp_path / "output").exists()

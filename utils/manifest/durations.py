@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from utils.cli.progress import progress
 from utils.manifest.decode import AudioError, header_duration
+from utils.manifest.duration_cache import remember_durations, remembered_durations
 from utils.manifest.utterance import AudioRef, Seconds, Utterance
 
 # Reading headers waits for the disk, not for the processor.
@@ -37,12 +38,24 @@ def duration_of(utterance: Utterance) -> Seconds:
 
 
 def known_durations(utterances: Sequence[Utterance]) -> list[Seconds | None]:
-    """Return the duration of each utterance in seconds, None where its file cannot be read."""
+    """Return the duration of each utterance in seconds, None where its file cannot be read.
+
+    What the manifest does not state is measured once and remembered (see `duration_cache.py`).
+    """
     durations = [stated_duration(utterance) for utterance in utterances]
     unknown = [index for index, seconds in enumerate(durations) if seconds is None]
+    remembered = remembered_durations([utterances[index].audio for index in unknown])
+    for index, seconds in zip(unknown, remembered, strict=True):
+        durations[index] = seconds
+    unknown = [index for index in unknown if durations[index] is None]
     measured = measured_durations([utterances[index].audio for index in unknown])
-    for index, seconds in zip(unknown, measured, strict=True):
-        durations[index] = None if isinstance(seconds, AudioError) else seconds
+    fresh: list[tuple[AudioRef, Seconds]] = []
+    for index, found in zip(unknown, measured, strict=True):
+        if not isinstance(found, AudioError):
+            durations[index] = found
+            fresh.append((utterances[index].audio, found))
+    if fresh:
+        remember_durations(*zip(*fresh, strict=True))
     return durations
 
 

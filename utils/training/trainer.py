@@ -27,6 +27,7 @@ from utils.speech.features import WINDOW_SECONDS
 from utils.speech.labels import IGNORED
 from utils.training.callbacks import RunCounters
 from utils.training.context import make_sampler
+from utils.training.loader_wait import LoaderWatch
 from utils.training.loss import token_loss_sum
 from utils.transcription.transcribe import Decoding, transcribe
 
@@ -82,6 +83,7 @@ class WhisperTrainer(Trainer):
         self.audio_context = audio_context
         self.failures: dict[str, str] = {}
         self.last_evaluated_step = -1
+        self.loader_watch = LoaderWatch(self.args.dataloader_num_workers)
 
     @property
     def run(self) -> Path:
@@ -112,7 +114,8 @@ class WhisperTrainer(Trainer):
         self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
     ) -> tuple[list[Any], Any]:
         """The micro-batches of a step, without the lists that the model does not take."""
-        batches, tokens = super().get_batch_samples(epoch_iterator, num_batches, device)
+        with self.loader_watch:
+            batches, tokens = super().get_batch_samples(epoch_iterator, num_batches, device)
         for batch in batches:
             failures = batch.pop("failures")
             self.failures.update(failures)
