@@ -78,12 +78,16 @@ def measure(stock: Work, ours: Work, rounds: int) -> dict[str, Any]:
             if number:  # the first round warms caches up
                 seconds[name].append(time.perf_counter() - began)
     ratios = [a / b for a, b in zip(seconds["stock"], seconds["ours"], strict=True)]
-    spread = {
+    return {"seconds": seconds, "ratios": ratios, "stock_over_ours": spread(ratios)}
+
+
+def spread(ratios: Sequence[float]) -> dict[str, float]:
+    """Least, middle and largest of the rounds' ratios."""
+    return {
         "minimum": min(ratios),
         "median": statistics.median(ratios),
         "maximum": max(ratios),
     }
-    return {"seconds": seconds, "ratios": ratios, "stock_over_ours": spread}
 
 
 def pairs(settings: BenchSettings) -> dict[str, tuple[Work, Work]]:
@@ -133,7 +137,7 @@ def machine() -> dict[str, Any]:
     """What the figures were measured on."""
     import torch
 
-    names = ("torch", "transformers", "tokenizers", "numpy")
+    names = ("torch", "transformers", "accelerate", "tokenizers", "numpy")
     return {
         "processor": platform.processor() or platform.machine(),
         "system": platform.system(),

@@ -1,0 +1,1 @@
+"""Training speed beside the stock recipe: clips of wanted lengths, both recipes, growth."""

@@ -1,0 +1,169 @@
+"""Trained each way and decoded each way: the commands, what they measured, and the table."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.real.commands import run_step
+from benchmarks.run import machine
+from utils.report.curves import read_metrics
+from utils.report.layout import percent, percent_interval
+from utils.report.results import read_results
+from utils.scoring.predictions import read_predictions
+
+if TYPE_CHECKING:
+    from benchmarks.context_table import ContextTableSettings
+
+DECODED = ("dynamic", "full")
+BASE = "base, as it is"
+KEPT = ("metric", "normalizer", "rate", "errors", "reference_tokens", "utterances", "interval")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One way to train, with one seed.
+
+    Attributes:
+        settings: of the table.
+        name: such as "mixed+match"; BASE for no training.
+        seed: of the training.
+    """
+
+    settings: ContextTableSettings
+    name: str
+    seed: int
+
+    @property
+    def folder(self) -> Path:
+        """Where everything about it goes."""
+        return (
+            self.settings.work_dir
+            / f"{self.name.replace(', ', '-').replace(' ', '-')}"
+            / str(self.seed)
+        )
+
+    @property
+    def run(self) -> Path:
+        """The fine-tuning run."""
+        return self.folder / Path(self.settings.base_model).name
+
+    @property
+    def model(self) -> str:
+        """What is scored."""
+        return self.settings.base_model if self.name == BASE else str(self.run / "checkpoint-final")
+
+    def training(self) -> list[str]:
+        """The command that trains it."""
+        settings = self.settings
+        context, *aids = self.name.split("+")
+        optional = {
+            "learning_rate": settings.learning_rate,
+            "augment_config_path": settings.augment_config_path,
+            "context_warmup_steps": settings.context_warmup_steps if "warmup" in aids else None,
+            "context_match_steps": settings.match_steps if "match" in aids else None,
+        }
+        return [
+            "finetune_all.py" if settings.train_all else "finetune.py",
+            f"--base_model={settings.base_model}",
+            f"--train_data={settings.train_data}",
+            f"--dev_data={settings.dev_data}",
+            f"--output_dir={self.folder}",
+            f"--language={settings.language}",
+            f"--audio_context={context}",
+            f"--context_margin={settings.margin if 'margin' in aids else 0.0:g}",
+            f"--max_steps={settings.max_steps}",
+            f"--per_device_train_batch_size={settings.batch_size}",
+            f"--gradient_accumulation_steps={settings.accumulation}",
+            f"--warmup_steps={settings.warmup_steps}",
+            f"--num_workers={settings.num_workers}",
+            f"--seed={self.seed}",
+            *(f"--{name}={value}" for name, value in optional.items() if value is not None),
+            f"--logging_steps={max(1, settings.max_steps // 20)}",
+            f"--eval_steps={settings.max_steps}",
+            f"--save_steps={settings.max_steps}",
+            "--eval_on_start=False",
+            "--save_total_limit=1",
+            "--overwrite_output_dir=True",
+        ]
+
+    def report_dir(self, decoded: str) -> Path:
+        """Where the scores of one way of decoding go."""
+        return self.folder / f"decoded-{decoded}"
+
+    def evaluation(self, decoded: str) -> list[str]:
+        """The command that scores it on one kind of window."""
+        return [
+            "evaluation.py",
+            f"--model_path={self.model}",
+            f"--test_data={self.settings.test_data}",
+            f"--language={self.settings.language}",
+            f"--audio_context={decoded}",
+            f"--batch_size={self.settings.batch_size}",
+            f"--report_dir={self.report_dir(decoded)}",
+        ]
+
+
+def measure_all(settings: ContextTableSettings) -> dict[str, Any]:
+    """Train and score what is not yet done, then collect all of it."""
+    kinds = [Kind(settings, BASE, 0)]
+    kinds += [Kind(settings, name, seed) for name in settings.kinds for seed in settings.seeds]
+    rows = []
+    for number, kind in enumerate(kinds, 1):
+        label = f"{number}/{len(kinds)} {kind.name}"
+        commands = [] if kind.name == BASE else [kind.training()]
+        if commands:
+            _once(kind.folder / "done.json", commands, label)
+        for decoded in DECODED:
+            both = [*commands, kind.evaluation(decoded)]
+            _once(kind.report_dir(decoded) / "done.json", both, label)
+        rows.append(_row(kind))
+    return {"schema": 1, "machine": machine(), "rows": rows}
+
+
+def _once(mark: Path, commands: list[list[str]], label: str) -> None:
+    """Run the last of some commands, unless these very ones were run to their end before."""
+    if mark.is_file() and json.loads(mark.read_text(encoding="utf-8")) == commands:
+        return
+    run_step(label, commands[-1])
+    mark.write_text(json.dumps(commands), encoding="utf-8")
+
+
+def _row(kind: Kind) -> dict[str, Any]:
+    """Everything that was measured about one training."""
+    row: dict[str, Any] = {"trained": kind.name, "seed": kind.seed}
+    if kind.name != BASE:
+        steps = [line for line in read_metrics(kind.run / "metrics.jsonl") if "loss" in line]
+        row["training"] = {name: steps[-1][name] for name in ("step", "examples", "seconds")}
+        row["loss"] = [[line["step"], line["loss"]] for line in steps]
+        row["command"] = f"python {shlex.join(kind.training())}"
+    for decoded in DECODED:
+        folder = kind.report_dir(decoded)
+        (score,) = read_results(folder / "results.json")["scores"]
+        (predictions,) = (folder / "predictions").glob("*.jsonl")
+        work = sum(each.work_seconds for each in read_predictions(predictions))
+        row[decoded] = {**{name: score[name] for name in KEPT}, "seconds": round(work, 2)}
+    return row
+
+
+def markdown_table(found: dict[str, Any]) -> str:
+    """Error and time of every training and decoding, a line each."""
+    metric = found["rows"][0]["dynamic"]["metric"].upper()
+    lines = [
+        f"| trained | seed | steps | seconds of training | {metric}, decoded dynamic | "
+        f"{metric}, decoded full | seconds, dynamic | seconds, full |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in found["rows"]:
+        trained = row.get("training", {"step": "", "seconds": ""})
+        errors = [
+            f"{percent(row[name]['rate'])} ({percent_interval(row[name]['interval'])})"
+            for name in DECODED
+        ]
+        times = [f"{row[name]['seconds']:.1f}" for name in DECODED]
+        cells = [row["trained"], str(row["seed"]), str(trained["step"]), str(trained["seconds"])]
+        lines.append(f"| {' | '.join([*cells, *errors, *times])} |")
+    return "\n".join(lines) + "\n"
