@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,12 +14,12 @@ from benchmarks.run import machine
 from utils.report.curves import read_metrics
 from utils.report.layout import percent, percent_interval
 from utils.report.results import read_results
-from utils.scoring.predictions import read_predictions
 
 if TYPE_CHECKING:
     from benchmarks.context_table import ContextTableSettings
 
 DECODED = ("dynamic", "full")
+MARK = "done.json"
 BASE = "base, as it is"
 KEPT = ("metric", "normalizer", "rate", "errors", "reference_tokens", "utterances", "interval")
 
@@ -116,20 +117,28 @@ def measure_all(settings: ContextTableSettings) -> dict[str, Any]:
         label = f"{number}/{len(kinds)} {kind.name}"
         commands = [] if kind.name == BASE else [kind.training()]
         if commands:
-            _once(kind.folder / "done.json", commands, label)
+            _once(kind.folder / MARK, commands, label)
         for decoded in DECODED:
             both = [*commands, kind.evaluation(decoded)]
-            _once(kind.report_dir(decoded) / "done.json", both, label)
+            _once(kind.report_dir(decoded) / MARK, both, label)
         rows.append(_row(kind))
     return {"schema": 1, "machine": machine(), "rows": rows}
 
 
 def _once(mark: Path, commands: list[list[str]], label: str) -> None:
     """Run the last of some commands, unless these very ones were run to their end before."""
-    if mark.is_file() and json.loads(mark.read_text(encoding="utf-8")) == commands:
+    if mark.is_file() and _read(mark)["commands"] == commands:
         return
+    began = time.perf_counter()
     run_step(label, commands[-1])
-    mark.write_text(json.dumps(commands), encoding="utf-8")
+    done = {"commands": commands, "seconds": round(time.perf_counter() - began, 2)}
+    mark.write_text(json.dumps(done), encoding="utf-8")
+
+
+def _read(mark: Path) -> dict[str, Any]:
+    """What a finished command left: `commands`, and its own `seconds` from start to end."""
+    done: dict[str, Any] = json.loads(mark.read_text(encoding="utf-8"))
+    return done
 
 
 def _row(kind: Kind) -> dict[str, Any]:
@@ -138,32 +147,37 @@ def _row(kind: Kind) -> dict[str, Any]:
     if kind.name != BASE:
         steps = [line for line in read_metrics(kind.run / "metrics.jsonl") if "loss" in line]
         row["training"] = {name: steps[-1][name] for name in ("step", "examples", "seconds")}
+        row["training"]["command_seconds"] = _read(kind.folder / MARK)["seconds"]
         row["loss"] = [[line["step"], line["loss"]] for line in steps]
         row["command"] = f"python {shlex.join(kind.training())}"
     for decoded in DECODED:
         folder = kind.report_dir(decoded)
         (score,) = read_results(folder / "results.json")["scores"]
-        (predictions,) = (folder / "predictions").glob("*.jsonl")
-        work = sum(each.work_seconds for each in read_predictions(predictions))
-        row[decoded] = {**{name: score[name] for name in KEPT}, "seconds": round(work, 2)}
+        seconds = _read(folder / MARK)["seconds"]
+        row[decoded] = {**{name: score[name] for name in KEPT}, "seconds": seconds}
     return row
 
 
 def markdown_table(found: dict[str, Any]) -> str:
-    """Error and time of every training and decoding, a line each."""
+    """Error and time of every training and decoding, a line each.
+
+    The seconds of training are those of its steps, without matching; others are of the whole
+    command, from its start to its end.
+    """
     metric = found["rows"][0]["dynamic"]["metric"].upper()
     lines = [
-        f"| trained | seed | steps | seconds of training | {metric}, decoded dynamic | "
-        f"{metric}, decoded full | seconds, dynamic | seconds, full |",
-        "|---|---|---|---|---|---|---|---|",
+        f"| trained | seed | steps | seconds of steps | of the command | {metric}, decoded "
+        f"dynamic | {metric}, decoded full | seconds, dynamic | seconds, full |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in found["rows"]:
-        trained = row.get("training", {"step": "", "seconds": ""})
+        trained = row.get("training", {})
+        figures = [str(trained.get(name, "")) for name in ("step", "seconds", "command_seconds")]
         errors = [
             f"{percent(row[name]['rate'])} ({percent_interval(row[name]['interval'])})"
             for name in DECODED
         ]
         times = [f"{row[name]['seconds']:.1f}" for name in DECODED]
-        cells = [row["trained"], str(row["seed"]), str(trained["step"]), str(trained["seconds"])]
+        cells = [row["trained"], str(row["seed"]), *figures]
         lines.append(f"| {' | '.join([*cells, *errors, *times])} |")
     return "\n".join(lines) + "\n"
