@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.real.commands import run_step
 from benchmarks.run import machine
+from utils.cli.steps import run_step
 from utils.report.curves import read_metrics
 from utils.report.layout import percent, percent_interval
 from utils.report.results import read_results
