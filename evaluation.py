@@ -1,11 +1,14 @@
-r"""Score a model on a test set, compare it with others, and let a gate decide.
+r"""Score models on test sets, compare them, and let a gate decide.
 
 One model:      python evaluation.py --model_path=models/whisper-tiny-finetune
+Several:        python evaluation.py --model_path=models/a,b=models/b --test_data=zh.json,en.json
+Ready text:     python evaluation.py --predictions=theirs.jsonl --test_data=dataset/test.json
 Against a base: python evaluation.py --model_path=models/whisper-tiny-finetune \
                     --baseline=openai/whisper-tiny --gate="cer<=0.10, cer.delta<0"
 Two processes:  torchrun --nproc_per_node=2 evaluation.py --test_data=dataset/test.json
 
-Writes into --report_dir: results.json, report.md, predictions/<model>--<set>.jsonl, settings.yaml.
+Writes into --report_dir: results.json, report.md, predictions/<model>--<set>.jsonl,
+speed.png, settings.yaml.
 Exit code: 0 the gate passes (or there is none), 3 it does not, 4 the data cannot tell, 2 unusable
 input, 1 failure. (torchrun itself ends with 1 whenever that is not 0.)
 """
@@ -21,46 +24,55 @@ from utils.cli.console import is_main_process, say
 from utils.cli.errors import run_script
 from utils.cli.settings import parse_settings, save_settings
 from utils.report.settings import EvaluationSettings
-from utils.scoring.gate import answer_gate, check_gate
 
 if TYPE_CHECKING:
-    from utils.report.evaluate import TestSet, Transcribed
+    from utils.report.evaluate import Transcribed
+    from utils.report.sources import Model, TestSet
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Read the test set, transcribe it with every model, score, report, decide."""
+    """Read the test sets, transcribe them with every model, score, report, decide."""
     settings = parse_settings(
         EvaluationSettings, argv, prog="evaluation.py", description=__doc__ or ""
     )
     # Imported after the flags: --help and a mistyped flag answer at once.
     from utils.model.distributed import close_distributed, init_distributed
-    from utils.report.evaluate import find_models, read_test_set, transcribe_with
+    from utils.report.evaluate import check_gates, expect_report_dir, transcribe_all
+    from utils.report.sources import find_models, read_test_sets
 
-    test_set = read_test_set(settings)
-    check_gate(settings.conditions, test_set.metric, has_baseline=bool(settings.baseline))
-    models = find_models(settings.models)
+    test_sets = read_test_sets(settings)
+    check_gates(settings.conditions, test_sets, has_baseline=bool(settings.baseline))
+    names = [test_set.name for test_set in test_sets]
+    entries = [*settings.baselines, *settings.in_question]
+    models = find_models(entries, names, baselines=len(settings.baselines))
+    expect_report_dir(settings)
     init_distributed()
     try:
-        transcribed = [transcribe_with(model, test_set) for model in models]
+        transcribed = transcribe_all(models, test_sets, settings)
     finally:
         close_distributed()
-    return _report(test_set, transcribed) if is_main_process() else 0
+    return _report(settings, models, test_sets, transcribed) if is_main_process() else 0
 
 
-def _report(test_set: TestSet, transcribed: Sequence[Transcribed]) -> int:
+def _report(
+    settings: EvaluationSettings,
+    models: Sequence[Model],
+    test_sets: Sequence[TestSet],
+    transcribed: Sequence[Transcribed],
+) -> int:
     """Score, compare, write the reports, show the table; return the gate's exit code."""
-    from utils.report.evaluate import compare_models, score_models, write_reports
+    from utils.report.evaluate import answer_gates, compare_all, score_all, write_reports
     from utils.report.results import build_results
     from utils.report.terminal import format_results
 
-    settings = test_set.settings
-    evaluated = score_models(transcribed, test_set)
-    *baselines, model = evaluated
-    compared, measured = compare_models(model, baselines, settings.seed)
-    gate = answer_gate(settings.conditions, measured) if settings.conditions else None
+    evaluated = score_all(transcribed, settings.seed)
+    baselines = [model.name for model in models if model.is_baseline]
+    compared, measured = compare_all(evaluated, baselines, settings.seed)
+    gate = answer_gates(settings.conditions, measured) if settings.conditions else None
     results = build_results(evaluated, compared, gate)
-    written = write_reports(results, evaluated, test_set)
-    save_settings(settings, Path(settings.report_dir, "settings.yaml"))
+    report_dir = Path(settings.report_dir)
+    written = write_reports(results, evaluated, test_sets, report_dir)
+    save_settings(settings, report_dir / "settings.yaml")
     say("\n" + format_results(results))
     say("\nwrote " + ", ".join(map(str, written)))
     return gate.exit_code if gate is not None else 0

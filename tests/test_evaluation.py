@@ -70,6 +70,7 @@ def evaluate(models: Path, speech_manifest: Path, tmp_path: Path) -> Evaluate:
             "test_data": speech_manifest,
             "model_path": models / "new",
             "report_dir": tmp_path / "report",
+            "cache_dir": tmp_path / "cache",
             "batch_size": 4,
         }
         arguments = [f"--{name}={value}" for name, value in {**defaults, **flags}.items()]
@@ -114,7 +115,10 @@ def test_the_saved_settings_run_the_same_again(evaluate: Evaluate, tmp_path: Pat
     settings = tmp_path / "report" / "settings.yaml"
     again = run_script(lambda _: evaluation.main([f"--config={settings}"]))
     assert again == 0
-    assert results(tmp_path) == first
+    second = results(tmp_path)
+    assert first["scores"][0].pop("cost")["utterances"] == 9
+    assert second["scores"][0].pop("cost")["cached_utterances"] == 9
+    assert second == first
     assert first["scores"][0]["metric"] == "wer"
 
 
@@ -281,7 +285,10 @@ BAD_INPUT: dict[str, tuple[Callable[[Path, Path, Path], dict[str, Any]], str]] =
         lambda m, d, t: {"gate": "cer.delta<=0"},
         "there is no model to compare with",
     ),
-    "audio too long": (lambda m, d, t: {"max_audio_len": 31}, "max_audio_len <= 30"),
+    "lengths swapped": (
+        lambda m, d, t: {"min_audio_len": 5, "max_audio_len": 2},
+        "expected 0 <= min_audio_len <= max_audio_len",
+    ),
     "no batch": (lambda m, d, t: {"batch_size": 0}, "--batch_size is 0, expected at least 1"),
 }
 
@@ -298,17 +305,18 @@ def test_bad_input_is_one_clear_message_and_exit_code_2(
     flags, message = BAD_INPUT[case]
     report = tmp_path / "report"
     report.mkdir()
-    (report / "results.json").write_text("of an earlier run")
+    earlier = '{"schema": 1, "of": "an earlier run"}'
+    (report / "results.json").write_text(earlier)
     assert evaluate(**flags(models, speech_manifest, tmp_path)) == 2
     told = capsys.readouterr().err
     assert message in told
     assert told.count("error: ") == 1
     assert "Traceback" not in told
-    assert (report / "results.json").read_text() == "of an earlier run"
+    assert (report / "results.json").read_text() == earlier
 
 
 def test_checkpoints_of_two_runs_have_names_of_their_own(models: Path, tmp_path: Path):
-    from utils.report.evaluate import find_models
+    from utils.report.sources import find_models
 
     for run in ("a", "b"):
         shutil.copytree(models / "new", tmp_path / run / "checkpoint-best")
@@ -318,7 +326,7 @@ def test_checkpoints_of_two_runs_have_names_of_their_own(models: Path, tmp_path:
 
 
 def test_models_of_the_same_name_take_their_folders_along(models: Path, tmp_path: Path):
-    from utils.report.evaluate import find_models
+    from utils.report.sources import find_models
 
     shutil.copytree(models / "new", tmp_path / "other" / "new")
     names = [
@@ -343,6 +351,7 @@ def test_two_processes_give_the_score_of_one_to_the_last_digit(
         "test_data": data,
         "model_path": models / "new",
         "report_dir": tmp_path / "two",
+        "cache_dir": tmp_path / "cache of two",
         "batch_size": 2,
     }
     arguments = [f"--{name}={value}" for name, value in flags.items()]
@@ -352,7 +361,7 @@ def test_two_processes_give_the_score_of_one_to_the_last_digit(
     assert done.stdout.count("wrote ") == 1
     one, two = (json.loads((tmp_path / d / "results.json").read_text()) for d in ("report", "two"))
     for found in (one, two):
-        del found["scores"][0]["predictions"]
+        del found["scores"][0]["predictions"], found["scores"][0]["cost"]
     assert one == two
     said = [
         [

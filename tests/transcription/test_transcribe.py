@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from utils.cli.errors import UserError
 from utils.manifest.read import read_manifest
 from utils.manifest.utterance import AudioRef, Utterance
 from utils.model.load import LoadedModel, load_model
 from utils.speech.audio import load_audio
 from utils.speech.features import pad_samples
-from utils.transcription.transcribe import Decoding, WindowDecoder, transcribe
+from utils.transcription.engines import Search
+from utils.transcription.transcribe import Decoding, transcribe
+from utils.transcription.transformers_engine import TransformersEngine
 
 SHORT = Decoding(max_new_tokens=12, audio_context="full", batch_size=4)
 
@@ -45,18 +46,16 @@ def test_text_equals_the_stock_generates(loaded: LoadedModel, utterances: list[U
 def test_greedy_search_equals_the_librarys(
     loaded: LoadedModel, utterances: list[Utterance], timestamps: bool
 ) -> None:
-    decoder = WindowDecoder(loaded, replace(SHORT, timestamps=timestamps))
-    with torch.no_grad():
-        samples = [load_audio(u.audio) for u in utterances[:4]]
-        features = loaded.log_mel(pad_samples(samples, 400))
-        encoded = loaded.whisper.model.encoder(features)
-        prompt = decoder.encoder.prompt("en", timestamps=timestamps)
-        prompts = torch.tensor([prompt] * 4)
-        rule = decoder._timestamp_rule(len(prompt)) if timestamps else None
-        ours = decoder.greedy.decode(encoded.last_hidden_state, prompts, 12, rule)
-        theirs = decoder._beam_search(encoded, prompts, 12, rule)
-    ended = [row[: row.index(50257)] if 50257 in row else row for row in theirs]
-    assert ours == ended
+    engine = TransformersEngine(loaded)
+    samples = [load_audio(u.audio) for u in utterances[:4]]
+    states = engine.encode(loaded.log_mel(pad_samples(samples, 400)))
+    prompt = engine.tokens.prompt("en", timestamps=timestamps)
+    prompts = torch.tensor([prompt] * 4)
+    search = Search(12, timestamps=timestamps, confidence=True)
+    ours = engine.generate(states, prompts, search)
+    rule = engine._timestamp_rule(len(prompt)) if timestamps else None
+    theirs = engine._beam_search(states, prompts, replace(search, num_beams=1), rule)
+    assert [each.ids for each in ours] == [tuple(ids) for ids, _ in theirs]
 
 
 def test_order_and_batch_size_do_not_change_the_text(
@@ -102,11 +101,3 @@ def test_segments_lie_within_the_clip_in_order(
     for prediction in found:
         times = [t for s in prediction.segments for t in (s.start, s.end)]
         assert times == sorted(times)
-
-
-def test_what_does_not_fit_the_window_is_refused(
-    loaded: LoadedModel, utterances: list[Utterance]
-) -> None:
-    long = replace(utterances[0], duration=31.0)
-    with pytest.raises(UserError, match=r"clip-0 is 31\.0 s long; a window holds 30 s"):
-        transcribe(loaded, [long], SHORT)

@@ -194,7 +194,10 @@ def missing_files(folder: Path) -> list[str]:
 
 def weights_sha256(path: str) -> str | None:
     """Hash of a local model's weight files; None for a model that is not a local folder."""
-    files = sorted(Path(path).glob("*.safetensors")) if Path(path).is_dir() else []
+    folder = Path(path)
+    # A model converted by CTranslate2 has its weights in model.bin.
+    found = [*folder.glob("*.safetensors"), *folder.glob("model.bin")] if folder.is_dir() else []
+    files = sorted(found)
     if not files:
         return None
     joined = "".join(f"{file.name} {sha256_file(file)}\n" for file in files)

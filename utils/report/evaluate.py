@@ -1,4 +1,4 @@
-"""Models on a test set: read it, transcribe it, score it, compare, report.
+"""Models on test sets: transcribe them, score them, compare, report.
 
 The phases of evaluation.py, one function each. Every process runs all of them; the work of
 transcribing is shared among them, and only the main process writes.
@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-import re
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,83 +18,37 @@ from typing import Any
 from utils.cli.console import is_main_process, say, warn
 from utils.cli.errors import UserError
 from utils.cli.files import atomic_write
-from utils.manifest.read import Dropped, filter_by_duration, read_manifest
-from utils.manifest.utterance import Utterance
-from utils.model.distributed import device_of_this_process
-from utils.model.load import LoadedModel, check_model_path, load_model, weights_sha256
+from utils.model.distributed import broadcast_object, device_of_this_process
+from utils.model.fingerprint import model_fingerprint
+from utils.model.load import weights_sha256
 from utils.report.markdown import write_report
-from utils.report.results import Compared, Evaluated, Results, set_name, write_results
+from utils.report.predictions import read_ready
+from utils.report.results import Compared, Evaluated, Results, read_results, write_results
 from utils.report.settings import EvaluationSettings
-from utils.scoring.gate import Measured
-from utils.scoring.normalizers import choose_normalizer, resolve_name
+from utils.report.sources import Model, TestSet, some_of
+from utils.report.speed import draw_speed
+from utils.scoring.gate import (
+    INCONCLUSIVE,
+    MEASURES,
+    PASS,
+    REGRESS,
+    Condition,
+    GateAnswer,
+    Measured,
+    Verdict,
+    answer_gate,
+    check_gate,
+)
 from utils.scoring.predictions import Prediction, write_predictions
-from utils.scoring.score import Score, score_predictions
 from utils.scoring.statistics import compare, rate_interval
-from utils.scoring.tokens import default_metric
-from utils.transcription.transcribe import Decoding, transcribe
+from utils.transcription.cache import PredictionCache, RunKey
+from utils.transcription.cost import Cost
+from utils.transcription.decoding import Decoding
+from utils.transcription.engines import Engine, open_engine
+from utils.transcription.fit import expect_fit
+from utils.transcription.transcribe import transcribe_with_engine
 
-NAMED_IN_A_WARNING = 5
-CHECKPOINT_FOLDER = re.compile(r"checkpoint-\w+")
-MOST_PARTS_IN_A_NAME = 8
-
-
-@dataclass(frozen=True)
-class TestSet:
-    """The utterances that are scored, and how."""
-
-    settings: EvaluationSettings
-    sha256: str
-    utterances: Sequence[Utterance]
-    dropped: Sequence[Dropped]
-
-    @property
-    def path(self) -> str:
-        """The manifest, as the user named it."""
-        return self.settings.test_data
-
-    @property
-    def name(self) -> str:
-        """Short name: "test" for dataset/test.json."""
-        return set_name(self.path)
-
-    @cached_property
-    def languages(self) -> dict[str, str | None]:
-        """Language code of each utterance id; what the manifest says wins over the flag."""
-        spoken = self.settings.language_code
-        return {each.id: each.language or spoken for each in self.utterances}
-
-    @cached_property
-    def metric(self) -> str:
-        """The metric of this test set."""
-        chosen = self.settings.metric
-        return default_metric(self.languages.values()) if chosen == "auto" else chosen
-
-    def normalizer_for(self, prediction: Prediction) -> str:
-        """Name the normalizer of an utterance; what a model detected has no say in it."""
-        settings = self.settings
-        if settings.normalizer != "auto":
-            return settings.normalizer
-        return choose_normalizer(
-            self.languages[prediction.id],
-            remove_pun=settings.remove_pun,
-            to_simple=settings.to_simple,
-        )
-
-    def predictions_path(self, model: Model) -> Path:
-        """Return where the predictions of a model are written."""
-        return Path(self.settings.report_dir, "predictions", f"{model.name}--{self.name}.jsonl")
-
-    def score(self, predictions: Sequence[Prediction]) -> Score:
-        """Score one model's predictions."""
-        return score_predictions(predictions, self.metric, self.normalizer_for)
-
-
-@dataclass(frozen=True)
-class Model:
-    """A model that is evaluated: a short name that no other has, and where it lies."""
-
-    name: str
-    path: str
+DESCRIPTION = "run.json"
 
 
 @dataclass(frozen=True)
@@ -103,175 +56,310 @@ class Transcribed:
     """What one model said of a test set, and how it was asked."""
 
     model: Model
+    test_set: TestSet
     predictions: tuple[Prediction, ...]
     decoding: dict[str, Any]
+    cost: Cost | None = None
+    missing: int = 0
+    extra: int = 0
 
 
-def read_test_set(settings: EvaluationSettings) -> TestSet:
-    """Read a manifest and leave out what is too short or too long; say how many that were.
-
-    Raises:
-        UserError: The manifest cannot be used, nothing of it is left, or the normalizer is
-            not known.
-    """
-    if settings.normalizer != "auto":
-        resolve_name(settings.normalizer)
-    path = settings.test_data
-    manifest = read_manifest(path)
-    kept, dropped = filter_by_duration(
-        manifest.utterances, settings.min_audio_len, settings.max_audio_len
-    )
-    reasons = [f"{each.id} ({each.reason})" for each in dropped]
-    if not kept:
-        raise UserError(
-            f"{path}: all {len(manifest)} utterances are left out: {_some(reasons)}",
-            "Choose --min_audio_len and --max_audio_len so that some remain.",
-        )
-    if dropped:
-        warn(f"{path}: {len(dropped)} of {len(manifest)} utterances left out: {_some(reasons)}")
-    test_set = TestSet(settings, manifest.sha256, kept, dropped)
-    spoken = Counter(code or "detected" for code in test_set.languages.values())
-    say(
-        f"{path}: {len(kept)} utterances, scored by {test_set.metric.upper()}, "
-        f"language {', '.join(f'{code} ({n})' for code, n in spoken.most_common())}"
-    )
-    return test_set
-
-
-def find_models(paths: Sequence[str]) -> list[Model]:
-    """Give each model a short name, and see that it is complete before any work is done.
-
-    Args:
-        paths: Folders or hub names.
-
-    Returns:
-        The models in the given order.
+def expect_report_dir(settings: EvaluationSettings) -> None:
+    """See that the report's folder can be written to and that its results.json is one of ours.
 
     Raises:
-        UserError: A folder is missing or lacks a file, or the same model is named twice.
+        UserError: It is a file, or holds a results.json that this program did not write.
     """
-    real = [os.path.realpath(path) if os.path.exists(path) else path for path in paths]
-    for place, path in enumerate(paths):
-        if real.index(real[place]) != place:
+    folder = Path(settings.report_dir)
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--report_dir={folder} is a file", "Give a folder.")
+    earlier = folder / "results.json"
+    if earlier.exists():
+        try:
+            read_results(earlier)
+        except UserError as error:
             raise UserError(
-                f"{path} is named twice; a model cannot be compared with itself",
-                "Compare different models: --model_path=<new> --baseline=<old>.",
-            )
-        check_model_path(path)
-    depths = [1] * len(paths)
-    for _ in range(MOST_PARTS_IN_A_NAME):
-        names = [_model_name(path, depth) for path, depth in zip(paths, depths, strict=True)]
-        depths = [
-            depth + (names.count(name) > 1) for name, depth in zip(names, depths, strict=True)
-        ]
-    return [Model(name, path) for name, path in zip(names, paths, strict=True)]
+                f"{earlier} was not written by evaluation.py, and would be replaced",
+                "Give another --report_dir, or move the file away.",
+            ) from error
 
 
-def transcribe_with(model: Model, test_set: TestSet) -> Transcribed:
-    """Transcribe a test set with one model; the main process writes what it said.
+def check_gates(
+    conditions: Sequence[Condition], test_sets: Sequence[TestSet], *, has_baseline: bool
+) -> None:
+    """Refuse a gate that no test set can answer.
 
     Raises:
-        UserError: The model cannot be loaded, or no utterance could be transcribed.
+        UserError: A condition needs a metric that no set counts, or a baseline.
     """
-    decoding = _decoding(test_set.settings)
-    loaded = load_model(model.path, local_files_only=test_set.settings.local_files_only)
-    loaded.model.to(device_of_this_process())
-    predictions = transcribe(loaded, test_set.utterances, decoding, desc=model.name)
+    metrics = [test_set.metric for test_set in test_sets]
+    for condition in conditions:
+        wanted = MEASURES[condition.measure].metric
+        metric = wanted if wanted in metrics else metrics[0]
+        check_gate([condition], str(metric), has_baseline=has_baseline)
+
+
+def transcribe_all(
+    models: Sequence[Model], test_sets: Sequence[TestSet], settings: EvaluationSettings
+) -> list[Transcribed]:
+    """Transcribe every test set with every model, one model in memory at a time.
+
+    Raises:
+        UserError: A model cannot be loaded or does not fit a test set, or nothing of a set could
+            be transcribed.
+    """
+    found = []
+    for model in models:
+        run = _ModelRun(model, settings)
+        found += [
+            _ready(model, test_set) if model.ready else run.transcribe(test_set)
+            for test_set in test_sets
+        ]
+    if is_main_process():
+        for each in found:
+            _write_predictions(each)
+    return found
+
+
+class _ModelRun:
+    """A model that is loaded when the first utterance needs it, and its cache."""
+
+    def __init__(self, model: Model, settings: EvaluationSettings) -> None:
+        self.model = model
+        self.settings = settings
+        self.decoding = _decoding(settings)
+        self.loaded: Engine | None = None
+
+    @cached_property
+    def cache(self) -> PredictionCache | None:
+        """Where its predictions are kept."""
+        if self.settings.no_cache:
+            return None
+        offline = self.settings.local_files_only
+        model = model_fingerprint(self.model.path, local_files_only=offline)
+        if model is None:
+            return None
+        key = RunKey(model, self.decoding, device_of_this_process().type)
+        return PredictionCache(Path(self.settings.cache_dir, key.digest))
+
+    def transcribe(self, test_set: TestSet) -> Transcribed:
+        """What the model says of a test set, from the cache where it holds it."""
+        done = transcribe_with_engine(
+            lambda: self.engine(test_set),
+            test_set.utterances,
+            self.decoding,
+            cache=self.cache,
+            measure=True,
+            desc=f"{self.model.name} on {test_set.name}",
+        )
+        if done.cost.cached_utterances:
+            say(
+                f"{self.model.name} on {test_set.name}: {done.cost.cached_utterances} of "
+                f"{len(done.predictions)} utterances from the cache in {self.settings.cache_dir}"
+            )
+        _expect_some(self.model, test_set, done.predictions)
+        return Transcribed(
+            self.model, test_set, tuple(done.predictions), self._describe(test_set), done.cost
+        )
+
+    def engine(self, test_set: TestSet) -> Engine:
+        """The loaded model, which fits the test set."""
+        if self.loaded is None:
+            offline = self.settings.local_files_only
+            self.loaded = open_engine(self.model.path, local_files_only=offline)
+        expect_fit(self.loaded, test_set.utterances, self.decoding)
+        return self.loaded
+
+    def _describe(self, test_set: TestSet) -> dict[str, Any]:
+        """The decoding settings as a result names them, "auto" resolved, and the engine.
+
+        Kept beside the predictions, so that the model need not be loaded for it.
+        """
+        kept = self.cache.folder / DESCRIPTION if self.cache is not None else None
+        described: dict[str, Any] | None = None
+        if is_main_process():
+            if kept is not None and self.loaded is None:
+                with suppress(OSError, ValueError):
+                    described = json.loads(kept.read_text(encoding="utf-8"))
+            if described is None:
+                engine = self.engine(test_set)
+                full = self.decoding.windows_are_full(engine.trained_context)
+                context: dict[str, Any] = {"audio_context": "full" if full else "dynamic"}
+                if not full:
+                    context["context_margin"] = engine.context_margin
+                described = {**self.decoding.to_json(), **context, **engine.describe()}
+                if kept is not None:
+                    with atomic_write(kept) as handle:
+                        json.dump(described, handle, indent=2)
+        result: dict[str, Any] = broadcast_object(described)
+        return result
+
+
+def _ready(model: Model, test_set: TestSet) -> Transcribed:
+    ready = read_ready(model, test_set)
+    return Transcribed(
+        model,
+        test_set,
+        ready.predictions,
+        {"engine": "ready predictions"},
+        missing=len(ready.missing),
+        extra=len(ready.extra),
+    )
+
+
+def _expect_some(model: Model, test_set: TestSet, predictions: Sequence[Prediction]) -> None:
+    """Name what failed.
+
+    Raises:
+        UserError: Everything did.
+    """
     failed = [each for each in predictions if each.status == "failed"]
     reasons = [f"{each.id} ({each.failure})" if each.failure else each.id for each in failed]
     if len(failed) == len(predictions):
         raise UserError(
             f"{test_set.path}: none of the {len(failed)} utterances could be transcribed: "
-            f"{_some(reasons)}",
+            f"{some_of(reasons)}",
             f"`python check_data.py --data={test_set.path}` says what is wrong with each file.",
         )
     if failed:
         warn(
             f"{model.name}: {len(failed)} of {len(predictions)} utterances could not be "
-            f"transcribed and count as deleted: {_some(reasons)}"
+            f"transcribed and count as deleted: {some_of(reasons)}"
         )
-    if is_main_process():
-        write_predictions(test_set.predictions_path(model), predictions)
-    return Transcribed(model, tuple(predictions), _describe(decoding, loaded))
 
 
-def score_models(transcribed: Sequence[Transcribed], test_set: TestSet) -> list[Evaluated]:
-    """Count the errors of each model, with the interval of its rate."""
+def _write_predictions(transcribed: Transcribed) -> None:
+    """Write what a model said, unless that is the very file that it was read from."""
+    name = transcribed.test_set.name
+    path = transcribed.test_set.predictions_path(transcribed.model.name)
+    source = transcribed.model.ready.get(name)
+    if source is None or os.path.realpath(source) != os.path.realpath(path):
+        write_predictions(path, transcribed.predictions)
+
+
+def score_all(transcribed: Iterable[Transcribed], seed: int) -> list[Evaluated]:
+    """Count the errors of each model on each set, with the interval of its rate."""
     evaluated = []
+    hashes: dict[str, str | None] = {}
     for each in transcribed:
+        model, test_set = each.model, each.test_set
+        if model.path not in hashes:
+            hashes[model.path] = None if model.ready else weights_sha256(model.path)
         score = test_set.score(each.predictions)
         evaluated.append(
             Evaluated(
-                model=each.model.name,
+                model=model.name,
                 score=score,
-                interval=rate_interval(score, seed=test_set.settings.seed),
+                interval=rate_interval(score, seed=seed),
                 test_data=test_set.path,
+                test_set=test_set.name,
                 manifest_sha256=test_set.sha256,
-                model_path=each.model.path,
-                model_sha256=weights_sha256(each.model.path),
+                model_path=model.ready.get(test_set.name, model.path),
+                model_sha256=hashes[model.path],
                 decoding=each.decoding,
                 dropped_utterances=len(test_set.dropped),
-                predictions=str(test_set.predictions_path(each.model)),
+                predictions=str(test_set.predictions_path(model.name)),
                 audio_seconds=sum(p.audio_seconds for p in each.predictions),
+                cost=each.cost.to_json() if each.cost else None,
+                missing_predictions=each.missing,
+                extra_predictions=each.extra,
             )
         )
     return evaluated
 
 
-def compare_models(
-    model: Evaluated, baselines: Sequence[Evaluated], seed: int
+def compare_all(
+    evaluated: Sequence[Evaluated], baselines: Sequence[str], seed: int
 ) -> tuple[list[Compared], list[Measured]]:
-    """Hold a model against each baseline.
+    """Hold each model against each baseline on each test set.
 
     Args:
-        model: The model in question.
-        baselines: None, one or several, on the same test set.
+        evaluated: Every model on every set.
+        baselines: Names of the baselines among them.
         seed: Of the bootstrap.
 
     Returns:
         The comparisons, and the same with the score, for the gate to measure.
     """
     compared, measured = [], []
-    for baseline in baselines:
-        comparison = compare(model.score, baseline.score, seed=seed)
-        compared.append(
-            Compared(model.model, baseline.model, model.test_data, model.score.metric, comparison)
-        )
-        measured.append(
-            Measured(model.model, model.score, model.interval, baseline.model, comparison)
-        )
-    return compared, measured or [Measured(model.model, model.score, model.interval)]
+    several = len({each.test_set for each in evaluated}) > 1
+    for model, against in _pairs(evaluated, baselines):
+        name = f"{model.model} on {model.test_set}" if several else model.model
+        for baseline in against:
+            comparison = compare(model.score, baseline.score, seed=seed)
+            metric = model.score.metric
+            compared.append(
+                Compared(
+                    model.model,
+                    baseline.model,
+                    model.test_data,
+                    metric,
+                    comparison,
+                    test_set=model.test_set,
+                )
+            )
+            measured.append(Measured(name, model.score, model.interval, baseline.model, comparison))
+        if not against:
+            measured.append(Measured(name, model.score, model.interval))
+    return compared, measured
+
+
+def _pairs(
+    evaluated: Sequence[Evaluated], baselines: Sequence[str]
+) -> Iterator[tuple[Evaluated, list[Evaluated]]]:
+    """Each model in question on each set, with the baselines on the same set."""
+    for each in evaluated:
+        if each.model not in baselines:
+            yield (
+                each,
+                [b for b in evaluated if b.model in baselines and b.test_set == each.test_set],
+            )
+
+
+def answer_gates(conditions: Sequence[Condition], measured: Sequence[Measured]) -> GateAnswer:
+    """Decide each condition on the test sets that count its metric; the worst answer stands."""
+    verdicts: list[Verdict] = []
+    for condition in conditions:
+        wanted = MEASURES[condition.measure].metric
+        asked = [each for each in measured if wanted in (None, each.score.metric)]
+        verdicts += answer_gate([condition], asked).verdicts
+    answers = {verdict.answer for verdict in verdicts}
+    worst = next(answer for answer in (REGRESS, INCONCLUSIVE, PASS) if answer in answers)
+    return GateAnswer(worst, tuple(verdicts))
 
 
 def write_reports(
-    results: Results, evaluated: Sequence[Evaluated], test_set: TestSet
+    results: Results,
+    evaluated: Sequence[Evaluated],
+    test_sets: Sequence[TestSet],
+    report_dir: Path,
 ) -> list[Path]:
-    """Write results.json and report.md, and which utterances were left out and why.
+    """Write results.json, report.md, the picture, and which utterances were left out and why.
+
+    Files of these names are replaced, each whole or not at all; any other file of the folder is
+    left alone.
 
     Returns:
         The paths that were written.
     """
-    report_dir = Path(test_set.settings.report_dir)
     written = [report_dir / "results.json", report_dir / "report.md"]
     write_results(written[0], results)
     write_report(written[1], results, evaluated)
-    dropped = report_dir / "dropped" / f"{test_set.name}.jsonl"
-    if test_set.dropped:
-        with atomic_write(dropped) as handle:
-            for each in test_set.dropped:
-                handle.write(json.dumps(each._asdict(), ensure_ascii=False) + "\n")
-        written.append(dropped)
+    picture = report_dir / "speed.png"
+    if draw_speed(results, picture):
+        written.append(picture)
     else:
-        dropped.unlink(missing_ok=True)  # of an earlier evaluation with other limits
+        picture.unlink(missing_ok=True)  # of an earlier evaluation, which was measured
+    for test_set in test_sets:
+        dropped = report_dir / "dropped" / f"{test_set.name}.jsonl"
+        if test_set.dropped:
+            with atomic_write(dropped) as handle:
+                for each in test_set.dropped:
+                    handle.write(json.dumps(each._asdict(), ensure_ascii=False) + "\n")
+            written.append(dropped)
+        else:
+            dropped.unlink(missing_ok=True)  # of an earlier evaluation with other limits
     return written
-
-
-def _model_name(path: str, depth: int) -> str:
-    """Join the last parts of a path; a checkpoint's folder alone would say too little."""
-    parts = [part for part in Path(os.path.normpath(path)).parts if part != os.sep]
-    if CHECKPOINT_FOLDER.fullmatch(parts[-1]):
-        depth += 1
-    return "-".join(parts[-depth:])
 
 
 def _decoding(settings: EvaluationSettings) -> Decoding:
@@ -284,21 +372,6 @@ def _decoding(settings: EvaluationSettings) -> Decoding:
         num_beams=settings.num_beams,
         audio_context=settings.audio_context,
         num_workers=settings.num_workers,
+        temperature_fallback=settings.temperature_fallback,
+        seed=settings.seed,
     )
-
-
-def _describe(decoding: Decoding, loaded: LoadedModel) -> dict[str, Any]:
-    """Return the decoding settings as a result names them, "auto" resolved."""
-    described = asdict(decoding)
-    del described["num_workers"]  # changes nothing in the text
-    is_full = decoding.windows_are_full(loaded.audio_context)
-    if is_full:
-        return {**described, "audio_context": "full"}
-    return {**described, "audio_context": "dynamic", "context_margin": loaded.context_margin}
-
-
-def _some(names: Sequence[str]) -> str:
-    """Name the first few."""
-    shown = ", ".join(names[:NAMED_IN_A_WARNING])
-    rest = len(names) - NAMED_IN_A_WARNING
-    return f"{shown} and {rest} more" if rest > 0 else shown

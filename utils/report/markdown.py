@@ -9,12 +9,14 @@ from typing import Any
 from utils.cli.files import atomic_write
 from utils.report.layout import NOTHING, display_width, markdown_table, pad, percent
 from utils.report.results import Evaluated, Results, set_name
+from utils.report.speed import COST_HEADER, cost_rows
 from utils.report.terminal import (
     SCORE_HEADER,
     count_of,
     describe_comparison,
     describe_gate,
     describe_test_sets,
+    matrix_table,
     score_rows,
 )
 from utils.scoring.score import UtteranceScore, align
@@ -23,6 +25,10 @@ from utils.scoring.tokens import tokenizer_of
 WORST_SHOWN = 20
 COLUMNS = 96
 LABEL_COLUMNS = 7
+COST_NOTE = (
+    "From samples to text, after a warm-up. p50 is the time within which half of the utterances "
+    "were done, their whole batch with them. What came from the cache was not measured."
+)
 
 
 def write_report(path: str | Path, results: Results, evaluated: Iterable[Evaluated]) -> None:
@@ -42,6 +48,13 @@ def format_report(results: Results, evaluated: Iterable[Evaluated]) -> str:
     parts = ["# Evaluation", *(f"- {line}" for line in describe_test_sets(results).split("\n"))]
     parts = ["\n".join(["# Evaluation", "", *parts[1:]])]
     parts.append(markdown_table(SCORE_HEADER, score_rows(results["scores"]), words=2))
+    header, rows = matrix_table(results["scores"])
+    if rows:
+        parts.append("## Models and test sets\n\n" + markdown_table(header, rows))
+    costs = cost_rows(results["scores"])
+    if costs:
+        parts.append("## Cost\n\n" + markdown_table(COST_HEADER, costs, words=2))
+        parts.append(COST_NOTE)
     if results["comparisons"]:
         lines = [f"- {describe_comparison(each)}" for each in results["comparisons"]]
         parts.append("\n".join(["## Comparison", "", *lines]))
@@ -93,7 +106,8 @@ def _worst_utterances(evaluated: Evaluated) -> str:
     wrong = [each for each in score.utterances if each.counts.errors]
     # Those without any reference token first among equals: something was heard in silence.
     wrong.sort(key=lambda each: (-each.counts.errors, each.counts.reference_tokens, each.id))
-    title = f"## {evaluated.model} on {set_name(evaluated.test_data)}: the worst utterances"
+    name = evaluated.test_set or set_name(evaluated.test_data)
+    title = f"## {evaluated.model} on {name}: the worst utterances"
     if not wrong:
         return f"{title}\n\nEvery utterance is right."
     about = f"{len(wrong)} of {len(score.utterances)} utterances have errors"

@@ -43,6 +43,14 @@ class Evaluated:
     predictions: str = ""
     """Path of the predictions that were scored."""
     audio_seconds: float = 0.0
+    test_set: str = ""
+    """Short name of the test set, unique in a report; that of the manifest if not given."""
+    cost: Mapping[str, Any] | None = None
+    """As `Cost.to_json` returns it; None for ready predictions."""
+    missing_predictions: int = 0
+    """Utterances without a ready prediction; they count as failed."""
+    extra_predictions: int = 0
+    """Ready predictions of other utterances; they count nowhere."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,7 @@ class Compared:
     test_data: str
     metric: str
     comparison: Comparison
+    test_set: str = ""
 
 
 def build_results(
@@ -68,9 +77,11 @@ def build_results(
         compared: One for each model and baseline.
         gate: The gate's answer; without one the results hold an empty object.
     """
+    scores = [_score_json(each) for each in evaluated]
     return {
         "schema": SCHEMA,
-        "scores": [_score_json(each) for each in evaluated],
+        "scores": scores,
+        "matrix": _matrix(scores),
         "comparisons": [_comparison_json(each) for each in compared],
         "gate": {} if gate is None else _gate_json(gate),
     }
@@ -113,6 +124,19 @@ def set_name(test_data: str) -> str:
     return name or test_data
 
 
+def set_of(score: Mapping[str, Any]) -> str:
+    """Return the short name of the test set of a score or comparison."""
+    return str(score.get("test_set") or set_name(score["test_data"]))
+
+
+def _matrix(scores: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, float | None]]:
+    """Test set -> model -> rate."""
+    matrix: dict[str, dict[str, float | None]] = {}
+    for score in scores:
+        matrix.setdefault(set_of(score), {})[score["model"]] = score["rate"]
+    return matrix
+
+
 def _score_json(evaluated: Evaluated) -> dict[str, Any]:
     score = evaluated.score
     return {
@@ -120,6 +144,7 @@ def _score_json(evaluated: Evaluated) -> dict[str, Any]:
         "model_path": evaluated.model_path,
         "model_sha256": evaluated.model_sha256,
         "test_data": evaluated.test_data,
+        "test_set": evaluated.test_set or set_name(evaluated.test_data),
         "manifest_sha256": evaluated.manifest_sha256,
         "metric": score.metric,
         "normalizer": score.normalizer,
@@ -134,6 +159,9 @@ def _score_json(evaluated: Evaluated) -> dict[str, Any]:
         "decoding": dict(evaluated.decoding),
         "audio_seconds": round(evaluated.audio_seconds, 3),
         "predictions": evaluated.predictions,
+        "missing_predictions": evaluated.missing_predictions,
+        "extra_predictions": evaluated.extra_predictions,
+        "cost": None if evaluated.cost is None else dict(evaluated.cost),
     }
 
 
@@ -147,6 +175,7 @@ def _comparison_json(compared: Compared) -> dict[str, Any]:
         "model": compared.model,
         "baseline": compared.baseline,
         "test_data": compared.test_data,
+        "test_set": compared.test_set or set_name(compared.test_data),
         "metric": compared.metric,
         "difference": comparison.difference,
         "interval": _interval_json(comparison.interval),

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from utils.cli.errors import UserError
 from utils.manifest.languages import language_code
 from utils.scoring.gate import Condition, parse_gate
 
-LONGEST_WINDOW_SECONDS = 30.0
+DEFAULT_MODEL = "models/whisper-tiny-finetune"
 
 
 @dataclass(frozen=True)
 class EvaluationSettings:
     """What is scored, how it is transcribed, and where the report goes."""
 
-    test_data: str = "dataset/test.json"
-    """Manifest to score on."""
-    model_path: str = "models/whisper-tiny-finetune"
-    """Model in question: a folder, an adapter's folder, or a name on the hub."""
+    test_data: list[str] = field(default_factory=lambda: ["dataset/test.json"])
+    """Manifests to score on, parted by commas; name=path gives one a name."""
+    model_path: list[str] | None = field(default_factory=lambda: [DEFAULT_MODEL])
+    """Models in question: folders (Whisper, adapter, CTranslate2) or names on the hub, parted by
+    commas; name=path gives one a name."""
     baseline: list[str] | None = None
-    """Models to compare it with, parted by commas."""
+    """Models to compare them with, parted by commas."""
+    predictions: list[str] | None = None
+    """Files of ready predictions (JSON lines with id and hypothesis) to score like models; the
+    default of model_path is then left out."""
+    cache_dir: str = "output/cache/"
+    """Folder that keeps predictions, so that a killed run goes on; may be deleted at any time."""
+    no_cache: bool = False
+    """Neither read nor keep predictions: everything is transcribed, and measured."""
     report_dir: str = "output/evaluation/"
     """Folder for results.json, report.md and the predictions."""
     gate: str | None = None
@@ -42,6 +50,9 @@ class EvaluationSettings:
     """Ask the model for times; they are written with the predictions."""
     num_beams: int = 1
     """Beams of the search; 1 is greedy."""
+    temperature_fallback: bool = False
+    """Decode again at rising temperatures what repeats itself or is unlikely, and leave out what
+    is silence, by Whisper's thresholds."""
     audio_context: Literal["auto", "dynamic", "full"] = "auto"
     """Pad to the batch (dynamic) or to 30 s (full); auto takes what the model was trained for."""
     batch_size: int = 16
@@ -51,7 +62,7 @@ class EvaluationSettings:
     min_audio_len: float = 0.5
     """Shorter utterances are left out, in seconds; no-speech examples are kept."""
     max_audio_len: float = 30.0
-    """Longer utterances are left out, in seconds; at most 30."""
+    """Longer utterances are left out, in seconds; over 30 they are transcribed window by window."""
     local_files_only: bool = False
     """Never ask the hub for a model."""
     seed: int = 0
@@ -61,12 +72,16 @@ class EvaluationSettings:
         for name in ("batch_size", "num_beams"):
             if getattr(self, name) < 1:
                 raise UserError(f"--{name} is {getattr(self, name)}, expected at least 1")
-        if not 0 <= self.min_audio_len <= self.max_audio_len <= LONGEST_WINDOW_SECONDS:
+        if not 0 <= self.min_audio_len <= self.max_audio_len:
             raise UserError(
                 f"--min_audio_len={self.min_audio_len:g} --max_audio_len={self.max_audio_len:g}: "
-                "expected 0 <= min_audio_len <= max_audio_len <= 30",
-                "Whisper hears windows of 30 s.",
+                "expected 0 <= min_audio_len <= max_audio_len",
+                "Both are in seconds.",
             )
+        if not self.test_data:
+            raise UserError("--test_data names no manifest", "Give one or several.")
+        if not self.in_question:
+            raise UserError("there is no model to score", "Give --model_path or --predictions.")
         # Both raise: a mistake in them is told before anything is read.
         _ = self.language_code
         _ = self.conditions
@@ -82,6 +97,14 @@ class EvaluationSettings:
         return () if self.gate is None else parse_gate(self.gate)
 
     @property
-    def models(self) -> tuple[str, ...]:
-        """Paths of the baselines, and last that of the model in question."""
-        return (*(self.baseline or ()), self.model_path)
+    def in_question(self) -> tuple[str, ...]:
+        """Models and predictions that are scored, baselines aside."""
+        models = tuple(self.model_path or ())
+        if self.predictions and models == (DEFAULT_MODEL,):
+            models = ()
+        return (*models, *(self.predictions or ()))
+
+    @property
+    def baselines(self) -> tuple[str, ...]:
+        """What they are compared with."""
+        return tuple(self.baseline or ())

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from utils.report.layout import percent, percent_interval, points, text_table
-from utils.report.results import Results, set_name
+from utils.report.results import Results, set_of
+from utils.report.speed import COST_HEADER, cost_rows
 
 SCORE_HEADER = (
     "model",
@@ -28,6 +29,12 @@ def format_results(results: Results) -> str:
         results: As `build_results` returns or `read_results` reads them.
     """
     parts = [describe_test_sets(results), score_table(results)]
+    header, rows = matrix_table(results["scores"])
+    if rows:
+        parts.append(text_table(header, rows))
+    costs = cost_rows(results["scores"])
+    if costs:
+        parts.append(text_table(COST_HEADER, costs, words=2))
     parts += [describe_comparison(each) for each in results["comparisons"]]
     if results["gate"]:
         parts.append("\n".join(describe_gate(results["gate"])))
@@ -44,7 +51,7 @@ def score_rows(scores: Sequence[dict[str, Any]]) -> list[list[str]]:
     return [
         [
             score["model"],
-            set_name(score["test_data"]),
+            set_of(score),
             f"{score['metric'].upper()} {percent(score['rate'])}",
             percent_interval(score["interval"]),
             str(score["substitutions"]),
@@ -55,6 +62,17 @@ def score_rows(scores: Sequence[dict[str, Any]]) -> list[list[str]]:
         ]
         for score in scores
     ]
+
+
+def matrix_table(scores: Sequence[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Return the rates with a line a model and a column a test set; no lines for a single set."""
+    sets = {set_of(score): score["metric"].upper() for score in scores}
+    if len(sets) < 2:
+        return [], []
+    rates = {(score["model"], set_of(score)): score["rate"] for score in scores}
+    models = dict.fromkeys(score["model"] for score in scores)
+    rows = [[model, *(percent(rates.get((model, name))) for name in sets)] for model in models]
+    return ["model", *(f"{name} {metric}" for name, metric in sets.items())], rows
 
 
 def describe_test_sets(results: Results) -> str:
@@ -78,7 +96,7 @@ def describe_comparison(comparison: dict[str, Any]) -> str:
         sure = f" (95 %: {low} to {high}; p = {comparison['p']:.2g})"
     return (
         f"{comparison['model']} against {comparison['baseline']} on "
-        f"{set_name(comparison['test_data'])}: {comparison['metric'].upper()} "
+        f"{set_of(comparison)}: {comparison['metric'].upper()} "
         f"{points(comparison['difference'])}{sure}\n"
         f"  fewer errors on {count_of(comparison['wins'], 'utterance')}, more on "
         f"{comparison['losses']}, as many on {comparison['ties']}"

@@ -1,4 +1,4 @@
-"""Greedy decoding without the general generation loop around it.
+"""Greedy decoding and sampling without the general generation loop around them.
 
 The library's loop builds masks over the whole vocabulary anew at every token; on small models that
 costs several times what the model itself does. What is suppressed is known beforehand, so
@@ -18,10 +18,17 @@ from utils.model.audio_context import FlexibleWhisper
 
 LogitsRule = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """(token ids so far `(B, T)`, logits `(B, V)`) -> logits `(B, V)`."""
+Choice = Callable[[torch.Tensor], torch.Tensor]
+"""logits `(B, V)` -> the chosen ids int64 `(B,)`."""
+
+
+def likeliest(logits: torch.Tensor) -> torch.Tensor:
+    """The likeliest token of each row."""
+    return logits.argmax(-1)
 
 
 class GreedyDecoder:
-    """Takes the likeliest token until every row has ended.
+    """Takes one token after another until every row has ended.
 
     Args:
         whisper: the model.
@@ -45,7 +52,6 @@ class GreedyDecoder:
         self.first = self.never.clone()
         self.first[list(suppressed_at_begin)] = float("-inf")
 
-    @torch.no_grad()
     def decode(
         self,
         states: torch.Tensor,
@@ -53,6 +59,20 @@ class GreedyDecoder:
         max_new_tokens: int,
         rule: LogitsRule | None = None,
     ) -> list[list[int]]:
+        """As `search`, the ids alone, always the likeliest."""
+        return [ids for ids, _ in self.search(states, prompts, max_new_tokens, rule)]
+
+    @torch.no_grad()
+    def search(
+        self,
+        states: torch.Tensor,
+        prompts: torch.Tensor,
+        max_new_tokens: int,
+        rule: LogitsRule | None = None,
+        choose: Choice = likeliest,
+        *,
+        scored: bool = False,
+    ) -> list[tuple[list[int], float]]:
         """Decode a batch.
 
         Args:
@@ -60,13 +80,17 @@ class GreedyDecoder:
             prompts: int64 `(B, T)`, all of one length.
             max_new_tokens: where a row that does not end is cut off.
             rule: changes the logits at each token, such as Whisper's timestamp rules.
+            choose: picks the next tokens.
+            scored: whether log-probabilities are summed; they cost a pass over the vocabulary.
 
         Returns:
-            The new ids of each row, without end-of-text and what follows it.
+            For each row the new ids, without end-of-text and what follows it, and the sum of the
+            log-probabilities (nats) of ids and end-of-text; 0 unless scored.
         """
         rows = torch.arange(len(prompts), device=prompts.device)
         said = prompts
         answers: list[list[int]] = [[] for _ in range(len(prompts))]
+        sums = torch.zeros(len(prompts), dtype=torch.float64)
         cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
         tokens = prompts
         for number in range(max_new_tokens):
@@ -80,7 +104,10 @@ class GreedyDecoder:
             logits += self.first if number == 0 else self.never
             if rule is not None:
                 logits = rule(said, logits)
-            best = logits.argmax(-1)
+            best = choose(logits)
+            if scored:
+                chosen = logits.gather(1, best[:, None]).squeeze(1) - logits.logsumexp(-1)
+                sums[rows.cpu()] += chosen.double().cpu()
             going = best != self.end
             for row, token in zip(rows[going].tolist(), best[going].tolist(), strict=True):
                 answers[row].append(token)
@@ -93,4 +120,4 @@ class GreedyDecoder:
                 cache.batch_select_indices(kept)
             said = torch.cat([said, best[:, None]], dim=1)
             tokens = best[:, None]
-        return answers
+        return list(zip(answers, sums.tolist(), strict=True))

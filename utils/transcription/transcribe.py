@@ -1,89 +1,58 @@
 """Utterances to text, by one model, on one process or many.
 
 Batches are formed from all utterances first and dealt out whole, so that what a clip is batched
-with, and therefore its text to the last bit, does not depend on the number of processes.
-
-B batch, F frames, T tokens.
+with, and therefore its text to the last bit, depends neither on the number of processes nor on
+what is in the cache.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
-from transformers import GenerationConfig
-from transformers.generation.logits_process import WhisperTimeStampLogitsProcessor
-from transformers.modeling_outputs import BaseModelOutput
 
-from utils.cli.errors import UserError
+from utils.cli.console import is_main_process, process_count, process_rank
 from utils.cli.progress import progress
 from utils.manifest.durations import known_durations
 from utils.manifest.utterance import Utterance
-from utils.model.distributed import gather_all, share_of
+from utils.model.distributed import broadcast_object, gather_all, share_of
 from utils.model.load import LoadedModel
-from utils.scoring.predictions import Prediction, Segment
-from utils.speech.audio import load_audio
-from utils.speech.features import (
-    SAMPLE_RATE,
-    WINDOW_FRAMES,
-    WINDOW_SAMPLES,
-    LogMel,
-    pad_samples,
-    window_frames,
+from utils.scoring.predictions import Prediction
+from utils.speech.features import SAMPLE_RATE
+from utils.transcription.cache import PredictionCache, batch_keys, restore
+from utils.transcription.clips import Clip, read_ahead, read_clip
+from utils.transcription.cost import (
+    BatchCost,
+    Cost,
+    Stopwatch,
+    peak_memory_bytes,
+    reset_peak_memory,
+    summarize,
 )
-from utils.speech.labels import TIMESTAMP_STEP, LabelEncoder
-from utils.transcription.greedy import GreedyDecoder
+from utils.transcription.decoding import Decoding
+from utils.transcription.engines import Engine
+from utils.transcription.transformers_engine import TransformersEngine
+from utils.transcription.windows import WindowDecoder, failed_prediction
 
-AudioContext = Literal["auto", "dynamic", "full"]
+__all__ = ["Decoding", "Transcribed", "transcribe", "transcribe_with_engine"]
+
+Batch = list[int]
+"""Places of utterances, longest first."""
 
 
 @dataclass(frozen=True)
-class Decoding:
-    """How text is made from sound.
+class Transcribed:
+    """What a model said, complete on every process.
 
     Attributes:
-        language: code for utterances that state none; None detects it.
-        task: "transcribe" or "translate".
-        timestamps: whether the model is asked for times.
-        batch_size: clips decoded together.
-        num_beams: 1 is greedy search.
-        audio_context: "full" pads to 30 s, "dynamic" to the longest clip of the batch and the
-            model's margin, "auto" takes what the model was trained for.
-        num_workers: threads that read audio ahead.
-        max_new_tokens: most tokens an answer may have; None: as many as the model's generation
-            settings (`max_length`) and the decoder have room for.
+        predictions: one an utterance, in their order.
+        cost: of what was decoded now.
     """
 
-    language: str | None = None
-    task: str = "transcribe"
-    timestamps: bool = False
-    batch_size: int = 16
-    num_beams: int = 1
-    audio_context: AudioContext = "auto"
-    num_workers: int = 2
-    max_new_tokens: int | None = None
-
-    def windows_are_full(self, trained_on: str) -> bool:
-        """Whether windows are padded to 30 s, for a model trained on "full", "dynamic", "mixed"."""
-        return (trained_on if self.audio_context == "auto" else self.audio_context) == "full"
-
-
-@dataclass(frozen=True)
-class _Clip:
-    """One utterance's sound, or why there is none."""
-
-    utterance: Utterance
-    samples: np.ndarray
-    failure: str | None = None
-
-    @property
-    def seconds(self) -> float:
-        return len(self.samples) / SAMPLE_RATE
+    predictions: list[Prediction]
+    cost: Cost
 
 
 def transcribe(
@@ -93,11 +62,11 @@ def transcribe(
     *,
     desc: str = "transcribing",
 ) -> list[Prediction]:
-    """Transcribe utterances of at most 30 s.
+    """Transcribe with a model that is already loaded, and keep nothing.
 
     Args:
         loaded: the model; it is used where and in the mode it is in.
-        utterances: any order, any length of list.
+        utterances: any order, any length of list, any duration.
         decoding: how.
         desc: label of the progress bar.
 
@@ -106,214 +75,128 @@ def transcribe(
         read has status "failed" and an empty hypothesis.
 
     Raises:
-        UserError: if an utterance is longer than 30 s or in a language the model lacks.
+        UserError: if an utterance is in a language the model lacks.
     """
-    durations = [seconds or 0.0 for seconds in known_durations(list(utterances))]
-    _expect_windows(utterances, durations)
-    order = sorted(range(len(utterances)), key=lambda i: (-durations[i], i))
-    size = decoding.batch_size
-    batches = share_of([order[i : i + size] for i in range(0, len(order), size)])
-    decoder = WindowDecoder(loaded, decoding)
-    mine: list[tuple[int, Prediction]] = []
-    with ThreadPoolExecutor(max(decoding.num_workers, 1)) as pool:
-        read = _read_ahead(pool, [[utterances[i] for i in batch] for batch in batches])
-        bar = progress(zip(batches, read, strict=True), total=len(batches), desc=desc, unit="batch")
-        for batch, clips in bar:
-            mine += zip(batch, decoder.decode(clips), strict=True)
-    found = dict(gather_all(mine))
-    return [found[index] for index in range(len(utterances))]
+    engine = TransformersEngine(loaded)
+    return transcribe_with_engine(lambda: engine, utterances, decoding, desc=desc).predictions
 
 
-def _expect_windows(utterances: Sequence[Utterance], durations: Sequence[float]) -> None:
-    for utterance, seconds in zip(utterances, durations, strict=True):
-        if seconds * SAMPLE_RATE > WINDOW_SAMPLES + SAMPLE_RATE / 10:
-            raise UserError(
-                f"utterance {utterance.id} is {seconds:.1f} s long; a window holds 30 s",
-                "Leave it out with --max_audio_len=30, or cut it into pieces.",
-            )
-
-
-def _read_ahead(
-    pool: ThreadPoolExecutor, batches: Sequence[Sequence[Utterance]]
-) -> Iterator[list[_Clip]]:
-    """Yield the batches' sound while the next one is being read."""
-    waiting: list[list[Future[_Clip]]] = []
-    for number in range(len(batches) + 1):
-        if number < len(batches):
-            waiting.append([pool.submit(_read, utterance) for utterance in batches[number]])
-        if number > 0:
-            yield [future.result() for future in waiting.pop(0)]
-
-
-def _read(utterance: Utterance) -> _Clip:
-    try:
-        return _Clip(utterance, load_audio(utterance.audio))
-    except UserError as error:
-        return _Clip(utterance, np.zeros(0, dtype=np.float32), error.message)
-
-
-class WindowDecoder:
-    """Decodes batches of clips, one window each.
+def transcribe_with_engine(
+    open_engine: Callable[[], Engine],
+    utterances: Sequence[Utterance],
+    decoding: Decoding,
+    *,
+    cache: PredictionCache | None = None,
+    measure: bool = False,
+    desc: str = "transcribing",
+) -> Transcribed:
+    """Transcribe what the cache does not hold yet.
 
     Args:
-        loaded: the model.
+        open_engine: loads the model; not called where the cache holds everything.
+        utterances: any order, any length of list, any duration.
         decoding: how.
+        cache: of this model and these settings; None keeps nothing.
+        measure: whether the cost will be reported: the model is then warmed up, and the memory's
+            peak begins anew.
+        desc: label of the progress bar.
+
+    Raises:
+        UserError: if an utterance is in a language the model lacks, or the model cannot be loaded.
     """
-
-    def __init__(self, loaded: LoadedModel, decoding: Decoding) -> None:
-        self.whisper = loaded.whisper
-        self.encoder: LabelEncoder = loaded.label_encoder(
-            language=decoding.language, task=decoding.task
-        )
-        self.log_mel: LogMel = loaded.log_mel
-        self.full = decoding.windows_are_full(loaded.audio_context)
-        self.margin = round(loaded.context_margin * SAMPLE_RATE)
-        self.decoding = decoding
-        self.multilingual = loaded.multilingual
-        known = self.whisper.generation_config
-        self.greedy = GreedyDecoder(
-            self.whisper,
-            self.encoder.end,
-            known.suppress_tokens or (),
-            known.begin_suppress_tokens or (),
-        )
-
-    @torch.no_grad()
-    def decode(self, clips: Sequence[_Clip]) -> list[Prediction]:
-        """Text of a batch; clips that could not be read come out as failed."""
-        started = time.perf_counter()
-        readable = [clip for clip in clips if clip.failure is None]
-        answers = iter(self._answers(readable) if readable else [])
-        seconds = (time.perf_counter() - started) / max(len(clips), 1)
-        return [
-            _failed(clip)
-            if clip.failure is not None
-            else self._prediction(clip, *next(answers), seconds)
-            for clip in clips
-        ]
-
-    def _answers(self, clips: Sequence[_Clip]) -> list[tuple[list[int], str | None]]:
-        """Generated ids and language of each clip."""
-        longest = max(len(clip.samples) for clip in clips)
-        frames = WINDOW_FRAMES if self.full else window_frames(longest + self.margin)
-        features = self.log_mel(pad_samples([clip.samples for clip in clips], frames))
-        device, dtype = self.whisper.device, self.whisper.model.encoder.conv1.weight.dtype
-        encoded = self.whisper.model.encoder(features.to(device, dtype))
-        languages = self._languages(clips, encoded.last_hidden_state)
-        pairs = zip(clips, languages, strict=True)
-        rows = [self._prompt(clip.utterance, language) for clip, language in pairs]
-        prompts = torch.tensor(rows, device=device)
-        return list(zip(self._generate(encoded, prompts), languages, strict=True))
-
-    def _prompt(self, utterance: Utterance, language: str | None) -> list[int]:
-        return self.encoder.prompt(language, utterance.task, timestamps=self.decoding.timestamps)
-
-    def _languages(self, clips: Sequence[_Clip], states: torch.Tensor) -> list[str | None]:
-        """The language of each clip: stated, or else detected from `(B, P, D)` states."""
-        stated = [clip.utterance.language or self.decoding.language for clip in clips]
-        unknown = [place for place, language in enumerate(stated) if language is None]
-        if unknown and self.multilingual:
-            for place, code in zip(unknown, self._detect(states[unknown]), strict=True):
-                stated[place] = code
-        return stated
-
-    def _detect(self, states: torch.Tensor) -> list[str]:
-        ids = self.whisper.generation_config.lang_to_id
-        start = torch.full((len(states), 1), self.encoder.start, device=states.device)
-        logits = self.whisper(
-            encoder_outputs=BaseModelOutput(last_hidden_state=states), decoder_input_ids=start
-        ).logits[:, -1]
-        names = list(ids)
-        best = logits[:, list(ids.values())].argmax(-1).tolist()
-        return [names[place].strip("<|>") for place in best]
-
-    def _generate(self, encoded: BaseModelOutput, prompts: torch.Tensor) -> list[list[int]]:
-        """Generated ids of each row, prompts `(B, T)` left out."""
-        positions = self.whisper.config.max_target_positions
-        most = self.whisper.generation_config.max_length or positions
-        room = min(most, positions) - prompts.shape[1]
-        length = min(self.decoding.max_new_tokens or room, room)
-        rule = self._timestamp_rule(prompts.shape[1]) if self.decoding.timestamps else None
-        if self.decoding.num_beams == 1:
-            return self.greedy.decode(encoded.last_hidden_state, prompts, length, rule)
-        return self._beam_search(encoded, prompts, length, rule)
-
-    def _timestamp_rule(self, begin: int) -> WhisperTimeStampLogitsProcessor:
-        """Whisper's rules for timestamps: in pairs, never backwards, likely ones first."""
-        known = self.whisper.generation_config
-        config = GenerationConfig(eos_token_id=self.encoder.end, bos_token_id=self.encoder.end)
-        config.no_timestamps_token_id = self.encoder.no_timestamps
-        latest = getattr(known, "max_initial_timestamp_index", None)
-        config.max_initial_timestamp_index = latest
-        return WhisperTimeStampLogitsProcessor(config, begin_index=begin)
-
-    def _beam_search(
-        self, encoded: BaseModelOutput, prompts: torch.Tensor, length: int, rule: Any
-    ) -> list[list[int]]:
-        """As `_generate`, through the library's beam search."""
-        known = self.whisper.generation_config
-        config = GenerationConfig(
-            max_new_tokens=length,
-            num_beams=self.decoding.num_beams,
-            do_sample=False,
-            eos_token_id=self.encoder.end,
-            pad_token_id=self.encoder.end,
-            decoder_start_token_id=self.encoder.start,
-            suppress_tokens=known.suppress_tokens or None,
-            begin_suppress_tokens=known.begin_suppress_tokens or None,
-        )
-        rows = self.whisper.generate_window(
-            None,
-            encoder_outputs=encoded,
-            decoder_input_ids=prompts,
-            # Pad and end-of-text are one token, so the library cannot tell which it sees.
-            decoder_attention_mask=torch.ones_like(prompts),
-            generation_config=config,
-            logits_processor=[rule] if rule is not None else [],
-        )
-        return [list(row) for row in rows[:, prompts.shape[1] :].tolist()]
-
-    def _prediction(
-        self, clip: _Clip, ids: list[int], language: str | None, seconds: float
-    ) -> Prediction:
-        utterance = clip.utterance
-        return Prediction(
-            id=utterance.id,
-            reference=utterance.sentence,
-            hypothesis=self.encoder.decode(ids),
-            language=language,
-            status="ok",
-            audio_seconds=clip.seconds,
-            work_seconds=seconds,
-            segments=tuple(self._segments(ids, clip.seconds)) if self.decoding.timestamps else (),
-            speaker=utterance.speaker,
-        )
-
-    def _segments(self, ids: Sequence[int], seconds: float) -> Iterator[Segment]:
-        """Text between pairs of timestamp tokens; what is left open ends with the clip."""
-        first, start, words = self.encoder.first_timestamp, 0.0, []
-        for token in [*ids, self.encoder.end]:
-            if token < self.encoder.end:
-                words.append(token)
-                continue
-            now = (token - first) * TIMESTAMP_STEP if token >= first else seconds
-            if words:
-                yield Segment(round(start, 2), round(now, 2), self.encoder.decode(words))
-            start, words = now, []
-            if token == self.encoder.end:
-                return
+    batches = make_batches(utterances, decoding.batch_size)
+    keys: dict[int, list[str | None]] = {}
+    found: dict[int, Prediction] = {}
+    if cache is not None:
+        keys = dict(enumerate(_keys_of(batches, utterances, decoding.num_workers)))
+        found = _kept(cache, batches, keys, utterances)
+    missing = [number for number, batch in enumerate(batches) if batch[0] not in found]
+    records: list[BatchCost] = []
+    if missing:
+        if measure:
+            reset_peak_memory()
+        mine = share_of(missing)
+        decoded: list[tuple[int, Prediction]] = []
+        if mine:
+            decoder = WindowDecoder(open_engine(), decoding)
+            if measure:
+                _warm_up(decoder, utterances[batches[mine[0]][0]])
+            work = [[utterances[place] for place in batches[number]] for number in mine]
+            with ThreadPoolExecutor(max(decoding.num_workers, 1)) as pool:
+                numbers = progress(mine, total=len(mine), desc=desc, unit="batch")
+                for number, clips in zip(numbers, read_ahead(pool, work), strict=True):
+                    predictions, record = _decode(decoder, clips)
+                    records.append(record)
+                    decoded += zip(batches[number], predictions, strict=True)
+                    if cache is not None:
+                        cache.append(keys[number], predictions)
+        found.update(gather_all(decoded))
+    peaks = [peak for peak in gather_all([peak_memory_bytes()]) if peak is not None]
+    cached = len(utterances) - sum(len(batches[number]) for number in missing)
+    cost = summarize(gather_all(records), cached, max(peaks, default=None), process_count())
+    return Transcribed([found[place] for place in range(len(utterances))], cost)
 
 
-def _failed(clip: _Clip) -> Prediction:
-    utterance = clip.utterance
-    return Prediction(
-        id=utterance.id,
-        reference=utterance.sentence,
-        hypothesis="",
-        language=utterance.language,
-        status="failed",
-        audio_seconds=utterance.duration or 0.0,
-        work_seconds=0.0,
-        speaker=utterance.speaker,
-        failure=clip.failure,
+def make_batches(utterances: Sequence[Utterance], batch_size: int) -> list[Batch]:
+    """Group utterances of similar duration, longest first."""
+    durations = [seconds or 0.0 for seconds in known_durations(list(utterances))]
+    order = sorted(range(len(utterances)), key=lambda i: (-durations[i], i))
+    return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+
+
+def _keys_of(
+    batches: Sequence[Batch], utterances: Sequence[Utterance], num_workers: int
+) -> list[list[str | None]]:
+    """Cache keys of all batches, on every process; the main one reads the files."""
+    keys: list[list[str | None]] = []
+    if is_main_process():
+        with ThreadPoolExecutor(max(num_workers, 1)) as pool:
+            work = ([utterances[place] for place in batch] for batch in batches)
+            keys = list(pool.map(batch_keys, work))
+    shared: list[list[str | None]] = broadcast_object(keys)
+    return shared
+
+
+def _kept(
+    cache: PredictionCache,
+    batches: Sequence[Batch],
+    keys: dict[int, list[str | None]],
+    utterances: Sequence[Utterance],
+) -> dict[int, Prediction]:
+    """Predictions of the batches that the cache holds whole, by the utterance's place."""
+    found: dict[int, Prediction] = {}
+    if is_main_process():
+        entries = cache.read()
+        for number, batch in enumerate(batches):
+            named = keys[number]
+            if any(named) and all(key is None or key in entries for key in named):
+                for place, key in zip(batch, named, strict=True):
+                    found[place] = (
+                        failed_prediction(read_clip(utterances[place]))
+                        if key is None
+                        else restore(entries[key], utterances[place])
+                    )
+    shared: dict[int, Prediction] = broadcast_object(found)
+    return shared
+
+
+def _decode(decoder: WindowDecoder, clips: Sequence[Clip]) -> tuple[list[Prediction], BatchCost]:
+    watch = Stopwatch(decoder.engine.synchronize)
+    before = decoder.tokens
+    with watch.running():
+        predictions = decoder.decode(clips)
+    audio_seconds = sum(clip.seconds for clip in clips)
+    record = BatchCost(
+        watch.seconds, len(clips), audio_seconds, decoder.tokens - before, process_rank()
     )
+    each = watch.seconds / len(clips)
+    return [
+        p if p.status == "failed" else replace(p, work_seconds=each) for p in predictions
+    ], record
+
+
+def _warm_up(decoder: WindowDecoder, like: Utterance) -> None:
+    """Decode a second of silence, so that the first batch pays for no threads and no kernels."""
+    silence = np.zeros(SAMPLE_RATE, dtype=np.float32)
+    few = replace(decoder.decoding, max_new_tokens=2, temperature_fallback=False)
+    WindowDecoder(decoder.engine, few).decode([Clip(like, silence)])

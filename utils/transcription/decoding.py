@@ -1,0 +1,65 @@
+"""How text is made from sound: the settings that every engine shares and every score names."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+AudioContext = Literal["auto", "dynamic", "full"]
+
+FALLBACK_TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+# Change nothing in the text: readers ahead of the model.
+_WITHOUT_EFFECT = ("num_workers",)
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How text is made from sound.
+
+    Attributes:
+        language: code for utterances that state none; None detects it.
+        task: "transcribe" or "translate".
+        timestamps: whether the model is asked for times. Recordings over 30 s always are: their
+            windows are cut where the model says that a sentence ends.
+        batch_size: windows decoded together.
+        num_beams: 1 is greedy search.
+        audio_context: "full" pads to 30 s, "dynamic" to the longest clip of the batch and the
+            model's margin, "auto" takes what the model was trained for.
+        num_workers: threads that read audio ahead.
+        max_new_tokens: most tokens an answer may have; None: as many as the model's generation
+            settings (`max_length`) and the decoder have room for.
+        temperature_fallback: whether a window whose text looks wrong is decoded again by sampling
+            at rising temperatures.
+        compression_ratio_threshold: text that zlib shrinks more than so many times repeats
+            itself, and looks wrong.
+        logprob_threshold: a mean log-probability (nats a token) below it looks wrong.
+        no_speech_threshold: above this probability of no speech, a window whose
+            log-probability is below `logprob_threshold` counts as silence.
+        seed: of the sampling.
+    """
+
+    language: str | None = None
+    task: str = "transcribe"
+    timestamps: bool = False
+    batch_size: int = 16
+    num_beams: int = 1
+    audio_context: AudioContext = "auto"
+    num_workers: int = 2
+    max_new_tokens: int | None = None
+    temperature_fallback: bool = False
+    compression_ratio_threshold: float = 2.4
+    logprob_threshold: float = -1.0
+    no_speech_threshold: float = 0.6
+    seed: int = 0
+
+    def windows_are_full(self, trained_on: str) -> bool:
+        """Whether windows are padded to 30 s, for a model trained on "full", "dynamic", "mixed"."""
+        return (trained_on if self.audio_context == "auto" else self.audio_context) == "full"
+
+    def to_json(self) -> dict[str, Any]:
+        """What a score and a cache entry say of the decoding; thresholds only where they count."""
+        said = {k: v for k, v in asdict(self).items() if k not in _WITHOUT_EFFECT}
+        if not self.temperature_fallback:
+            for name in [k for k in said if k.endswith("_threshold")] + ["seed"]:
+                del said[name]
+        return said
