@@ -51,10 +51,10 @@ def test_greedy_search_equals_the_librarys(
     states = engine.encode(loaded.log_mel(pad_samples(samples, 400)))
     prompt = engine.tokens.prompt("en", timestamps=timestamps)
     prompts = torch.tensor([prompt] * 4)
-    search = Search(12, timestamps=timestamps, confidence=True)
+    search = Search(12, timestamps=timestamps)
     ours = engine.generate(states, prompts, search)
     rule = engine._timestamp_rule(len(prompt)) if timestamps else None
-    theirs = engine._beam_search(states, prompts, replace(search, num_beams=1), rule)
+    theirs = engine._beam_search(states, prompts, search, rule)
     assert [each.ids for each in ours] == [tuple(ids) for ids, _ in theirs]
 
 

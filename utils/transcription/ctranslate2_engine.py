@@ -128,7 +128,10 @@ class CTranslate2Engine:
         return [str(row[0][0]).strip("<|>") for row in self.model.detect_language(states)]
 
     def generate(self, states: Any, prompts: torch.Tensor, search: Search) -> list[Found]:
-        """See `Engine`; beams and sampling are the library's."""
+        """See `Engine`; beams and sampling are the library's.
+
+        Its draws go on from the ones before: a seed makes a whole run repeatable, not each call.
+        """
         sampling = search.temperature > 0
         if sampling:
             import_ctranslate2().set_random_seed(search.seed)

@@ -1,0 +1,105 @@
+"""Text that looks wrong is decoded again, and silence is left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from utils.manifest.read import read_manifest
+from utils.transcription.clips import read_clip
+from utils.transcription.decoding import FALLBACK_TEMPERATURES, Decoding
+from utils.transcription.engines import Found, Search, open_engine
+from utils.transcription.windows import WindowDecoder, compression_ratio
+
+FALLBACK = Decoding(temperature_fallback=True, audio_context="dynamic")
+
+
+@dataclass
+class Watched:
+    """A real engine that writes down what it was asked, and may be made unsure."""
+
+    engine: Any
+    doubt: float = 0.0
+    no_speech: float = 0.0
+    asked: list[tuple[int, float]] = field(default_factory=list)
+    answers: list[list[Found]] = field(default_factory=list)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.engine, name)
+
+    def generate(self, states: Any, prompts: torch.Tensor, search: Search) -> list[Found]:
+        self.asked.append((len(prompts), search.temperature))
+        found = self.engine.generate(states, prompts, search)
+        self.answers.append(
+            [
+                replace(f, mean_logprob=f.mean_logprob - self.doubt, no_speech=self.no_speech)
+                for f in found
+            ]
+        )
+        return self.answers[-1]
+
+
+@pytest.fixture(scope="module")
+def engine(demo_model: Path):
+    return open_engine(str(demo_model))
+
+
+@pytest.fixture(scope="module")
+def clips(demo_model: Path):
+    return [read_clip(u) for u in list(read_manifest(demo_model.parent / "zh" / "test.jsonl"))[:4]]
+
+
+def test_sure_text_is_decoded_once(engine, clips):
+    watched = Watched(engine, doubt=-100.0)
+    sure = replace(FALLBACK, compression_ratio_threshold=1e9)
+    plain = WindowDecoder(engine, replace(FALLBACK, temperature_fallback=False)).decode(clips)
+    assert WindowDecoder(watched, sure).decode(clips) == plain
+    assert watched.asked == [(4, 0.0)]
+
+
+def test_unlikely_text_is_tried_at_every_temperature(engine, clips):
+    watched = Watched(engine, doubt=100.0)
+    WindowDecoder(watched, FALLBACK).decode(clips)
+    assert watched.asked == [(4, temperature) for temperature in FALLBACK_TEMPERATURES]
+
+
+def test_only_rows_that_look_wrong_are_tried_again(engine, clips):
+    first = Watched(engine)
+    WindowDecoder(first, FALLBACK).decode(clips)
+    means = sorted(found.mean_logprob for found in first.answers[0])
+    between = (means[1] + means[2]) / 2
+    watched = Watched(engine)
+    settings = replace(FALLBACK, logprob_threshold=between, compression_ratio_threshold=1e9)
+    WindowDecoder(watched, settings).decode(clips)
+    assert watched.asked[0] == (4, 0.0)
+    assert 0 < watched.asked[1][0] < 4
+
+
+def test_silence_has_no_text_and_is_not_tried_again(engine, clips):
+    watched = Watched(engine, doubt=100.0, no_speech=0.9)
+    found = WindowDecoder(watched, FALLBACK).decode(clips)
+    assert [(p.hypothesis, p.status) for p in found] == [("", "ok")] * 4
+    assert watched.asked == [(4, 0.0)]
+
+
+def test_the_same_clips_give_the_same_text_again(engine, clips):
+    once, again = (
+        WindowDecoder(Watched(engine, doubt=100.0), FALLBACK).decode(clips) for _ in range(2)
+    )
+    assert once == again
+
+
+def test_repeated_text_shrinks_more_than_whispers_threshold():
+    assert compression_ratio("turn on the lights in the kitchen") < 2.4
+    assert compression_ratio("thank you " * 30) > 2.4
+    assert compression_ratio("") == 0.0
+
+
+def test_thresholds_are_named_only_where_they_count():
+    assert "logprob_threshold" in FALLBACK.to_json()
+    assert not any(name.endswith("threshold") for name in Decoding().to_json())
+    assert "num_workers" not in Decoding().to_json()

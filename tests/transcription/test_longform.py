@@ -1,0 +1,121 @@
+"""Recordings over 30 s are cut and joined as the library does it."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from utils.manifest.read import read_manifest
+from utils.manifest.utterance import AudioRef, Utterance
+from utils.speech.audio import load_audio
+from utils.transcription.decoding import Decoding
+from utils.transcription.engines import open_engine
+from utils.transcription.longform import Piece, cut_at_timestamps, mel_slice
+from utils.transcription.transcribe import transcribe_with_engine
+
+T = 1000  # id of <|0.00|>
+
+
+@pytest.mark.parametrize(
+    ("ids", "pieces", "step"),
+    [
+        # Two complete sentences and the beginning of a third, which the next window hears again.
+        (
+            [T, 1, 2, T + 50, T + 60, 3, T + 100, T + 100, 4],
+            [Piece(0, 1.0, (T, 1, 2, T + 50)), Piece(1.2, 2.0, (T + 60, 3, T + 100))],
+            200,
+        ),
+        # One timestamp at the end: nothing follows, the whole window is done.
+        (
+            [T, 1, T + 50, T + 50, 2, T + 90],
+            [Piece(0, 1.0, (T, 1, T + 50)), Piece(1.0, 1.8, (T + 50, 2, T + 90))],
+            3000,
+        ),
+        ([T, 1, 2, T + 70], [Piece(0, 1.4, (T, 1, 2, T + 70))], 3000),
+        ([1, 2], [Piece(0, 30.0, (1, 2))], 3000),
+        ([], [Piece(0, 30.0, ())], 3000),
+        # A model that stands still is moved on.
+        ([T, T], [Piece(0, 0, (T,))], 3000),
+    ],
+)
+def test_windows_are_cut_where_sentences_end(ids, pieces, step):
+    found, frames = cut_at_timestamps(ids, 3000, T)
+    assert frames == step
+    assert [(p.ids, pytest.approx(p.start), pytest.approx(p.end)) for p in found] == [
+        (p.ids, p.start, p.end) for p in pieces
+    ]
+
+
+def test_a_window_after_the_end_holds_zeros():
+    features = torch.ones(2, 10)
+    window = mel_slice(features, 8, 6)
+    assert window.tolist() == [[1, 1, 0, 0, 0, 0]] * 2
+
+
+@pytest.fixture(scope="module")
+def recordings(demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Utterance]:
+    """Two recordings of 70 and 40 s, made of the demo's clips, and one that fits a window."""
+    folder = tmp_path_factory.mktemp("long")
+    clips = list(read_manifest(demo_model.parent / "zh" / "test.jsonl"))
+    samples = np.concatenate([load_audio(clip.audio) for clip in clips])
+    found = []
+    for name, begin, seconds in (("long", 0, 70), ("longer", 5, 40), ("short", 9, 4)):
+        path = folder / f"{name}.flac"
+        soundfile.write(path, samples[begin * 16_000 :][: seconds * 16_000], 16_000)
+        found.append(Utterance(AudioRef(str(path)), "", name, language="zh"))
+    return found
+
+
+def test_text_equals_the_stock_long_form(demo_model, recordings):
+    engine = open_engine(str(demo_model))
+    found = transcribe_with_engine(
+        lambda: engine, recordings[:2], Decoding(audio_context="full", timestamps=True)
+    ).predictions
+    model = copy.deepcopy(engine.loaded.model)
+    for prediction, recording in zip(found, recordings, strict=False):
+        features = engine.loaded.processor(
+            load_audio(recording.audio),
+            sampling_rate=16_000,
+            return_tensors="pt",
+            truncation=False,
+            padding="longest",
+        ).input_features
+        stock = model.generate(
+            features, language="zh", task="transcribe", return_timestamps=True, return_segments=True
+        )
+        ids = torch.cat([segment["tokens"] for segment in stock["segments"][0]]).tolist()
+        assert prediction.hypothesis == engine.label_encoder("zh", "transcribe").decode(ids)
+        assert prediction.hypothesis
+        ends = [s.end for s in prediction.segments]
+        assert ends == sorted(ends)
+        assert ends[-1] <= prediction.audio_seconds + 0.01
+
+
+def test_long_and_short_ones_share_a_batch(demo_model, recordings):
+    engine = open_engine(str(demo_model))
+    decoding = Decoding(audio_context="full")
+    together = transcribe_with_engine(lambda: engine, recordings, decoding).predictions
+    alone = [
+        transcribe_with_engine(lambda: engine, [each], decoding).predictions[0]
+        for each in recordings
+    ]
+    assert [p.hypothesis for p in together] == [p.hypothesis for p in alone]
+    assert [round(p.audio_seconds) for p in together] == [70, 40, 4]
+
+
+def test_engines_agree_on_long_recordings(demo_model, ct2_model, recordings):
+    ours, theirs = (
+        transcribe_with_engine(
+            lambda p=path: open_engine(str(p)), recordings[:2], Decoding(timestamps=True)
+        ).predictions
+        for path in (demo_model, ct2_model)
+    )
+    assert [replace(p, work_seconds=0) for p in ours] == [
+        replace(p, work_seconds=0) for p in theirs
+    ]
