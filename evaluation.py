@@ -26,8 +26,8 @@ from utils.cli.settings import parse_settings, save_settings
 from utils.report.settings import EvaluationSettings
 
 if TYPE_CHECKING:
-    from utils.report.evaluate import Transcribed
     from utils.report.sources import Model, TestSet
+    from utils.report.transcribed import Transcribed
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,8 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     # Imported after the flags: --help and a mistyped flag answer at once.
     from utils.model.distributed import close_distributed, init_distributed
-    from utils.report.evaluate import check_gates, expect_report_dir, transcribe_all
+    from utils.report.evaluate import check_gates, expect_report_dir
     from utils.report.sources import find_models, read_test_sets
+    from utils.report.transcribed import transcribe_all
 
     test_sets = read_test_sets(settings)
     check_gates(settings.conditions, test_sets, has_baseline=bool(settings.baseline))

@@ -146,3 +146,16 @@ def speech_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     content = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
     manifest.write_text(content, encoding="utf-8")
     return manifest
+
+
+@pytest.fixture(scope="session")
+def ct2_model(demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's base model, converted by CTranslate2 in float32."""
+    pytest.importorskip("ctranslate2")
+    from utils.export.ct2 import export
+    from utils.manifest.read import read_manifest
+
+    target = tmp_path_factory.mktemp("converted") / "base-ct2"
+    clips = list(read_manifest(demo_model.parent / "zh" / "test.jsonl"))[:2]
+    export(str(demo_model), target, "float32", clips)
+    return target

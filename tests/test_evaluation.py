@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -371,6 +371,318 @@ def test_two_processes_give_the_score_of_one_to_the_last_digit(
         for d in ("report", "two")
     ]
     assert said[0] == said[1]
+
+
+def ready_lines(path: Path, ids: Sequence[str], text: str = "yes") -> Path:
+    lines = [json.dumps({"id": each, "reference": "", "hypothesis": text}) for each in ids]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+IDS = [f"clip-{number}" for number in range(9)]
+
+
+def test_several_models_on_several_sets_make_a_matrix(
+    evaluate: Evaluate,
+    models: Path,
+    speech_manifest: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+):
+    few = manifest_of(tmp_path / "few.json", speech_manifest, {}, {})
+    sets = f"{speech_manifest},small={few}"
+    entries = f"{models / 'new'},second={models / 'old'}"
+    assert evaluate(test_data=sets, model_path=entries, metric="cer") == 0
+    found = results(tmp_path)
+    pairs = [(score["model"], score["test_set"]) for score in found["scores"]]
+    assert pairs == [("new", "speech"), ("new", "small"), ("second", "speech"), ("second", "small")]
+    assert list(found["matrix"]) == ["speech", "small"]
+    assert set(found["matrix"]["small"]) == {"new", "second"}
+    assert found["comparisons"] == []
+    files = {path.name for path in (tmp_path / "report" / "predictions").iterdir()}
+    assert files == {f"{model}--{name}.jsonl" for model, name in pairs}
+    told = capsys.readouterr().out
+    assert "speech CER  small CER" in told
+    report = (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
+    assert "## Models and test sets" in report and "## Cost" in report
+    assert (tmp_path / "report" / "speed.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_every_model_is_held_against_every_baseline_on_every_set(
+    evaluate: Evaluate, models: Path, speech_manifest: Path, tmp_path: Path
+):
+    few = manifest_of(tmp_path / "few.json", speech_manifest, {}, {})
+    ready = ready_lines(tmp_path / "theirs--speech.jsonl", IDS)
+    other = ready_lines(tmp_path / "theirs--few.jsonl", IDS[:2])
+    sets = f"{speech_manifest},{few}"
+    assert (
+        evaluate(
+            test_data=sets,
+            baseline=models / "old",
+            predictions=f"{ready},{other}",
+            model_path=f"{models / 'new'}",
+            metric="cer",
+            gate="cer.delta<=100",
+        )
+        == 0
+    )
+    found = results(tmp_path)
+    compared = [(c["model"], c["baseline"], c["test_set"]) for c in found["comparisons"]]
+    assert compared == [
+        (model, "old", name) for model in ("new", "theirs") for name in ("speech", "few")
+    ]
+    assert len(found["gate"]["conditions"]) == 4
+    assert {c["model"] for c in found["gate"]["conditions"]} == {
+        f"{model} on {name}" for model in ("new", "theirs") for name in ("speech", "few")
+    }
+
+
+def test_ready_predictions_are_scored_without_the_default_model(evaluate: Evaluate, tmp_path: Path):
+    ready = ready_lines(tmp_path / "theirs.jsonl", IDS, text="good morning")
+    arguments = {"model_path": "models/whisper-tiny-finetune", "predictions": ready}
+    assert evaluate(**arguments, metric="wer") == 0
+    (score,) = results(tmp_path)["scores"]
+    assert (score["model"], score["cost"], score["model_sha256"]) == ("theirs", None, None)
+    assert score["decoding"] == {"engine": "ready predictions"}
+    assert (score["missing_predictions"], score["extra_predictions"]) == (0, 0)
+
+
+def test_missing_predictions_count_as_failed_and_extra_ones_nowhere(
+    evaluate: Evaluate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    ready = ready_lines(tmp_path / "theirs.jsonl", [*IDS[:7], "who-is-this"])
+    assert evaluate(model_path=ready, gate="failed<=0") == 3
+    told = capsys.readouterr().err
+    assert "2 of 9 utterances have no prediction and count as deleted: clip-7, clip-8" in told
+    assert "1 predictions are of no utterance of" in told and "who-is-this" in told
+    (score,) = results(tmp_path)["scores"]
+    assert (score["failed"], score["missing_predictions"], score["extra_predictions"]) == (2, 2, 1)
+    assert score["utterances"] == 9
+
+
+def test_predictions_scored_where_they_lie_are_not_written_over(evaluate: Evaluate, tmp_path: Path):
+    folder = tmp_path / "report" / "predictions"
+    folder.mkdir(parents=True)
+    ready = ready_lines(folder / "theirs--speech.jsonl", IDS[:5])
+    before = ready.read_bytes()
+    assert evaluate(model_path=ready) == 0
+    assert ready.read_bytes() == before
+
+
+def test_two_sets_may_have_the_same_ids(evaluate: Evaluate, speech_manifest: Path, tmp_path: Path):
+    other = manifest_of(tmp_path / "b.json", speech_manifest, {"sentence": "something else"}, {})
+    assert evaluate(test_data=f"{speech_manifest},{other}", metric="cer") == 0
+    scores = results(tmp_path)["scores"]
+    assert [score["utterances"] for score in scores] == [9, 2]
+    read = [read_predictions(tmp_path / s["predictions"]) for s in scores]
+    assert read[0][0].id == read[1][0].id
+    assert read[0][0].reference != read[1][0].reference
+
+
+def test_sets_of_one_file_name_take_their_folders_along(
+    evaluate: Evaluate, speech_manifest: Path, tmp_path: Path
+):
+    paths = []
+    for folder in ("zh", "en"):
+        (tmp_path / folder).mkdir()
+        paths.append(manifest_of(tmp_path / folder / "test.json", speech_manifest, {}))
+    assert evaluate(test_data=",".join(map(str, paths))) == 0
+    assert [s["test_set"] for s in results(tmp_path)["scores"]] == ["zh-test", "en-test"]
+
+
+def test_a_converted_model_scores_what_the_original_scores(
+    evaluate: Evaluate, demo_model: Path, ct2_model: Path, speech_manifest: Path, tmp_path: Path
+):
+    assert evaluate(model_path=ct2_model, baseline=demo_model) == 0
+    original, converted = results(tmp_path)["scores"]
+    assert converted["errors"] == original["errors"]
+    assert converted["decoding"]["engine"].startswith("ctranslate2 ")
+    assert len(converted["model_sha256"]) == 64
+    assert converted["decoding"]["audio_context"] == original["decoding"]["audio_context"]
+
+
+def test_an_unmerged_adapter_is_scored(evaluate: Evaluate, models: Path, tmp_path: Path):
+    from peft import LoraConfig, get_peft_model
+
+    from utils.model.folders import save_model
+    from utils.model.load import load_model
+
+    base = load_model(str(models / "old"))
+    adapted = get_peft_model(base.model, LoraConfig(target_modules=["q_proj"], r=2))
+    adapted.peft_config["default"].base_model_name_or_path = str(models / "old")
+    for name in ("first", "second"):
+        save_model(adapted, base.processor, tmp_path / name, "dynamic")
+    entries = f"{tmp_path / 'first'},{tmp_path / 'second'}"
+    assert evaluate(model_path=entries, baseline=models / "old") == 0
+    # A fresh adapter changes nothing.
+    assert len({score["rate"] for score in results(tmp_path)["scores"]}) == 1
+    assert len(results(tmp_path)["comparisons"]) == 2
+
+
+def test_without_a_cache_everything_is_measured_each_time(evaluate: Evaluate, tmp_path: Path):
+    for _ in range(2):
+        assert evaluate(no_cache=True) == 0
+        cost = results(tmp_path)["scores"][0]["cost"]
+        assert (cost["utterances"], cost["cached_utterances"]) == (9, 0)
+        assert cost["real_time_factor"] > 0
+        assert cost["latency_seconds"]["p50"] <= cost["latency_seconds"]["p99"]
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_run_that_is_killed_goes_on(
+    models: Path, speech_manifest: Path, tmp_path: Path, repository: Path
+):
+    """Killed for good, in the middle of the work; the second run only does the rest."""
+    flags = {
+        "test_data": speech_manifest,
+        "model_path": models / "new",
+        "report_dir": tmp_path / "report",
+        "cache_dir": tmp_path / "cache",
+        "batch_size": 2,
+    }
+    program = (
+        "import os, signal, sys, evaluation\n"
+        "from utils.transcription.cache import PredictionCache\n"
+        "append, calls = PredictionCache.append, []\n"
+        "def killing(*arguments):\n"
+        "    append(*arguments)\n"
+        "    calls.append(1)\n"
+        "    if len(calls) == 2: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "PredictionCache.append = killing\n"
+        "evaluation.main(sys.argv[1:])\n"
+    )
+    arguments = [f"--{name}={value}" for name, value in flags.items()]
+    killed = subprocess.run([sys.executable, "-c", program, *arguments], cwd=repository)
+    assert killed.returncode == -9
+    assert not (tmp_path / "report").exists()
+    assert run_script(lambda _: evaluation.main(arguments)) == 0
+    cost = results(tmp_path)["scores"][0]["cost"]
+    assert (cost["cached_utterances"], cost["utterances"]) == (4, 5)
+    resumed = results(tmp_path)["scores"][0]
+    assert run_script(lambda _: evaluation.main([*arguments, "--no_cache=True"])) == 0
+    assert results(tmp_path)["scores"][0]["errors"] == resumed["errors"]
+
+
+def test_other_files_of_the_report_folder_are_left_alone(evaluate: Evaluate, tmp_path: Path):
+    mine = tmp_path / "report" / "predictions" / "mine.txt"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("keep me")
+    assert evaluate() == 0
+    assert evaluate() == 0
+    assert mine.read_text() == "keep me"
+
+
+def english_only(models: Path, tmp_path: Path) -> Path:
+    folder = shutil.copytree(models / "new", tmp_path / "new.en")
+    settings = json.loads((folder / "generation_config.json").read_text())
+    settings["is_multilingual"] = False
+    (folder / "generation_config.json").write_text(json.dumps(settings))
+    return folder
+
+
+def with_mels(models: Path, tmp_path: Path, bins: int) -> Path:
+    folder = shutil.copytree(models / "new", tmp_path / "mels")
+    for name in ("preprocessor_config.json", "processor_config.json"):
+        text = (folder / name).read_text()
+        (folder / name).write_text(text.replace('"feature_size": 80', f'"feature_size": {bins}'))
+    return folder
+
+
+MISFITS: dict[str, tuple[Callable[[Path, Path, Path], dict[str, Any]], str]] = {
+    "an English model and Chinese": (
+        lambda m, d, t: {"model_path": english_only(m, t)},
+        "knows English only; the test set asks for zh (5 utterances)",
+    ),
+    "an English model and translation": (
+        lambda m, d, t: {
+            "model_path": english_only(m, t),
+            "test_data": manifest_of(t / "e.json", d, {"language": "English", "task": "translate"}),
+        },
+        "knows English only and cannot translate (1 utterances ask for it)",
+    ),
+    "a language without a token": (
+        lambda m, d, t: {"test_data": manifest_of(t / "y.json", d, {"language": "yue"})},
+        "has no token for yue (1 utterances)",
+    ),
+    "other mel bins": (
+        lambda m, d, t: {"model_path": with_mels(m, t, 128)},
+        "its feature extractor makes 128 mel bins, its encoder takes 80",
+    ),
+    "a model twice": (
+        lambda m, d, t: {"model_path": f"{m / 'new'},{m / 'new'}"},
+        "is named twice; a model cannot be compared with itself",
+    ),
+    "a name twice": (
+        lambda m, d, t: {"model_path": f"a={m / 'new'},a={m / 'old'}"},
+        "the name 'a' is given to",
+    ),
+    "a set twice": (
+        lambda m, d, t: {"test_data": f"{d},again={d}"},
+        "is named twice; a test set cannot be compared with itself",
+    ),
+    "a name that is no file name": (
+        lambda m, d, t: {"model_path": f".hidden={m / 'new'}"},
+        "cannot be a name",
+    ),
+    "no predictions file": (
+        lambda m, d, t: {"model_path": t / "none.jsonl"},
+        "none.jsonl: no such predictions file",
+    ),
+    "predictions of another set": (
+        lambda m, d, t: {"model_path": ready_lines(t / "p.jsonl", ["x", "y"])},
+        "none of its 2 ids is in the test set",
+    ),
+    "predictions with an id twice": (
+        lambda m, d, t: {"model_path": ready_lines(t / "p.jsonl", ["clip-0", "clip-0"])},
+        "line 2: id 'clip-0' stands in line 1 already",
+    ),
+    "predictions of which set": (
+        lambda m, d, t: {
+            "model_path": ready_lines(t / "p.jsonl", IDS),
+            "test_data": f"{d},{manifest_of(t / 'few.json', d, {})}",
+        },
+        "which of the test sets is it for (speech, few)?",
+    ),
+    "predictions of one set only": (
+        lambda m, d, t: {
+            "model_path": ready_lines(t / "p--few.jsonl", IDS),
+            "test_data": f"{d},{manifest_of(t / 'few.json', d, {})}",
+        },
+        "there are no predictions of p for the test set speech",
+    ),
+    "a gate on a metric that no set counts": (
+        lambda m, d, t: {
+            "test_data": f"{d},{manifest_of(t / 'few.json', d, {})}",
+            "gate": "wer<=1",
+        },
+        "this run counts cer",
+    ),
+    "results of another program": (
+        lambda m, d, t: {"report_dir": _written(t / "results.json", "not ours").parent},
+        "results.json was not written by evaluation.py, and would be replaced",
+    ),
+    "a report folder that is a file": (
+        lambda m, d, t: {"report_dir": _written(t / "file", "text")},
+        "is a file",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MISFITS)
+def test_what_does_not_fit_together_is_one_clear_message(
+    case: str,
+    evaluate: Evaluate,
+    models: Path,
+    speech_manifest: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+):
+    flags, message = MISFITS[case]
+    assert evaluate(**flags(models, speech_manifest, tmp_path)) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("error: ") == 1
+    assert "Traceback" not in told
 
 
 def test_help_answers_without_loading_a_model_library(repository: Path):

@@ -65,7 +65,9 @@ def test_selected_rows_answer_as_they_did_in_the_batch(engines, utterances):
         states = engine.encode(features_of(engine, utterances, None))
         prompt = engine.label_encoder("zh", "transcribe").prompt()
         whole = engine.generate(states, torch.tensor([prompt] * len(utterances)), Search(60))
-        some = engine.generate(engine.select(states, [4, 1]), torch.tensor([prompt] * 2), Search(60))
+        some = engine.generate(
+            engine.select(states, [4, 1]), torch.tensor([prompt] * 2), Search(60)
+        )
         assert [each.ids for each in some] == [whole[4].ids, whole[1].ids]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from utils.cli.errors import UserError
@@ -16,9 +16,9 @@ DEFAULT_MODEL = "models/whisper-tiny-finetune"
 class EvaluationSettings:
     """What is scored, how it is transcribed, and where the report goes."""
 
-    test_data: list[str] = field(default_factory=lambda: ["dataset/test.json"])
+    test_data: list[str] | str = "dataset/test.json"
     """Manifests to score on, parted by commas; name=path gives one a name."""
-    model_path: list[str] | None = field(default_factory=lambda: [DEFAULT_MODEL])
+    model_path: list[str] | str | None = DEFAULT_MODEL
     """Models in question: folders (Whisper, adapter, CTranslate2) or names on the hub, parted by
     commas; name=path gives one a name."""
     baseline: list[str] | None = None
@@ -78,7 +78,7 @@ class EvaluationSettings:
                 "expected 0 <= min_audio_len <= max_audio_len",
                 "Both are in seconds.",
             )
-        if not self.test_data:
+        if not self.manifests:
             raise UserError("--test_data names no manifest", "Give one or several.")
         if not self.in_question:
             raise UserError("there is no model to score", "Give --model_path or --predictions.")
@@ -97,9 +97,14 @@ class EvaluationSettings:
         return () if self.gate is None else parse_gate(self.gate)
 
     @property
+    def manifests(self) -> tuple[str, ...]:
+        """The test sets, as the user named them."""
+        return _several(self.test_data)
+
+    @property
     def in_question(self) -> tuple[str, ...]:
         """Models and predictions that are scored, baselines aside."""
-        models = tuple(self.model_path or ())
+        models = _several(self.model_path)
         if self.predictions and models == (DEFAULT_MODEL,):
             models = ()
         return (*models, *(self.predictions or ()))
@@ -108,3 +113,8 @@ class EvaluationSettings:
     def baselines(self) -> tuple[str, ...]:
         """What they are compared with."""
         return tuple(self.baseline or ())
+
+
+def _several(value: list[str] | str | None) -> tuple[str, ...]:
+    """The published default is one path, not a list."""
+    return (value,) if isinstance(value, str) else tuple(value or ())

@@ -98,7 +98,7 @@ def read_test_sets(settings: EvaluationSettings) -> list[TestSet]:
     """
     if settings.normalizer != "auto":
         resolve_name(settings.normalizer)
-    named = [_split_name(entry) for entry in settings.test_data]
+    named = [_split_name(entry) for entry in settings.manifests]
     _expect_once([path for _, path in named], "a test set")
     names = _unique_names([_Named(given, path, _set_name) for given, path in named])
     return [

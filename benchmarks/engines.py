@@ -1,0 +1,259 @@
+"""Transcribing speed: the stock pipeline, faster-whisper, and the engines here, at equal text.
+
+    python benchmarks/engines.py                      # whisper-tiny, whisper-base, the demo's model
+    python benchmarks/engines.py --models=demo --rounds=3
+
+The shapes of whisper-tiny and whisper-base have random weights and say a fixed number of tokens;
+speed does not depend on what is said. All hear the same clips in turn, round by round, so that a
+machine that slows down slows all of them. Each engine's text is compared with the stock pipeline's
+and with faster-whisper's. Needs requirements-ct2.txt. Writes benchmarks/results/engines.json.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+# A script's own folder is on the path; the repository, which holds `utils`, is not.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.run import machine, spread
+from utils.cli.console import say
+from utils.cli.errors import UserError, run_script
+from utils.cli.files import atomic_write
+from utils.cli.settings import parse_settings
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+DEMO = "demo"
+# (width, layers, heads) of the published models.
+SHAPES = {"tiny": (384, 4, 6), "base": (512, 6, 8)}
+REFERENCES = ("stock pipeline", "faster-whisper float32", "faster-whisper int8")
+Engine = Callable[[], list[str]]
+"""Transcribes all clips and returns their texts."""
+
+
+@dataclass(frozen=True)
+class EngineBenchSettings:
+    """What is measured and how often."""
+
+    models: list[str] = field(default_factory=lambda: ["tiny", "base", DEMO])
+    """Which of tiny, base (published shapes, random weights) and demo (demo/base)."""
+    data: str = "demo/zh/test.jsonl"
+    """Manifest whose first clips are used."""
+    clips: int = 16
+    """Clips that each engine transcribes in a round."""
+    tokens: int = 24
+    """Tokens that a model with random weights says of each clip."""
+    rounds: int = 3
+    """Times that each engine is measured, after one round that does not count."""
+    output: str = "benchmarks/results/engines.json"
+    """File for the measurements."""
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.models if name not in (*SHAPES, DEMO)]
+        if unknown:
+            raise UserError(f"unknown model {unknown[0]!r}", f"Known: {', '.join(SHAPES)}, {DEMO}.")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure every engine on every model, write the file, say the ratios."""
+    settings = parse_settings(
+        EngineBenchSettings, argv, prog="engines.py", description=__doc__ or ""
+    )
+    os.chdir(REPOSITORY)
+    results: dict[str, Any] = {}
+    for name in settings.models:
+        with TemporaryDirectory() as folder:
+            results[name] = measure_model(name, Path(folder), settings)
+        describe(name, results[name])
+    content = {"machine": _machine(), "settings": vars(settings), "models": results}
+    with atomic_write(settings.output) as file:
+        json.dump(content, file, indent=2)
+        file.write("\n")
+    say(f"wrote {settings.output}")
+
+
+def measure_model(name: str, folder: Path, settings: EngineBenchSettings) -> dict[str, Any]:
+    """Seconds and texts of all engines on one model, and the ratios round by round."""
+    model = prepare_models(name, folder, settings.tokens)
+    engines = all_engines(name, model, settings)
+    seconds: dict[str, list[float]] = {each: [] for each in engines}
+    texts: dict[str, list[str]] = {}
+    for number in range(settings.rounds + 1):
+        for each, transcribe in engines.items():
+            began = time.perf_counter()
+            texts[each] = transcribe()
+            if number:  # the first round warms caches up
+                seconds[each].append(time.perf_counter() - began)
+    return {
+        each: {
+            "seconds": seconds[each],
+            **{
+                f"{_key(other)}_over_this": spread(
+                    [a / b for a, b in zip(seconds[other], seconds[each], strict=True)]
+                )
+                for other in REFERENCES
+            },
+            **{
+                f"text_equal_to_{_key(other)}": _equal(texts[each], texts[other])
+                for other in REFERENCES
+            },
+        }
+        for each in engines
+    }
+
+
+def prepare_models(name: str, folder: Path, tokens: int) -> dict[str, str]:
+    """The model as a plain folder and converted; keys "plain", "float32" and "int8"."""
+    from utils.export.ct2 import export
+
+    plain = REPOSITORY / "demo" / "base"
+    if name != DEMO:
+        plain = folder / name
+        write_random_model(plain, SHAPES[name], tokens)
+    converted = {}
+    for quantization in ("float32", "int8"):
+        converted[quantization] = str(folder / quantization)
+        # No clips: what each engine says is compared below.
+        export(str(plain), Path(converted[quantization]), quantization, ())
+    return {"plain": str(plain), **converted}
+
+
+def write_random_model(folder: Path, shape: tuple[int, int, int], tokens: int) -> None:
+    """Write a model of a published shape that says exactly so many tokens of every clip."""
+    import torch
+    from transformers import GenerationConfig, WhisperConfig, WhisperProcessor
+
+    from utils.model.audio_context import FlexibleWhisper
+    from utils.model.folders import save_model
+
+    width, layers, heads = shape
+    source = REPOSITORY / "demo" / "base"
+    config = WhisperConfig.from_pretrained(source)
+    for half in ("encoder", "decoder"):
+        values = {"layers": layers, "attention_heads": heads, "ffn_dim": 4 * width}
+        config.update({f"{half}_{key}": value for key, value in values.items()})
+    config.update({"d_model": width})
+    torch.manual_seed(0)
+    model = FlexibleWhisper(config)
+    known = GenerationConfig.from_pretrained(source)
+    known.suppress_tokens = [*(known.suppress_tokens or ()), config.eos_token_id]
+    known.max_length = tokens + 4  # start, language, task, no timestamps
+    known.alignment_heads = [[layer, 0] for layer in range(layers)]
+    model.generation_config = known
+    save_model(model, WhisperProcessor.from_pretrained(source), folder, "mixed")
+
+
+def all_engines(
+    name: str, model: dict[str, str], settings: EngineBenchSettings
+) -> dict[str, Engine]:
+    """Name -> a function that transcribes the clips; the references first."""
+    from utils.manifest.read import read_manifest
+    from utils.speech.audio import load_audio
+    from utils.transcription.decoding import Decoding
+    from utils.transcription.engines import open_engine
+    from utils.transcription.transcribe import transcribe_with_engine
+
+    utterances = list(read_manifest(settings.data))[: settings.clips]
+    samples = [load_audio(utterance.audio) for utterance in utterances]
+    language = str(utterances[0].language)
+    limit = None if name == DEMO else settings.tokens
+
+    def ours(path: str, audio_context: Any) -> Engine:
+        engine = open_engine(path)
+        decoding = Decoding(batch_size=settings.clips, max_new_tokens=limit)
+        decoding = replace(decoding, audio_context=audio_context)
+        return lambda: [
+            p.hypothesis
+            for p in transcribe_with_engine(lambda: engine, utterances, decoding).predictions
+        ]
+
+    engines = {
+        REFERENCES[0]: _stock_pipeline(model["plain"], samples, language, limit),
+        REFERENCES[1]: _faster_whisper(model["float32"], samples, language, limit),
+        REFERENCES[2]: _faster_whisper(model["int8"], samples, language, limit),
+    }
+    for context in ("full", "dynamic"):
+        engines[f"transformers, {context}"] = ours(model["plain"], context)
+        for quantization in ("float32", "int8"):
+            engines[f"ctranslate2 {quantization}, {context}"] = ours(model[quantization], context)
+    return engines
+
+
+def _stock_pipeline(path: str, samples: Sequence[Any], language: str, limit: int | None) -> Engine:
+    from transformers import pipeline
+
+    stock = pipeline("automatic-speech-recognition", model=path)
+    options: dict[str, Any] = {"language": language, "task": "transcribe", "num_beams": 1}
+    if limit is not None:
+        options["max_new_tokens"] = limit
+    # The pipeline takes its arrays out of the dicts that it is given.
+    return lambda: [
+        answer["text"].strip()
+        for answer in stock([s.copy() for s in samples], generate_kwargs=dict(options))
+    ]
+
+
+def _faster_whisper(path: str, samples: Sequence[Any], language: str, limit: int | None) -> Engine:
+    import torch
+    from faster_whisper import WhisperModel
+
+    model = WhisperModel(path, device="cpu", cpu_threads=torch.get_num_threads())
+    known = json.loads(Path(path, "config.json").read_text(encoding="utf-8"))
+
+    def transcribe() -> list[str]:
+        texts = []
+        for each in samples:
+            segments, _ = model.transcribe(
+                each,
+                language=language,
+                beam_size=1,
+                temperature=0.0,
+                without_timestamps=True,
+                condition_on_previous_text=False,
+                no_speech_threshold=None,
+                suppress_tokens=known["suppress_ids"],
+                max_new_tokens=limit,
+            )
+            texts.append("".join(segment.text for segment in segments).strip())
+        return texts
+
+    return transcribe
+
+
+def describe(name: str, engines: dict[str, Any]) -> None:
+    """Say how fast each engine is, and how many texts are equal."""
+    for each, result in engines.items():
+        stock, other = (result[f"{_key(r)}_over_this"]["median"] for r in REFERENCES[:2])
+        say(
+            f"{name:5} {each:30} {stock:5.2f} times the stock pipeline, "
+            f"{other:5.2f} times faster-whisper; "
+            f"equal text {result[f'text_equal_to_{_key(REFERENCES[0])}']}"
+        )
+
+
+def _key(name: str) -> str:
+    return name.replace("-", "_").replace(" ", "_")
+
+
+def _equal(texts: Sequence[str], others: Sequence[str]) -> str:
+    return f"{sum(a == b for a, b in zip(texts, others, strict=True))} of {len(texts)}"
+
+
+def _machine() -> dict[str, Any]:
+    from importlib.metadata import version
+
+    found = machine()
+    names = ("ctranslate2", "faster-whisper")
+    return {**found, "versions": {**found["versions"], **{n: version(n) for n in names}}}
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main))
