@@ -21,7 +21,7 @@ from transformers import PreTrainedTokenizerFast, WhisperFeatureExtractor
 from utils.cli.errors import UserError
 from utils.speech.features import LogMel
 from utils.speech.labels import LabelEncoder
-from utils.transcription.engines import Found, Search
+from utils.transcription.engines import ROW_BY_ROW_FRAMES, Found, Search
 
 INSTALL = "pip install -r requirements-ct2.txt -c constraints.txt"
 LAST_TIMESTAMP = 1500  # 30 s in steps of 20 ms: no limit on the first one
@@ -104,9 +104,14 @@ class CTranslate2Engine:
 
     def encode(self, features: torch.Tensor) -> Any:
         """The encoder's output, held by the library; see `Engine`."""
-        storage = import_ctranslate2().StorageView
+        library = import_ctranslate2()
+        storage = library.StorageView
         array = np.ascontiguousarray(features.numpy(), dtype=np.float32)
-        return self.model.encode(storage.from_array(array), to_cpu=self.model.device == "cuda")
+        if self.model.device == "cuda" or array.shape[-1] < ROW_BY_ROW_FRAMES:
+            return self.model.encode(storage.from_array(array), to_cpu=True)
+        rows = [self.model.encode(storage.from_array(row[None])) for row in array]
+        plain = [np.array(row.to(library.DataType.float32)) for row in rows]
+        return storage.from_array(np.concatenate(plain)).to(rows[0].dtype)
 
     def select(self, states: Any, rows: Sequence[int]) -> Any:
         """See `Engine`."""

@@ -22,6 +22,10 @@ from utils.model.load import check_model_path
 from utils.speech.features import LogMel
 from utils.speech.labels import LabelEncoder
 
+ROW_BY_ROW_FRAMES = 1000
+"""On a CPU, windows of so many frames are encoded one by one: the activations of a batch of them no
+longer fit into its cache, which costs more than the batch saves."""
+
 States = Any
 """The encoder's output for a batch, in the engine's own form; other code hands it back."""
 

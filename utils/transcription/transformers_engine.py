@@ -17,7 +17,7 @@ from transformers.modeling_outputs import BaseModelOutput
 from utils.model.distributed import device_of_this_process
 from utils.model.load import LoadedModel, load_model
 from utils.speech.labels import NO_SPEECH, LabelEncoder
-from utils.transcription.engines import Found, Search
+from utils.transcription.engines import ROW_BY_ROW_FRAMES, Found, Search
 from utils.transcription.greedy import GreedyDecoder, likeliest
 
 
@@ -62,11 +62,11 @@ class TransformersEngine:
     @torch.no_grad()
     def encode(self, features: torch.Tensor) -> torch.Tensor:
         """The encoder's output `(B, P, D)`; see `Engine`."""
-        encoder = self.whisper.model.encoder
-        states: torch.Tensor = encoder(
-            features.to(self.whisper.device, encoder.conv1.weight.dtype)
-        ).last_hidden_state
-        return states
+        encoder, device = self.whisper.model.encoder, self.whisper.device
+        features = features.to(device, encoder.conv1.weight.dtype)
+        one_by_one = device.type == "cpu" and features.shape[-1] >= ROW_BY_ROW_FRAMES
+        parts = features.split(1) if one_by_one else (features,)
+        return torch.cat([encoder(part).last_hidden_state for part in parts])
 
     def select(self, states: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
         """See `Engine`."""
