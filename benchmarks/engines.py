@@ -184,7 +184,7 @@ def all_engines(
         REFERENCES[1]: _faster_whisper(model["float32"], samples, language, limit),
         REFERENCES[2]: _faster_whisper(model["int8"], samples, language, limit),
         "faster-whisper float32, given 30 s": _faster_whisper(
-            model["float32"], pad_samples(samples, WINDOW_FRAMES).numpy(), language, limit
+            model["float32"], list(pad_samples(samples, WINDOW_FRAMES).numpy()), language, limit
         ),
     }
     for context in ("full", "dynamic"):
