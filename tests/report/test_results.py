@@ -96,6 +96,7 @@ def test_the_published_fields_of_a_score_are_there(results: Results):
         "reference_tokens",
         "utterances",
         "failed",
+        "missing",
     }
     assert old["raw"]["errors"] == 10  # the two capitals of WiFi as well
 

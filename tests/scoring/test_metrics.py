@@ -14,7 +14,7 @@ def load(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -> A
     monkeypatch.chdir(repository)
 
     def load_metric(name: str) -> Any:
-        return evaluate.load(f"utils/scoring/metrics/{name}", cache_dir=str(tmp_path))
+        return evaluate.load(f"utils/scoring/evaluate_modules/{name}", cache_dir=str(tmp_path))
 
     return load_metric
 

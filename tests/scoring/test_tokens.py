@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from utils.cli.errors import UserError
-from utils.scoring.tokens import characters, default_metric, tokenizer_of, words
+from utils.scoring.metrics.cer import characters
+from utils.scoring.metrics.wer import words
+from utils.scoring.tokens import default_metric, tokenizer_of
 
 
 def test_whitespace_is_no_character():
@@ -40,6 +42,6 @@ def test_the_languages_without_spaces_choose_cer(languages: list[str | None], me
 
 
 def test_an_unknown_metric_is_told_with_the_known_ones():
-    with pytest.raises(UserError, match="unknown metric 'mer'") as caught:
-        tokenizer_of("mer")
-    assert caught.value.hint == "Known metrics: cer, wer."
+    with pytest.raises(UserError, match="unknown metric 'per'") as caught:
+        tokenizer_of("per")
+    assert caught.value.hint == "Known metrics: cer, wer, mer."

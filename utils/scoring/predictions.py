@@ -13,7 +13,7 @@ from utils.cli.files import atomic_write
 
 Seconds = float
 
-STATUSES = ("ok", "failed")
+STATUSES = ("ok", "failed", "missing")
 _REQUIRED = ("id", "reference", "hypothesis")
 
 
@@ -40,13 +40,18 @@ class Prediction:
     language: str | None = None
     """Whisper language code, as stated or as detected."""
     status: str = "ok"
-    """"ok", or "failed" where the audio could not be read; the hypothesis is then empty."""
+    """"ok"; "failed" where the audio could not be read, "missing" where a file of predictions has
+    no line for the utterance; the hypothesis is then empty."""
     audio_seconds: Seconds = 0.0
     work_seconds: Seconds = 0.0
     segments: tuple[Segment, ...] = ()
     speaker: str | None = None
     failure: str | None = None
     """Why it failed, in words."""
+    recording: str | None = None
+    """The file that it was cut from."""
+    source: str | None = None
+    """The corpus that it comes from, as the manifest has it."""
 
     def __post_init__(self) -> None:
         if self.status not in STATUSES:
@@ -56,7 +61,7 @@ class Prediction:
         """Return the object that stands in a predictions file; None fields are left out."""
         value = asdict(self)
         value["segments"] = [asdict(segment) for segment in self.segments]
-        optional = ("speaker", "failure")
+        optional = ("speaker", "failure", "recording", "source")
         return {k: v for k, v in value.items() if v is not None or k not in optional}
 
     @classmethod
