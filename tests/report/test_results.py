@@ -19,7 +19,8 @@ from utils.report.results import (
     write_results,
 )
 from utils.report.terminal import format_results
-from utils.scoring.gate import Measured, answer_gate, parse_gate
+from utils.scoring.gate import answer_gate, parse_gate
+from utils.scoring.measures import Measured
 from utils.scoring.predictions import Prediction
 from utils.scoring.score import score_predictions
 from utils.scoring.statistics import compare, rate_interval

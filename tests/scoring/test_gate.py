@@ -7,11 +7,11 @@ import pytest
 from utils.cli.errors import UserError
 from utils.scoring.gate import (
     Condition,
-    Measured,
     answer_gate,
     check_gate,
     parse_gate,
 )
+from utils.scoring.measures import Measured
 from utils.scoring.predictions import Prediction
 from utils.scoring.score import score_predictions
 from utils.scoring.statistics import Comparison

@@ -52,7 +52,7 @@ def test_segments_hold_every_error_once(reference: str, model: str, baseline: st
 
 def corpus(error_rate: float, seed: int, utterances: int = 150) -> Score:
     chance = random.Random(seed)
-    words = "a b c d e f g h".split()
+    words = ["a", "b", "c", "d", "e", "f", "g", "h"]
     lines = [
         Prediction(
             str(number),

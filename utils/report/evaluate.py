@@ -11,7 +11,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from utils.model.load import LoadedModel, check_model_path, load_model, weights_
 from utils.report.markdown import write_report
 from utils.report.results import Compared, Evaluated, Results, set_name, write_results
 from utils.report.settings import EvaluationSettings
-from utils.scoring.gate import Measured
+from utils.scoring.measures import Measured
 from utils.scoring.normalizers import choose_normalizer, resolve_name
 from utils.scoring.predictions import Prediction, write_predictions
 from utils.scoring.score import Score, score_predictions
@@ -232,15 +232,27 @@ def compare_models(
         The comparisons, and the same with the score, for the gate to measure.
     """
     compared, measured = [], []
+    alone = Measured(
+        model.model,
+        model.score,
+        model.interval,
+        test_set=set_name(model.test_data),
+        seed=seed,
+    )
     for baseline in baselines:
         comparison = compare(model.score, baseline.score, seed=seed)
         compared.append(
             Compared(model.model, baseline.model, model.test_data, model.score.metric, comparison)
         )
         measured.append(
-            Measured(model.model, model.score, model.interval, baseline.model, comparison)
+            replace(
+                alone,
+                baseline=baseline.model,
+                comparison=comparison,
+                baseline_score=baseline.score,
+            )
         )
-    return compared, measured or [Measured(model.model, model.score, model.interval)]
+    return compared, measured or [alone]
 
 
 def write_reports(

@@ -66,8 +66,8 @@ def operation_places(reference: Sequence[str], hypothesis: Sequence[str]) -> lis
         >>> operation_places("abd", "xbcd")
         [1, 4]
     """
-    operations = Levenshtein.editops(*_interned(reference, hypothesis)).as_list()
-    return [2 * place + (tag != "insert") for tag, place, _ in operations]
+    operations = Levenshtein.editops(*_interned(reference, hypothesis))
+    return [2 * each.src_pos + (each.tag != "insert") for each in operations]
 
 
 def align(reference: Sequence[str], hypothesis: Sequence[str]) -> list[tuple[str, str]]:

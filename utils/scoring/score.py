@@ -122,8 +122,7 @@ class Score:
         failed = int(prediction.status == "failed")
         missing = int(prediction.status == "missing")
         counts, raw = (
-            ErrorCounts(*table[index].tolist(), 1, failed, missing)
-            for table in (self.normal, self.as_written)
+            _counts(table[index], 1, failed, missing) for table in (self.normal, self.as_written)
         )
         return UtteranceScore(
             prediction.id,
@@ -157,11 +156,11 @@ class Score:
         """Add the rows of a table, those where `chosen` is true."""
         everything = np.ones(len(table), dtype=bool)
         chosen = everything if chosen is None else chosen
-        return ErrorCounts(
-            *table[chosen].sum(axis=0).tolist(),
-            utterances=int(chosen.sum()),
-            failed=int((self._has_status("failed") & chosen).sum()),
-            missing=int((self._has_status("missing") & chosen).sum()),
+        return _counts(
+            table[chosen].sum(axis=0),
+            int(chosen.sum()),
+            int((self._has_status("failed") & chosen).sum()),
+            int((self._has_status("missing") & chosen).sum()),
         )
 
 
@@ -211,6 +210,12 @@ def score_predictions(
         tuple(hypotheses),
         *(np.array(each, dtype=np.int64).reshape(-1, COLUMNS) for each in (normal, as_written)),
     )
+
+
+def _counts(row: NDArray[np.int64], utterances: int, failed: int, missing: int) -> ErrorCounts:
+    """Return a row of a table, or the sum of some, as a value."""
+    substitutions, deletions, insertions, tokens = row.tolist()
+    return ErrorCounts(substitutions, deletions, insertions, tokens, utterances, failed, missing)
 
 
 def _normalizer_for(

@@ -15,11 +15,11 @@ from utils.cli.errors import UserError
 from utils.scoring.normalizers import (
     LANGUAGE_DEFAULTS,
     NORMALIZERS,
+    _usable,
     choose_normalizer,
     normalizer,
     resolve_name,
 )
-from utils.scoring.normalizers import _usable
 from utils.scoring.normalizers.extras import EXTRAS, is_installed
 
 IDEMPOTENT = [

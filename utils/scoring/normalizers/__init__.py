@@ -8,7 +8,7 @@ row, `chinese@2`. To add one, write its steps in a file beside this one and give
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 from utils.cli.console import warn
 from utils.cli.errors import UserError
@@ -51,6 +51,8 @@ NORMALIZERS: dict[str, tuple[Step, ...]] = {
 }
 """name@version -> steps, applied in this order."""
 
+_INDIC_LANGUAGES = ("hi", "mr", "ne", "sa", "bn", "as", "pa", "gu", "ta", "te", "kn", "ml", "si")
+
 LANGUAGE_DEFAULTS = {
     "en": "english@1",
     "zh": "chinese@1",
@@ -59,7 +61,9 @@ LANGUAGE_DEFAULTS = {
     "ko": "korean@1",
     "th": "thai@1",
     "ar": "arabic@1",
-    **dict.fromkeys("hi mr ne sa bn as pa gu ta te kn ml si".split(), "indic@1"),
+    **dict.fromkeys(
+        ["hi", "mr", "ne", "sa", "bn", "as", "pa", "gu", "ta", "te", "kn", "ml", "si"], "indic@1"
+    ),
 }
 """Whisper language code -> normalizer; any other language takes `basic@1`."""
 
@@ -125,7 +129,7 @@ def choose_normalizer(language: str | None, *, remove_pun: bool, to_simple: bool
     return "chinese-with-punctuation@1" if to_simple else "none@1"
 
 
-@lru_cache(maxsize=None)
+@cache
 def _usable(name: str) -> str:
     """Return the name, or `basic@1` where its library is missing; say so once."""
     if is_installed(name):

@@ -1,4 +1,6 @@
-"""The CER as a metric of the `evaluate` library: evaluate.load("utils/scoring/evaluate_modules/cer").
+"""The CER as a metric of the `evaluate` library.
+
+    evaluate.load("utils/scoring/evaluate_modules/cer")
 
 Counted by the same functions as evaluation.py, over the whole corpus. Load it from the
 repository's folder, so that `utils` can be found.

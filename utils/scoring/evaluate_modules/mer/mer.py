@@ -1,4 +1,6 @@
-"""The MER as a metric of the `evaluate` library: evaluate.load("utils/scoring/evaluate_modules/mer").
+"""The MER as a metric of the `evaluate` library.
+
+    evaluate.load("utils/scoring/evaluate_modules/mer")
 
 Counted by the same functions as evaluation.py, over the whole corpus. Load it from the
 repository's folder, so that `utils` can be found.

@@ -1,4 +1,6 @@
-"""The WER as a metric of the `evaluate` library: evaluate.load("utils/scoring/evaluate_modules/wer").
+"""The WER as a metric of the `evaluate` library.
+
+    evaluate.load("utils/scoring/evaluate_modules/wer")
 
 Counted by the same functions as evaluation.py, over the whole corpus. Load it from the
 repository's folder, so that `utils` can be found.
