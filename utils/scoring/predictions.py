@@ -97,11 +97,13 @@ def write_predictions(path: str | Path, predictions: Iterable[Prediction]) -> No
             handle.write(json.dumps(prediction.to_json(), ensure_ascii=False) + "\n")
 
 
-def read_predictions(path: str | Path) -> list[Prediction]:
+def read_predictions(path: str | Path, *, need_references: bool = True) -> list[Prediction]:
     """Read a predictions file.
 
     Args:
         path: A file that `write_predictions` wrote, or another program with the same fields.
+        need_references: Whether each line must have its reference; False where the references
+            come from a manifest.
 
     Raises:
         UserError: The file is missing, a line is broken (its number is named), or an id
@@ -111,21 +113,27 @@ def read_predictions(path: str | Path) -> list[Prediction]:
     if not path.is_file():
         raise UserError(f"{path}: no such predictions file", "evaluation.py writes them.")
     predictions: list[Prediction] = []
-    lines: dict[str, int] = {}
+    lines: dict[str, tuple[int, int]] = {}  # id -> number of its line, place in the list
     with open(path, encoding="utf-8-sig") as handle:
         for number, line in enumerate(handle, start=1):
             if not line.strip():
                 continue
             try:
-                prediction = Prediction.from_json(json.loads(line))
+                value = json.loads(line)
+                if not need_references and isinstance(value, dict):
+                    value.setdefault("reference", "")
+                prediction = Prediction.from_json(value)
             except ValueError as error:
                 raise UserError(f"{path}, line {number}: {error}", "Mend or remove it.") from error
             if prediction.id in lines:
                 first = lines[prediction.id]
+                other = predictions[first[1]].reference
+                twice = "" if other == prediction.reference else ", with another reference"
                 raise UserError(
-                    f"{path}, line {number}: id {prediction.id!r} stands in line {first} already",
+                    f"{path}, line {number}: id {prediction.id!r} stands in line {first[0]} "
+                    f"already{twice}",
                     "Each utterance may be scored once; remove one of the two.",
                 )
-            lines[prediction.id] = number
+            lines[prediction.id] = number, len(predictions)
             predictions.append(prediction)
     return predictions
