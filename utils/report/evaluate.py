@@ -27,7 +27,7 @@ from utils.report.markdown import write_report
 from utils.report.results import Compared, Evaluated, Results, set_name, write_results
 from utils.report.settings import EvaluationSettings
 from utils.scoring.measures import Measured
-from utils.scoring.normalizers import choose_normalizer, resolve_name
+from utils.scoring.normalizers import choose_normalizer
 from utils.scoring.predictions import Prediction, write_predictions
 from utils.scoring.score import Score, score_predictions
 from utils.scoring.statistics import compare, rate_interval
@@ -111,11 +111,8 @@ def read_test_set(settings: EvaluationSettings) -> TestSet:
     """Read a manifest and leave out what is too short or too long; say how many that were.
 
     Raises:
-        UserError: The manifest cannot be used, nothing of it is left, or the normalizer is
-            not known.
+        UserError: The manifest cannot be used, or nothing of it is left.
     """
-    if settings.normalizer != "auto":
-        resolve_name(settings.normalizer)
     path = settings.test_data
     manifest = read_manifest(path)
     kept, dropped = filter_by_duration(

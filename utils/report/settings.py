@@ -8,6 +8,7 @@ from typing import Literal
 from utils.cli.errors import UserError
 from utils.manifest.languages import language_code
 from utils.scoring.gate import Condition, read_gate
+from utils.scoring.normalizers import normalizer
 
 LONGEST_WINDOW_SECONDS = 30.0
 
@@ -69,9 +70,11 @@ class EvaluationSettings:
                 "expected 0 <= min_audio_len <= max_audio_len <= 30",
                 "Whisper hears windows of 30 s.",
             )
-        # Both raise: a mistake in them is told before anything is read.
+        # All raise: a mistake in them is told before anything is read.
         _ = self.language_code
         _ = self.conditions
+        if self.normalizer != "auto":
+            normalizer(self.normalizer)
 
     @property
     def language_code(self) -> str | None:

@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from utils.cli.errors import UserError
+from utils.report.settings import EvaluationSettings
 from utils.scoring.normalizers import (
     LANGUAGE_DEFAULTS,
     NORMALIZERS,
@@ -281,3 +282,9 @@ def test_an_unknown_normalizer_is_told_with_the_known_ones():
     with pytest.raises(UserError, match="unknown normalizer 'klingon'") as caught:
         normalizer("klingon")
     assert "chinese@1" in caught.value.hint
+
+
+@pytest.mark.usefixtures("bare_machine")
+def test_a_missing_library_is_told_with_the_settings_before_any_work():
+    with pytest.raises(UserError, match="'japanese' needs neologdn, which is not installed"):
+        EvaluationSettings(normalizer="japanese")
