@@ -37,7 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from utils.report.evaluate import find_models, read_test_set, transcribe_with
 
     test_set = read_test_set(settings)
-    check_gate(settings.conditions, test_set.metric, has_baseline=bool(settings.baseline))
+    metrics = {test_set.name: test_set.metric}
+    check_gate(settings.conditions, metrics, has_baseline=bool(settings.baseline))
     models = find_models(settings.models)
     init_distributed()
     try:

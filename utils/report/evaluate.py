@@ -11,7 +11,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,8 @@ from utils.model.load import LoadedModel, check_model_path, load_model, weights_
 from utils.report.markdown import write_report
 from utils.report.results import Compared, Evaluated, Results, set_name, write_results
 from utils.report.settings import EvaluationSettings
-from utils.scoring.gate import Measured
-from utils.scoring.normalizers import choose_normalizer, resolve_name
+from utils.scoring.measures import Measured
+from utils.scoring.normalizers import choose_normalizer
 from utils.scoring.predictions import Prediction, write_predictions
 from utils.scoring.score import Score, score_predictions
 from utils.scoring.statistics import compare, rate_interval
@@ -111,11 +111,8 @@ def read_test_set(settings: EvaluationSettings) -> TestSet:
     """Read a manifest and leave out what is too short or too long; say how many that were.
 
     Raises:
-        UserError: The manifest cannot be used, nothing of it is left, or the normalizer is
-            not known.
+        UserError: The manifest cannot be used, or nothing of it is left.
     """
-    if settings.normalizer != "auto":
-        resolve_name(settings.normalizer)
     path = settings.test_data
     manifest = read_manifest(path)
     kept, dropped = filter_by_duration(
@@ -232,15 +229,27 @@ def compare_models(
         The comparisons, and the same with the score, for the gate to measure.
     """
     compared, measured = [], []
+    alone = Measured(
+        model.model,
+        model.score,
+        model.interval,
+        test_set=set_name(model.test_data),
+        seed=seed,
+    )
     for baseline in baselines:
         comparison = compare(model.score, baseline.score, seed=seed)
         compared.append(
             Compared(model.model, baseline.model, model.test_data, model.score.metric, comparison)
         )
         measured.append(
-            Measured(model.model, model.score, model.interval, baseline.model, comparison)
+            replace(
+                alone,
+                baseline=baseline.model,
+                comparison=comparison,
+                baseline_score=baseline.score,
+            )
         )
-    return compared, measured or [Measured(model.model, model.score, model.interval)]
+    return compared, measured or [alone]
 
 
 def write_reports(

@@ -14,6 +14,7 @@ from utils.report.terminal import (
     count_of,
     describe_comparison,
     describe_gate,
+    describe_silence,
     describe_test_sets,
     score_rows,
 )
@@ -42,6 +43,8 @@ def format_report(results: Results, evaluated: Iterable[Evaluated]) -> str:
     parts = ["# Evaluation", *(f"- {line}" for line in describe_test_sets(results).split("\n"))]
     parts = ["\n".join(["# Evaluation", "", *parts[1:]])]
     parts.append(markdown_table(SCORE_HEADER, score_rows(results["scores"]), words=2))
+    if silence := describe_silence(results["scores"]):
+        parts.append("\n".join(["## Where nothing was said", "", *(f"- {s}" for s in silence)]))
     if results["comparisons"]:
         lines = [f"- {describe_comparison(each)}" for each in results["comparisons"]]
         parts.append("\n".join(["## Comparison", "", *lines]))
@@ -107,7 +110,7 @@ def _worst_utterances(evaluated: Evaluated) -> str:
 def _utterance_block(utterance: UtteranceScore, metric: str) -> str:
     tokenize = tokenizer_of(metric)
     counts = utterance.counts
-    failed = ", failed" if counts.failed else ""
+    failed = ", failed" if counts.failed else ", missing" if counts.missing else ""
     errors = count_of(counts.errors, "error")
     head = f"**`{utterance.id}`** {errors}, {counts.reference_tokens} said{failed}"
     if counts.rate is not None:
@@ -128,9 +131,7 @@ def _origins(scores: Sequence[dict[str, Any]]) -> str:
             f"  - manifest: {_short(score['manifest_sha256'])}",
             f"  - normalizer: {score['normalizer']}; mean rate of the single utterances: "
             f"{percent(score['mean_utterance_rate'])}",
-            f"  - inserted where nothing was said: {score['no_speech_insertions']} in "
-            f"{score['no_speech_utterances']} utterances; interval over "
-            f"{score['interval_over']}s",
+            f"  - interval over {score['interval_over']}s",
             f"  - decoding: {decoding or NOTHING}",
             f"  - predictions: `{score['predictions']}`",
         ]

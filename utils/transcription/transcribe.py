@@ -287,6 +287,8 @@ class WindowDecoder:
             work_seconds=seconds,
             segments=tuple(self._segments(ids, clip.seconds)) if self.decoding.timestamps else (),
             speaker=utterance.speaker,
+            recording=utterance.audio.path,
+            source=utterance.source,
         )
 
     def _segments(self, ids: Sequence[int], seconds: float) -> Iterator[Segment]:
@@ -316,4 +318,6 @@ def _failed(clip: _Clip) -> Prediction:
         work_seconds=0.0,
         speaker=utterance.speaker,
         failure=clip.failure,
+        recording=utterance.audio.path,
+        source=utterance.source,
     )
