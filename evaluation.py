@@ -24,6 +24,7 @@ from utils.cli.console import is_main_process, say
 from utils.cli.errors import run_script
 from utils.cli.settings import parse_settings, save_settings
 from utils.report.settings import EvaluationSettings
+from utils.scoring.gate import answer_gate, check_gate
 
 if TYPE_CHECKING:
     from utils.report.sources import Model, TestSet
@@ -37,15 +38,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     # Imported after the flags: --help and a mistyped flag answer at once.
     from utils.model.distributed import close_distributed, init_distributed
-    from utils.report.evaluate import check_gates, expect_report_dir
+    from utils.report.evaluate import expect_report_dir
     from utils.report.sources import find_models, read_test_sets
     from utils.report.transcribed import transcribe_all
 
     test_sets = read_test_sets(settings)
-    check_gates(settings.conditions, test_sets, has_baseline=bool(settings.baseline))
-    names = [test_set.name for test_set in test_sets]
+    metrics = {test_set.name: test_set.metric for test_set in test_sets}
+    check_gate(settings.conditions, metrics, has_baseline=bool(settings.baseline))
     entries = [*settings.baselines, *settings.in_question]
-    models = find_models(entries, names, baselines=len(settings.baselines))
+    models = find_models(entries, list(metrics), baselines=len(settings.baselines))
     expect_report_dir(settings)
     init_distributed()
     try:
@@ -62,14 +63,14 @@ def _report(
     transcribed: Sequence[Transcribed],
 ) -> int:
     """Score, compare, write the reports, show the table; return the gate's exit code."""
-    from utils.report.evaluate import answer_gates, compare_all, score_all, write_reports
+    from utils.report.evaluate import compare_all, score_all, write_reports
     from utils.report.results import build_results
     from utils.report.terminal import format_results
 
     evaluated = score_all(transcribed, settings.seed)
     baselines = [model.name for model in models if model.is_baseline]
     compared, measured = compare_all(evaluated, baselines, settings.seed)
-    gate = answer_gates(settings.conditions, measured) if settings.conditions else None
+    gate = answer_gate(settings.conditions, measured) if settings.conditions else None
     results = build_results(evaluated, compared, gate)
     report_dir = Path(settings.report_dir)
     written = write_reports(results, evaluated, test_sets, report_dir)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from utils.cli.settings import parse_settings
+from utils.scoring.gate import read_gate
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CONFIGS = REPOSITORY / "configs"
@@ -23,6 +24,7 @@ def test_every_config_has_a_reader():
         r"configs/\w+\.yaml",
         r"configs/augmentation\w*\.json",
         r"configs/accelerate/\w+\.yaml",
+        r"configs/gates/\w+\.yaml",
     )
     assert [name for name in NAMES if not any(re.fullmatch(kind, name) for kind in kinds)] == []
 
@@ -37,6 +39,15 @@ def test_a_settings_file_names_its_script_and_loads_in_it(settings_of, name):
     for script in scripts:
         argv = [f"--config={REPOSITORY / name}"]
         parse_settings(settings_of(script), argv, prog=script, description="")
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "/gates/" in name])
+def test_a_file_of_gates_is_read_and_so_are_its_examples(name, tmp_path):
+    text = (REPOSITORY / name).read_text(encoding="utf-8")
+    assert read_gate(str(REPOSITORY / name))
+    examples = tmp_path / "examples.yaml"
+    examples.write_text(re.sub(r"^# (?=\w+[\[:])", "", text, flags=re.M), encoding="utf-8")
+    assert len(read_gate(str(examples))) > len(read_gate(str(REPOSITORY / name)))
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.endswith(".json")])

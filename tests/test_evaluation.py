@@ -374,7 +374,7 @@ def test_two_processes_give_the_score_of_one_to_the_last_digit(
 
 
 def ready_lines(path: Path, ids: Sequence[str], text: str = "yes") -> Path:
-    lines = [json.dumps({"id": each, "reference": "", "hypothesis": text}) for each in ids]
+    lines = [json.dumps({"id": each, "hypothesis": text}) for each in ids]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 
@@ -432,9 +432,67 @@ def test_every_model_is_held_against_every_baseline_on_every_set(
         (model, "old", name) for model in ("new", "theirs") for name in ("speech", "few")
     ]
     assert len(found["gate"]["conditions"]) == 4
-    assert {c["model"] for c in found["gate"]["conditions"]} == {
-        f"{model} on {name}" for model in ("new", "theirs") for name in ("speech", "few")
+    assert {(c["model"], c["test_set"]) for c in found["gate"]["conditions"]} == {
+        (model, name) for model in ("new", "theirs") for name in ("speech", "few")
     }
+    sentences = [c["sentence"] for c in found["gate"]["conditions"]]
+    assert any("for new against old on few: cer.delta is" in each for each in sentences)
+
+
+def test_a_file_of_gates_asks_each_set_and_its_parts(
+    evaluate: Evaluate, models: Path, speech_manifest: Path, tmp_path: Path
+):
+    few = manifest_of(tmp_path / "few.json", speech_manifest, {}, {})
+    gates = _written(
+        tmp_path / "gates.yaml",
+        "all: failed<=0\nspeech: cer.delta<=100\nfew[duration=0-2]: [ser.delta<=1, cer<=100]\n",
+    )
+    sets = {"test_data": f"{speech_manifest},{few}", "metric": "cer"}
+    assert evaluate(baseline=models / "old", gate=gates, **sets) == 0
+    asked = results(tmp_path)["gate"]["conditions"]
+    assert [(c["condition"], c["model"], c["test_set"], c["baseline"]) for c in asked] == [
+        ("failed<=0", "new", "speech", None),
+        ("failed<=0", "new", "few", None),
+        ("cer.delta<=100 on speech", "new", "speech", "old"),
+        ("ser.delta<=1 on few[duration=0-2]", "new", "few", "old"),
+        ("cer<=100 on few[duration=0-2]", "new", "few", None),
+    ]
+
+
+def test_a_gate_on_a_set_that_is_not_scored_is_refused(
+    evaluate: Evaluate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert evaluate(gate=_written(tmp_path / "gates.yaml", "speach: cer<=1")) == 2
+    assert "Did you mean speech?" in capsys.readouterr().err
+
+
+def test_predictions_say_recording_and_source_from_the_cache_too(
+    evaluate: Evaluate, speech_manifest: Path, tmp_path: Path
+):
+    data = manifest_of(tmp_path / "d.json", speech_manifest, {"source": "a clinic"}, {})
+    written = tmp_path / "report" / "predictions" / "new--d.jsonl"
+    assert evaluate(test_data=data) == 0
+    first = read_predictions(written)
+    assert [each.source for each in first] == ["a clinic", None]
+    recordings = [json.loads(line)["audio"]["path"] for line in data.read_text().splitlines()]
+    assert [each.recording for each in first] == recordings
+    assert evaluate(test_data=data) == 0
+    assert results(tmp_path)["scores"][0]["cost"]["cached_utterances"] == 2
+    assert [(each.source, each.recording) for each in read_predictions(written)] == [
+        (each.source, each.recording) for each in first
+    ]
+
+
+def test_predictions_that_were_missing_are_missing_when_they_are_read_again(
+    evaluate: Evaluate, tmp_path: Path
+):
+    assert evaluate(model_path=ready_lines(tmp_path / "theirs.jsonl", IDS[:7])) == 0
+    written = tmp_path / "report" / "predictions" / "theirs--speech.jsonl"
+    assert [each.status for each in read_predictions(written)] == ["ok"] * 7 + ["missing"] * 2
+    again = tmp_path / "again"
+    assert evaluate(model_path=written, report_dir=again) == 0
+    (score,) = json.loads((again / "results.json").read_text(encoding="utf-8"))["scores"]
+    assert (score["missing"], score["extra_predictions"], score["utterances"]) == (2, 0, 9)
 
 
 def test_ready_predictions_are_scored_without_the_default_model(evaluate: Evaluate, tmp_path: Path):
@@ -444,19 +502,20 @@ def test_ready_predictions_are_scored_without_the_default_model(evaluate: Evalua
     (score,) = results(tmp_path)["scores"]
     assert (score["model"], score["cost"], score["model_sha256"]) == ("theirs", None, None)
     assert score["decoding"] == {"engine": "ready predictions"}
-    assert (score["missing_predictions"], score["extra_predictions"]) == (0, 0)
+    assert (score["missing"], score["extra_predictions"]) == (0, 0)
 
 
-def test_missing_predictions_count_as_failed_and_extra_ones_nowhere(
+def test_missing_predictions_count_as_deleted_and_extra_ones_nowhere(
     evaluate: Evaluate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     ready = ready_lines(tmp_path / "theirs.jsonl", [*IDS[:7], "who-is-this"])
-    assert evaluate(model_path=ready, gate="failed<=0") == 3
+    assert evaluate(model_path=ready, gate="failed<=0") == 0
+    assert evaluate(model_path=ready, gate="missing<=0") == 3
     told = capsys.readouterr().err
     assert "2 of 9 utterances have no prediction and count as deleted: clip-7, clip-8" in told
     assert "1 predictions are of no utterance of" in told and "who-is-this" in told
     (score,) = results(tmp_path)["scores"]
-    assert (score["failed"], score["missing_predictions"], score["extra_predictions"]) == (2, 2, 1)
+    assert (score["failed"], score["missing"], score["extra_predictions"]) == (0, 2, 1)
     assert score["utterances"] == 9
 
 

@@ -95,9 +95,9 @@ and all their embedding rows are equal.
 - Training: {plan["steps"]} steps of 32 examples. Half of them are sentences; the other half are
   random strings of words, made anew each time, in which no grammar helps to guess: they teach the
   model to listen. Beside the cross-entropy, CTC trains the encoder, and where the words' times are
-  known two decoder heads learn to look there: the `alignment_heads`. Each stands at a random place in a window as long as its batch needs; 4 % of the
-  batches fill 30 s windows, so that the model serves both ways. 20 % with timestamps, a few
-  without speech. Seed {plan["seed"]}."""
+  known two decoder heads learn to look there: the `alignment_heads`. Each clip stands at a random
+  place in a window as long as its batch needs; 4 % of the batches fill 30 s windows, so that the
+  model serves both ways. 20 % with timestamps, a few without speech. Seed {plan["seed"]}."""
 
 
 def _rates(facts: AssetFacts) -> str:

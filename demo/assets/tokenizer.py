@@ -14,7 +14,7 @@ from typing import Any
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 from demo.assets.templates import listed
-from utils import scoring
+from utils.scoring import normalizers
 
 TEXT_IDS = 50257
 END_OF_TEXT = TEXT_IDS
@@ -37,7 +37,7 @@ PLACEHOLDER = "\u00ffunused{:05d}"  # 0xFF stands in no UTF-8 text: never matche
 
 
 # British to American spelling: what the English normalizer of transformers reads.
-_SPELLINGS = Path(scoring.__file__).with_name("british_to_american.json")
+_SPELLINGS = Path(normalizers.__file__).with_name("british_to_american.json")
 
 
 def special_tokens() -> list[str]:

@@ -109,10 +109,10 @@ DEMO_SPEAKERS: dict[str, dict[str, tuple[Speaker, ...]]] = {
             Speaker("zh-03", "cmn-latn-pinyin", "steph2", 60, 225),
             Speaker("zh-04", "cmn-latn-pinyin", "klatt4", 40, 210),
         ),
-        "dev": (Speaker("zh-05", "cmn-latn-pinyin", "announcer", 50, 220),),
+        "dev": (Speaker("zh-05", "cmn-latn-pinyin", "travis", 35, 215),),
         "test": (
             Speaker("zh-06", "cmn-latn-pinyin", "belinda", 65, 215),
-            Speaker("zh-07", "cmn-latn-pinyin", "travis", 30, 225),
+            Speaker("zh-07", "cmn-latn-pinyin", "steph", 65, 215),
         ),
     },
     "en": {

@@ -19,7 +19,8 @@ from utils.report.results import (
     write_results,
 )
 from utils.report.terminal import format_results
-from utils.scoring.gate import Measured, answer_gate, parse_gate
+from utils.scoring.gate import answer_gate, parse_gate
+from utils.scoring.measures import Measured
 from utils.scoring.predictions import Prediction
 from utils.scoring.score import score_predictions
 from utils.scoring.statistics import compare, rate_interval
@@ -96,6 +97,7 @@ def test_the_published_fields_of_a_score_are_there(results: Results):
         "reference_tokens",
         "utterances",
         "failed",
+        "missing",
     }
     assert old["raw"]["errors"] == 10  # the two capitals of WiFi as well
 
@@ -156,10 +158,33 @@ def test_the_terminal_shows_rates_intervals_errors_and_the_difference(results: R
     assert "2 left out for their duration" in text
     old = next(line for line in text.split("\n") if line.startswith("old"))
     assert "CER 57.14 %" in old
-    assert old.split()[-6:-2] == ["3", "3", "2", "1"]
+    assert old.split()[-8:] == ["3", "3", "2", "1", "100.00", "%", "71.43", "%"]
     assert "new against old on test: CER −50.00 points (95 %:" in text
     assert "fewer errors on 4 utterances, more on 0, as many on 0" in text
-    assert "gate: pass (exit code 0)" in text
+    assert "gate: pass (exit code 0): the gate passes: every condition is met" in text
+    assert "old on test: 2 tokens heard in 1 utterance without speech" in text
+    assert "points would be found in 4 of 5 such test sets" in text
+
+
+def test_several_comparisons_are_corrected():
+    comparison = compare(NEW.score, OLD.score)
+    compared = [Compared("new", name, "dataset/test.json", "cer", comparison) for name in "ab"]
+    results = build_results([OLD, NEW], compared)
+    for each in results["comparisons"]:
+        assert each["p_holm"] == pytest.approx(min(1, 2 * each["p"]))
+    assert "when corrected for all comparisons here (Holm)" in format_results(results)
+
+
+def test_a_missing_prediction_is_told_apart_from_a_failed_one():
+    lines = [Prediction("a", "一二", "", status="missing"), Prediction("b", "三", "三")]
+    score = score_predictions(lines, "cer", "none")
+    results = build_results([Evaluated("new", score, None, "dataset/test.json")])
+    assert results["scores"][0]["missing"] == 1
+    assert results["scores"][0]["sentence_error_rate"] == 0.5
+    assert "0, 1 missing" in format_results(results)
+    assert "2 errors, 2 said, missing" in format_report(
+        results, [Evaluated("new", score, None, "dataset/test.json")]
+    )
 
 
 def test_the_report_shows_the_worst_utterances_first_and_aligned(results: Results):

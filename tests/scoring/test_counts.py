@@ -52,7 +52,7 @@ def test_rate_may_pass_one():
     [
         ({"insertions": -1}, "negative counts: insertions"),
         ({"deletions": 3, "reference_tokens": 2}, "0 substitutions and 3 deletions need as many"),
-        ({"failed": 2, "utterances": 1}, "2 failed of only 1 utterances"),
+        ({"failed": 2, "utterances": 1}, "2 failed and 0 missing of only 1 utterances"),
     ],
 )
 def test_impossible_counts_are_refused(numbers: dict[str, int], complaint: str):

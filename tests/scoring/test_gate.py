@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from utils.cli.errors import UserError
+from utils.scoring.buckets import BUCKETS, Bucket, duration_class
 from utils.scoring.gate import (
     Condition,
-    Measured,
     answer_gate,
     check_gate,
     parse_gate,
+    read_gate,
 )
+from utils.scoring.measures import MEASURES, Measured
 from utils.scoring.predictions import Prediction
 from utils.scoring.score import score_predictions
-from utils.scoring.statistics import Comparison
+from utils.scoring.statistics import Comparison, compare, rate_interval
 
 SCORE = score_predictions(
     [
@@ -125,3 +129,151 @@ def test_a_difference_needs_a_baseline():
     with pytest.raises(UserError, match="no model to compare with"):
         check_gate(parse_gate("cer.delta<=0"), "cer", has_baseline=False)
     check_gate(parse_gate("cer.delta<=0, failed<=0"), "cer", has_baseline=True)
+
+
+def scored(test_set: str, metric: str = "cer", wrong: int = 0, count: int = 40) -> Measured:
+    """Utterances of 10 tokens, some of them all wrong, against a baseline that is always right."""
+    token = {"cer": "天", "wer": "a "}[metric]
+    new, old = (
+        score_predictions(
+            [
+                Prediction(
+                    str(n), token * 10, "" if n < bad else token * 10, "zh" if n % 2 else "en"
+                )
+                for n in range(count)
+            ],
+            metric,
+            "none",
+        )
+        for bad in (wrong, 0)
+    )
+    return Measured(
+        "new", new, rate_interval(new), "old", compare(new, old), old, test_set=test_set
+    )
+
+
+def gate_file(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "gates.yaml"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def test_a_file_of_gates_has_conditions_for_each_set_and_part(tmp_path: Path):
+    conditions = read_gate(
+        gate_file(
+            tmp_path,
+            "all: failed<=0, missing<=0\n"
+            "aishell: [cer<=5%, cer.delta<=0.2%]\n"
+            "aishell[language=zh]: ser<=0.5\n",
+        )
+    )
+    assert list(map(str, conditions)) == [
+        "failed<=0",
+        "missing<=0",
+        "cer<=0.05 on aishell",
+        "cer.delta<=0.002 on aishell",
+        "ser<=0.5 on aishell[language=zh]",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("gate", "answer", "exit_code"),
+    [
+        ("zh: cer<=0.01\nen: wer<=0.01\n", "regress", 3),
+        ("zh: cer<=0.01\n", "pass", 0),
+        ("all: cer<=0.01\n", "pass", 0),
+        ("en: wer<=0.6\n", "inconclusive", 4),
+        ("en: ser<=0.6\n", "inconclusive", 4),
+        ("en: ser<=0.9\n", "pass", 0),
+        ("en: ser.delta<=0.1\n", "regress", 3),
+        ("en: wer.delta<=0.9\n", "pass", 0),
+        ("en[language=zh]: wer<=0.05\n", "regress", 3),
+        ("en[language=zh]: deletions<=100\n", "pass", 0),
+        ("en[language=zh]: deletions<=99\n", "regress", 3),
+        ("en[speech=yes]: [insertions<=0, substitutions<=0]\n", "pass", 0),
+        ("en[speech=no]: failed<=0\n", "inconclusive", 4),  # there is no such utterance
+    ],
+)
+def test_answers_for_sets_and_their_parts(tmp_path: Path, gate: str, answer: str, exit_code: int):
+    conditions = read_gate(gate_file(tmp_path, gate))
+    check_gate(conditions, {"zh": "cer", "en": "wer"}, has_baseline=True)
+    found = answer_gate(conditions, [scored("zh"), scored("en", "wer", wrong=20)])
+    assert (found.answer, found.exit_code) == (answer, exit_code)
+    assert all(verdict.sentence.startswith(verdict.answer) for verdict in found.verdicts)
+
+
+def test_a_verdict_names_its_test_set():
+    found = answer_gate(parse_gate("failed<=0"), [scored("zh"), scored("en", "wer")])
+    assert [verdict.sentence for verdict in found.verdicts] == [
+        "pass: failed<=0 for new on zh: failed is 0",
+        "pass: failed<=0 for new on en: failed is 0",
+    ]
+
+
+def test_missing_predictions_can_be_gated():
+    score = score_predictions([Prediction("a", "b", "", status="missing")], "cer", "none")
+    found = answer_gate(parse_gate("missing<=0, failed<=0"), [Measured("new", score, None)])
+    assert [verdict.answer for verdict in found.verdicts] == ["regress", "pass"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        ("", "expected test sets with conditions, got None", "all: failed<=0"),
+        ("- a\n", "expected test sets with conditions", "all: failed<=0"),
+        ("a: [", "not YAML", "docs/evaluation.md"),
+        ("test: 5\n", "test: expected conditions such as cer<=5%, got 5", "as text"),
+        ("test: crr<=5%\n", "gates.yaml: the gate knows no 'crr'", "Did you mean cer?"),
+        ("test[langage=zh]: cer<=1\n", "knows no bucket 'langage'", "Did you mean language?"),
+        ("test[zh]: cer<=1\n", "'zh' is not a bucket such as language=zh", "duration"),
+        ("test[: cer<=1\n", "'test[' is no test set", "test[language=zh]"),
+    ],
+)
+def test_mistakes_in_a_file_of_gates_are_told(tmp_path: Path, text: str, message: str, hint: str):
+    with pytest.raises(UserError) as caught:
+        read_gate(gate_file(tmp_path, text))
+    assert message in caught.value.message
+    assert hint in caught.value.hint
+
+
+def test_a_file_of_gates_that_is_not_there_is_told():
+    with pytest.raises(UserError, match="no such file of gates"):
+        read_gate("nowhere.yaml")
+
+
+def test_a_misspelt_test_set_is_answered_with_the_nearest(tmp_path: Path):
+    conditions = read_gate(gate_file(tmp_path, "aishel: failed<=0\n"))
+    with pytest.raises(UserError, match="a test set that is not scored") as caught:
+        check_gate(conditions, {"aishell": "cer", "libri": "wer"}, has_baseline=False)
+    assert "Did you mean aishell?" in caught.value.hint
+    with pytest.raises(UserError, match="asked of nothing that was scored"):
+        answer_gate(conditions, [scored("aishell")])
+
+
+def test_a_set_that_is_counted_otherwise_is_refused(tmp_path: Path):
+    conditions = read_gate(gate_file(tmp_path, "zh: wer<=1\n"))
+    with pytest.raises(UserError, match="asks for wer<=1 on zh, but this run counts cer"):
+        check_gate(conditions, {"zh": "cer", "en": "wer"}, has_baseline=False)
+
+
+def test_every_measure_reads_a_value():
+    for name, measure in MEASURES.items():
+        metric = measure.metric if measure.metric in ("cer", "wer") else "cer"
+        value, _ = measure.read(scored("x", metric, wrong=2))
+        assert value is not None, name
+
+
+@pytest.mark.parametrize(
+    ("seconds", "label"),
+    [(0, "0-2"), (1.99, "0-2"), (2, "2-5"), (29.9, "20-30"), (30, "30-"), (999, "30-")],
+)
+def test_durations_have_classes(seconds: float, label: str):
+    assert duration_class(seconds) == label
+
+
+def test_every_bucket_has_a_label_for_every_prediction():
+    bare = Prediction("a", "", "x")
+    full = Prediction("b", "y", "x", "zh", audio_seconds=3, speaker="s", source="corpus")
+    labels = [(label_of(bare), label_of(full)) for label_of in BUCKETS.values()]
+    assert labels == [("", "zh"), ("", "s"), ("", "corpus"), ("0-2", "2-5"), ("no", "yes")]
+    assert Bucket("source", "corpus").holds([bare, full]) == [False, True]

@@ -65,6 +65,18 @@ def test_a_broken_line_is_named(tmp_path: Path, value: object, complaint: str):
     assert complaint in caught.value.message
 
 
+def test_two_references_for_one_id_are_told(tmp_path: Path):
+    with pytest.raises(UserError, match="'a' stands in line 1 already, with another reference"):
+        read_predictions(lines(tmp_path / "p.jsonl", GOOD, {**GOOD, "reference": "再见"}))
+
+
+def test_references_may_come_from_elsewhere(tmp_path: Path):
+    path = lines(tmp_path / "p.jsonl", {"id": "a", "hypothesis": "你号"})
+    assert read_predictions(path, need_references=False) == [Prediction("a", "", "你号")]
+    with pytest.raises(UserError, match="'reference' should be text, got None"):
+        read_predictions(path)
+
+
 def test_a_missing_file_is_told(tmp_path: Path):
     with pytest.raises(UserError, match="no such predictions file"):
         read_predictions(tmp_path / "none.jsonl")

@@ -86,6 +86,35 @@ def test_a_failed_utterance_stays_in_the_denominator_as_deletions():
     assert score.rate == 0.75
 
 
+def test_a_missing_utterance_stays_in_the_denominator_and_is_not_called_failed():
+    lines = [Prediction("a", "一二三", "", status="missing"), Prediction("b", "四", "四")]
+    score = score_predictions(lines, "cer", "none")
+    assert score.counts == ErrorCounts(0, 3, 0, 4, utterances=2, missing=1)
+
+
+def test_sentences_are_right_or_wrong():
+    lines = [
+        Prediction("a", "一二三", "一二四"),
+        Prediction("b", "四", "四"),
+        Prediction("c", "", "嗯"),
+        Prediction("d", "", ""),
+        Prediction("e", "", "", status="failed"),
+        Prediction("f", "", "", status="missing"),
+    ]
+    sentences = score_predictions(lines, "cer", "none").sentences
+    assert (sentences.counts.errors, sentences.counts.reference_tokens) == (4, 6)
+    assert (sentences.counts.failed, sentences.counts.missing) == (1, 1)
+
+
+@given(st.lists(st.tuples(SENTENCES, SENTENCES), max_size=8))
+def test_a_score_is_the_sum_of_its_parts(pairs: list[tuple[str, str]]):
+    score = score_predictions(predictions(*pairs), "mer", "basic")
+    halves = [score.where([i % 2 == odd for i in range(len(pairs))]) for odd in (0, 1)]
+    assert halves[0].counts + halves[1].counts == score.counts
+    assert sum((u.counts for u in score.utterances), ErrorCounts()) == score.counts
+    assert sum((u.raw for u in score.utterances), ErrorCounts()) == score.raw
+
+
 def test_raw_and_normalised_text_are_both_counted():
     score = score_predictions(predictions(("天氣，好", "天气好")), "cer", "chinese")
     assert score.counts.errors == 0

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import time
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
+from utils.scoring.blocks import block_unit, pool
 from utils.scoring.predictions import Prediction
 from utils.scoring.score import Score, score_predictions
-from utils.scoring.statistics import block_unit, compare, rate_interval
+from utils.scoring.statistics import _resample, compare, holm, rate_interval
 
 
 def corpus(
@@ -46,13 +49,13 @@ def test_the_interval_holds_the_rate_and_has_the_width_of_theory():
 
 def test_the_order_of_the_utterances_does_not_matter():
     score = corpus(0.2)
-    reversed_score = Score(score.metric, score.normalizer, score.utterances[::-1])
+    reversed_score = score_predictions(score.predictions[::-1], "wer", "none")
     assert rate_interval(score) == rate_interval(reversed_score)
 
 
 def test_drawing_pooled_blocks_is_drawing_blocks():
     score = corpus(0.3, utterances=60)
-    errors = np.array([u.counts.errors for u in score.utterances])
+    errors = score.errors
     drawn = np.random.default_rng(0).integers(0, 60, size=(20_000, 60))
     plain = np.percentile(errors[drawn].sum(axis=1) / 600, [2.5, 97.5])
     assert rate_interval(score) == pytest.approx(plain, abs=0.004)
@@ -74,8 +77,8 @@ def test_speakers_are_drawn_whole():
     by_speaker = score_predictions(lines, "wer", "none")
     alone = [Prediction(p.id, p.reference, p.hypothesis) for p in lines]
     by_utterance = score_predictions(alone, "wer", "none")
-    assert block_unit(by_speaker.utterances) == "speaker"
-    assert block_unit(by_utterance.utterances) == "utterance"
+    assert block_unit(by_speaker) == "speaker"
+    assert block_unit(by_utterance) == "utterance"
     widths = [high - low for low, high in map(rate_interval, (by_speaker, by_utterance))]
     assert widths[0] > 4 * widths[1]
 
@@ -85,7 +88,7 @@ def test_speakers_are_drawn_whole():
 )
 def test_utterances_are_drawn_where_speakers_are_few_or_unknown(speakers: list[str | None]):
     lines = [Prediction(str(i), "a", "b", speaker=s) for i, s in enumerate(speakers)]
-    assert block_unit(score_predictions(lines, "wer", "none").utterances) == "utterance"
+    assert block_unit(score_predictions(lines, "wer", "none")) == "utterance"
 
 
 @pytest.mark.parametrize(
@@ -155,8 +158,137 @@ def test_references_of_different_length_are_refused():
 
 
 def test_a_hundred_thousand_utterances_take_seconds():
-    score = corpus(0.2, utterances=500)
-    many = Score(score.metric, score.normalizer, score.utterances * 200)
+    many = corpus(0.2, utterances=500).predictions * 200
     started = time.perf_counter()
-    rate_interval(many)
+    score = score_predictions(many, "wer", "none")
+    rate_interval(score)
     assert time.perf_counter() - started < 10
+
+
+def blocks_of(rates: Sequence[float], utterances: int, chance: random.Random) -> list[Prediction]:
+    """Speakers with a rate each, and utterances of 10 words."""
+    return [
+        Prediction(
+            f"{speaker}-{number}",
+            " ".join(["a"] * 10),
+            " ".join("x" if chance.random() < rate else "a" for _ in range(10)),
+            speaker=str(speaker),
+        )
+        for speaker, rate in enumerate(rates)
+        for number in range(utterances)
+    ]
+
+
+@pytest.mark.parametrize("speakers", [6, 20])
+def test_the_interval_over_speakers_holds_the_true_rate_95_times_in_100(speakers: int):
+    chance = random.Random(0)
+    held = 0
+    for _ in range(200):
+        rates = [min(max(chance.gauss(0.2, 0.06), 0.0), 1.0) for _ in range(speakers)]
+        score = score_predictions(blocks_of(rates, 8, chance), "wer", "none")
+        low, high = rate_interval(score) or (0.0, 0.0)
+        held += low <= 0.2 <= high
+    # Binomial(200, 0.95): 182 to 198 in 99 of 100 such tests.
+    assert 181 <= held <= 199
+
+
+def null_p_values(count: int) -> list[float]:
+    """P values of two systems that are equally good, speaker by speaker."""
+    chance = random.Random(1)
+    found = []
+    for _ in range(count):
+        rates = [chance.uniform(0.1, 0.3) for _ in range(12)]
+        one, other = (
+            score_predictions(blocks_of(rates, 6, chance), "wer", "none") for _ in range(2)
+        )
+        found.append(compare(one, other).p_value or 0.0)
+    return found
+
+
+def test_p_values_are_uniform_where_there_is_no_difference():
+    found = np.sort(null_p_values(200))
+    farthest = np.abs(found - (np.arange(200) + 0.5) / 200).max()
+    assert farthest < 1.63 / 200**0.5  # Kolmogorov and Smirnov, 1 %
+
+
+def test_two_blocks_give_the_rates_of_each_alone():
+    score = score_predictions(
+        [Prediction("a", "x x x x", "x x x y"), Prediction("b", "x x", "y y")], "wer", "none"
+    )
+    assert rate_interval(score) == (0.25, 1.0)
+
+
+def test_drawing_is_drawing_from_every_possible_resample():
+    lines = [Prediction(str(n), "x " * (n + 2), "y " * n) for n in range(3)]
+    score = score_predictions(lines, "wer", "none")
+    exact = [
+        score.errors[list(drawn)].sum() / score.tokens[list(drawn)].sum()
+        for drawn in itertools.product(range(3), repeat=3)
+    ]
+    draws = _resample([score], seed=0)
+    assert draws is not None
+    values, counts = np.unique(draws.rates[:, 0].round(9), return_counts=True)
+    expected, copies = np.unique(np.round(exact, 9), return_counts=True)
+    assert values == pytest.approx(expected)
+    assert counts / counts.sum() == pytest.approx(copies / 27, abs=0.015)
+
+
+def test_the_interval_leaves_out_zero_just_where_p_is_below_5_percent():
+    for seed in range(30):
+        one, other = corpus(0.2, seed=seed), corpus(0.235, seed=seed + 100)
+        found = compare(one, other)
+        low, high = found.interval or (0.0, 0.0)
+        assert found.p_value is not None
+        if abs(found.p_value - 0.05) > 0.004:
+            assert (found.p_value < 0.05) == (not low <= 0 <= high)
+
+
+def test_the_smallest_difference_is_found_four_times_in_five():
+    one, other = corpus(0.2, utterances=120, seed=1), corpus(0.2, utterances=120, seed=2)
+    smallest = compare(one, other).smallest_difference or 0.0
+    # Of two independent shares of 1200 words, from a table of the normal distribution.
+    assert smallest == pytest.approx(2.8 * (2 * 0.2 * 0.8 / 1200) ** 0.5, rel=0.15)
+    found = sum(
+        (
+            compare(
+                corpus(0.2 - smallest, utterances=120, seed=s),
+                corpus(0.2, utterances=120, seed=s + 500),
+            ).p_value
+            or 1
+        )
+        < 0.05
+        for s in range(10, 70)
+    )
+    assert 38 <= found <= 57  # 60 tries at 80 %
+
+
+def test_recordings_are_drawn_where_no_speaker_is_known():
+    lines = [Prediction(f"{r}-{i}", "a", "b", recording=f"{r}.wav") for r in range(6) for i in "ab"]
+    assert block_unit(score_predictions(lines, "wer", "none")) == "recording"
+    apart = lines[::2]
+    assert block_unit(score_predictions(apart, "wer", "none")) == "utterance"
+    few = [line for line in lines if line.recording in ("0.wav", "1.wav")]
+    assert block_unit(score_predictions(few, "wer", "none")) == "utterance"
+
+
+def test_pooled_rows_are_all_rows():
+    rows = np.random.default_rng(0).integers(0, 4, size=(300, 3))
+    for scale in (1, 2**40):
+        different, copies = pool(rows * scale)
+        assert sorted(map(tuple, np.repeat(different, copies, axis=0).tolist())) == sorted(
+            map(tuple, (rows * scale).tolist())
+        )
+
+
+@pytest.mark.parametrize(
+    ("p_values", "corrected"),
+    [
+        ([], []),
+        ([0.04], [0.04]),
+        ([None, 0.02, None], [None, 0.02, None]),
+        ([0.01, 0.04, 0.03, 0.005], [0.03, 0.06, 0.06, 0.02]),  # Holm's own arithmetic
+        ([0.6, 0.7], [1.0, 1.0]),
+    ],
+)
+def test_holms_correction(p_values: list[float | None], corrected: list[float | None]):
+    assert holm(p_values) == pytest.approx(corrected)

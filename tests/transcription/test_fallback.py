@@ -93,6 +93,19 @@ def test_the_same_clips_give_the_same_text_again(engine, clips):
     assert once == again
 
 
+def test_a_converted_model_samples_the_same_whatever_was_sampled_before(ct2_model: Path, clips):
+    """So that a run that was killed, or shared among processes, ends as any other."""
+    engine = open_engine(str(ct2_model))
+    hot = replace(FALLBACK, language="zh", seed=3)
+    alone, others, after, other_seed = (
+        WindowDecoder(Watched(engine, doubt=100.0), replace(hot, seed=seed)).decode(batch)
+        for batch, seed in ((clips[:2], 3), (clips[2:], 3), (clips[:2], 3), (clips[:2], 4))
+    )
+    assert len(others) == 2
+    assert after == alone
+    assert [p.hypothesis for p in other_seed] != [p.hypothesis for p in alone]
+
+
 def test_repeated_text_shrinks_more_than_whispers_threshold():
     assert compression_ratio("turn on the lights in the kitchen") < 2.4
     assert compression_ratio("thank you " * 30) > 2.4

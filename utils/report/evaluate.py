@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from utils.cli.errors import UserError
@@ -18,18 +19,7 @@ from utils.report.settings import EvaluationSettings
 from utils.report.sources import TestSet
 from utils.report.speed import draw_speed
 from utils.report.transcribed import Transcribed
-from utils.scoring.gate import (
-    INCONCLUSIVE,
-    MEASURES,
-    PASS,
-    REGRESS,
-    Condition,
-    GateAnswer,
-    Measured,
-    Verdict,
-    answer_gate,
-    check_gate,
-)
+from utils.scoring.measures import Measured
 from utils.scoring.statistics import compare, rate_interval
 
 
@@ -51,21 +41,6 @@ def expect_report_dir(settings: EvaluationSettings) -> None:
                 f"{earlier} was not written by evaluation.py, and would be replaced",
                 "Give another --report_dir, or move the file away.",
             ) from error
-
-
-def check_gates(
-    conditions: Sequence[Condition], test_sets: Sequence[TestSet], *, has_baseline: bool
-) -> None:
-    """Refuse a gate that no test set can answer.
-
-    Raises:
-        UserError: A condition needs a metric that no set counts, or a baseline.
-    """
-    metrics = [test_set.metric for test_set in test_sets]
-    for condition in conditions:
-        wanted = MEASURES[condition.measure].metric
-        metric = wanted if wanted in metrics else metrics[0]
-        check_gate([condition], str(metric), has_baseline=has_baseline)
 
 
 def score_all(transcribed: Iterable[Transcribed], seed: int) -> list[Evaluated]:
@@ -92,7 +67,6 @@ def score_all(transcribed: Iterable[Transcribed], seed: int) -> list[Evaluated]:
                 predictions=str(test_set.predictions_path(model.name)),
                 audio_seconds=sum(p.audio_seconds for p in each.predictions),
                 cost=each.cost.to_json() if each.cost else None,
-                missing_predictions=each.missing,
                 extra_predictions=each.extra,
             )
         )
@@ -113,9 +87,10 @@ def compare_all(
         The comparisons, and the same with the score, for the gate to measure.
     """
     compared, measured = [], []
-    several = len({each.test_set for each in evaluated}) > 1
     for model, against in _pairs(evaluated, baselines):
-        name = f"{model.model} on {model.test_set}" if several else model.model
+        alone = Measured(
+            model.model, model.score, model.interval, test_set=model.test_set, seed=seed
+        )
         for baseline in against:
             comparison = compare(model.score, baseline.score, seed=seed)
             metric = model.score.metric
@@ -129,9 +104,16 @@ def compare_all(
                     test_set=model.test_set,
                 )
             )
-            measured.append(Measured(name, model.score, model.interval, baseline.model, comparison))
+            measured.append(
+                replace(
+                    alone,
+                    baseline=baseline.model,
+                    comparison=comparison,
+                    baseline_score=baseline.score,
+                )
+            )
         if not against:
-            measured.append(Measured(name, model.score, model.interval))
+            measured.append(alone)
     return compared, measured
 
 
@@ -145,18 +127,6 @@ def _pairs(
                 each,
                 [b for b in evaluated if b.model in baselines and b.test_set == each.test_set],
             )
-
-
-def answer_gates(conditions: Sequence[Condition], measured: Sequence[Measured]) -> GateAnswer:
-    """Decide each condition on the test sets that count its metric; the worst answer stands."""
-    verdicts: list[Verdict] = []
-    for condition in conditions:
-        wanted = MEASURES[condition.measure].metric
-        asked = [each for each in measured if wanted in (None, each.score.metric)]
-        verdicts += answer_gate([condition], asked).verdicts
-    answers = {verdict.answer for verdict in verdicts}
-    worst = next(answer for answer in (REGRESS, INCONCLUSIVE, PASS) if answer in answers)
-    return GateAnswer(worst, tuple(verdicts))
 
 
 def write_reports(

@@ -15,6 +15,7 @@ from utils.report.terminal import (
     count_of,
     describe_comparison,
     describe_gate,
+    describe_silence,
     describe_test_sets,
     matrix_table,
     score_rows,
@@ -51,6 +52,8 @@ def format_report(results: Results, evaluated: Iterable[Evaluated]) -> str:
     header, rows = matrix_table(results["scores"])
     if rows:
         parts.append("## Models and test sets\n\n" + markdown_table(header, rows))
+    if silence := describe_silence(results["scores"]):
+        parts.append("\n".join(["## Where nothing was said", "", *(f"- {s}" for s in silence)]))
     costs = cost_rows(results["scores"])
     if costs:
         parts.append("## Cost\n\n" + markdown_table(COST_HEADER, costs, words=2))
@@ -121,7 +124,7 @@ def _worst_utterances(evaluated: Evaluated) -> str:
 def _utterance_block(utterance: UtteranceScore, metric: str) -> str:
     tokenize = tokenizer_of(metric)
     counts = utterance.counts
-    failed = ", failed" if counts.failed else ""
+    failed = ", failed" if counts.failed else ", missing" if counts.missing else ""
     errors = count_of(counts.errors, "error")
     head = f"**`{utterance.id}`** {errors}, {counts.reference_tokens} said{failed}"
     if counts.rate is not None:
@@ -142,9 +145,7 @@ def _origins(scores: Sequence[dict[str, Any]]) -> str:
             f"  - manifest: {_short(score['manifest_sha256'])}",
             f"  - normalizer: {score['normalizer']}; mean rate of the single utterances: "
             f"{percent(score['mean_utterance_rate'])}",
-            f"  - inserted where nothing was said: {score['no_speech_insertions']} in "
-            f"{score['no_speech_utterances']} utterances; interval over "
-            f"{score['interval_over']}s",
+            f"  - interval over {score['interval_over']}s",
             f"  - decoding: {decoding or NOTHING}",
             f"  - predictions: `{score['predictions']}`",
         ]

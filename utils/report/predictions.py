@@ -17,7 +17,7 @@ class Ready:
     """What a file says of a test set.
 
     Attributes:
-        predictions: one an utterance, in the set's order; a missing one counts as failed.
+        predictions: one an utterance, in the set's order; a missing one has the status "missing".
         missing: ids of the set that the file lacks.
         extra: ids of the file that are not in the set; they are not scored.
     """
@@ -36,7 +36,9 @@ def read_ready(model: Model, test_set: TestSet) -> Ready:
         UserError: The file is broken, or none of its ids is in the test set.
     """
     path = model.ready[test_set.name]
-    said = {each.id: each for each in read_predictions(path)}
+    lines = read_predictions(path, need_references=False)
+    # Those that an earlier evaluation missed and wrote down as missing are missing still.
+    said = {each.id: each for each in lines if each.status != "missing"}
     left_out = {each.id for each in test_set.dropped}
     ids = [utterance.id for utterance in test_set.utterances]
     missing = tuple(each for each in ids if each not in said)
@@ -65,13 +67,18 @@ def read_ready(model: Model, test_set: TestSet) -> Ready:
                 reference=utterance.sentence,
                 hypothesis="",
                 language=utterance.language,
-                status="failed",
+                status="missing",
                 audio_seconds=utterance.duration or 0.0,
                 failure=MISSING,
             )
         predictions.append(
             replace(
-                found, reference=utterance.sentence, speaker=utterance.speaker, work_seconds=0.0
+                found,
+                reference=utterance.sentence,
+                speaker=utterance.speaker,
+                recording=utterance.audio.path,
+                source=utterance.source,
+                work_seconds=0.0,
             )
         )
     return Ready(tuple(predictions), missing, extra)

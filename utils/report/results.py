@@ -13,10 +13,11 @@ from typing import Any
 
 from utils.cli.errors import UserError
 from utils.cli.files import atomic_write
+from utils.scoring.blocks import block_unit
 from utils.scoring.counts import ErrorCounts
 from utils.scoring.gate import GateAnswer, Verdict
 from utils.scoring.score import Score
-from utils.scoring.statistics import Comparison, Interval, block_unit
+from utils.scoring.statistics import Comparison, Interval, holm
 
 SCHEMA = 1
 
@@ -47,7 +48,6 @@ class Evaluated:
     """Short name of the test set, unique in a report; that of the manifest if not given."""
     cost: Mapping[str, Any] | None = None
     """As `Cost.to_json` returns it; None for ready predictions."""
-    missing_predictions: int = 0
     """Utterances without a ready prediction; they count as failed."""
     extra_predictions: int = 0
     """Ready predictions of other utterances; they count nowhere."""
@@ -77,12 +77,16 @@ def build_results(
         compared: One for each model and baseline.
         gate: The gate's answer; without one the results hold an empty object.
     """
+    compared = list(compared)
+    corrected = holm([each.comparison.p_value for each in compared])
     scores = [_score_json(each) for each in evaluated]
     return {
         "schema": SCHEMA,
         "scores": scores,
         "matrix": _matrix(scores),
-        "comparisons": [_comparison_json(each) for each in compared],
+        "comparisons": [
+            _comparison_json(each, p) for each, p in zip(compared, corrected, strict=True)
+        ],
         "gate": {} if gate is None else _gate_json(gate),
     }
 
@@ -150,8 +154,10 @@ def _score_json(evaluated: Evaluated) -> dict[str, Any]:
         "normalizer": score.normalizer,
         **_counts_json(score.counts),
         "interval": _interval_json(evaluated.interval),
-        "interval_over": block_unit(score.utterances),
+        "interval_over": block_unit(score),
         "mean_utterance_rate": score.mean_utterance_rate,
+        "sentence_errors": score.sentences.counts.errors,
+        "sentence_error_rate": score.sentences.rate,
         "raw": _counts_json(score.raw),
         "no_speech_utterances": score.no_speech.utterances,
         "no_speech_insertions": score.no_speech.insertions,
@@ -159,7 +165,6 @@ def _score_json(evaluated: Evaluated) -> dict[str, Any]:
         "decoding": dict(evaluated.decoding),
         "audio_seconds": round(evaluated.audio_seconds, 3),
         "predictions": evaluated.predictions,
-        "missing_predictions": evaluated.missing_predictions,
         "extra_predictions": evaluated.extra_predictions,
         "cost": None if evaluated.cost is None else dict(evaluated.cost),
     }
@@ -169,8 +174,10 @@ def _counts_json(counts: ErrorCounts) -> dict[str, Any]:
     return {"rate": counts.rate, "errors": counts.errors, **asdict(counts)}
 
 
-def _comparison_json(compared: Compared) -> dict[str, Any]:
+def _comparison_json(compared: Compared, corrected_p: float | None) -> dict[str, Any]:
+    """Return a comparison; `p_holm` is its p value corrected for all that the report makes."""
     comparison = compared.comparison
+    second = comparison.mapsswe
     return {
         "model": compared.model,
         "baseline": compared.baseline,
@@ -181,6 +188,10 @@ def _comparison_json(compared: Compared) -> dict[str, Any]:
         "interval": _interval_json(comparison.interval),
         "interval_over": comparison.blocks,
         "p": comparison.p_value,
+        "p_holm": corrected_p,
+        "p_mapsswe": second.p_value if second else None,
+        "mapsswe_segments": second.segments if second else None,
+        "smallest_difference": comparison.smallest_difference,
         "wins": comparison.wins,
         "losses": comparison.losses,
         "ties": comparison.ties,
@@ -191,6 +202,7 @@ def _gate_json(gate: GateAnswer) -> dict[str, Any]:
     return {
         "answer": gate.answer,
         "exit_code": gate.exit_code,
+        "sentence": gate.sentence,
         "conditions": [_verdict_json(verdict) for verdict in gate.verdicts],
     }
 
@@ -199,6 +211,7 @@ def _verdict_json(verdict: Verdict) -> dict[str, Any]:
     return {
         "condition": str(verdict.condition),
         "model": verdict.model,
+        "test_set": verdict.test_set,
         "baseline": verdict.baseline,
         "value": verdict.value,
         "interval": _interval_json(verdict.interval),

@@ -7,7 +7,8 @@ from typing import Literal
 
 from utils.cli.errors import UserError
 from utils.manifest.languages import language_code
-from utils.scoring.gate import Condition, parse_gate
+from utils.scoring.gate import Condition, read_gate
+from utils.scoring.normalizers import normalizer
 
 DEFAULT_MODEL = "models/whisper-tiny-finetune"
 
@@ -33,9 +34,11 @@ class EvaluationSettings:
     report_dir: str = "output/evaluation/"
     """Folder for results.json, report.md and the predictions."""
     gate: str | None = None
-    """Conditions such as "cer<=0.05, cer.delta<=0.002, failed<=0"; see the exit codes."""
-    metric: Literal["auto", "cer", "wer"] = "auto"
-    """What is counted: characters (cer) or words (wer); auto goes by the test set's language."""
+    """Conditions such as "cer<=0.05, cer.delta<=0.002, failed<=0", or a YAML file of them for
+    each test set; see the exit codes."""
+    metric: Literal["auto", "cer", "wer", "mer"] = "auto"
+    """What is counted: characters (cer), words (wer), or Han characters and words (mer); auto
+    goes by the test set's language."""
     normalizer: str = "auto"
     """How text is normalised, by name; auto goes by language, remove_pun and to_simple."""
     remove_pun: bool = True
@@ -82,9 +85,11 @@ class EvaluationSettings:
             raise UserError("--test_data names no manifest", "Give one or several.")
         if not self.in_question:
             raise UserError("there is no model to score", "Give --model_path or --predictions.")
-        # Both raise: a mistake in them is told before anything is read.
+        # All raise: a mistake in them is told before anything is read.
         _ = self.language_code
         _ = self.conditions
+        if self.normalizer != "auto":
+            normalizer(self.normalizer)
 
     @property
     def language_code(self) -> str | None:
@@ -94,7 +99,7 @@ class EvaluationSettings:
     @property
     def conditions(self) -> tuple[Condition, ...]:
         """The gate's conditions; none without a gate."""
-        return () if self.gate is None else parse_gate(self.gate)
+        return () if self.gate is None else read_gate(self.gate)
 
     @property
     def manifests(self) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from utils.manifest.read import Dropped, filter_by_duration, read_manifest
 from utils.manifest.utterance import Utterance
 from utils.report.results import set_name
 from utils.report.settings import EvaluationSettings
-from utils.scoring.normalizers import choose_normalizer, resolve_name
+from utils.scoring.normalizers import choose_normalizer
 from utils.scoring.predictions import Prediction
 from utils.scoring.score import Score, score_predictions
 from utils.scoring.tokens import default_metric
@@ -94,10 +94,8 @@ def read_test_sets(settings: EvaluationSettings) -> list[TestSet]:
     Utterances belong to their set: two sets may use the same ids.
 
     Raises:
-        UserError: A manifest cannot be used or is named twice, or the normalizer is not known.
+        UserError: A manifest cannot be used or is named twice.
     """
-    if settings.normalizer != "auto":
-        resolve_name(settings.normalizer)
     named = [_split_name(entry) for entry in settings.manifests]
     _expect_once([path for _, path in named], "a test set")
     names = _unique_names([_Named(given, path, _set_name) for given, path in named])

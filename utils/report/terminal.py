@@ -8,6 +8,7 @@ from typing import Any
 from utils.report.layout import percent, percent_interval, points, text_table
 from utils.report.results import Results, set_of
 from utils.report.speed import COST_HEADER, cost_rows
+from utils.scoring.metrics import METRICS
 
 SCORE_HEADER = (
     "model",
@@ -18,6 +19,7 @@ SCORE_HEADER = (
     "deleted",
     "inserted",
     "failed",
+    "wrong sentences",
     "raw rate",
 )
 
@@ -32,6 +34,7 @@ def format_results(results: Results) -> str:
     header, rows = matrix_table(results["scores"])
     if rows:
         parts.append(text_table(header, rows))
+    parts.append("\n".join(describe_silence(results["scores"])))
     costs = cost_rows(results["scores"])
     if costs:
         parts.append(text_table(COST_HEADER, costs, words=2))
@@ -57,7 +60,8 @@ def score_rows(scores: Sequence[dict[str, Any]]) -> list[list[str]]:
             str(score["substitutions"]),
             str(score["deletions"]),
             str(score["insertions"]),
-            str(score["failed"]),
+            _failed(score),
+            percent(score["sentence_error_rate"]),
             percent(score["raw"]["rate"]),
         ]
         for score in scores
@@ -79,7 +83,7 @@ def describe_test_sets(results: Results) -> str:
     """Say of each test set how large it is and how its text was normalised."""
     lines: dict[str, None] = {}
     for score in results["scores"]:
-        unit = {"cer": "characters", "wer": "words"}.get(score["metric"], "tokens")
+        unit = METRICS[score["metric"]].unit
         lines[
             f"{score['test_data']}: {count_of(score['utterances'], 'utterance')}, "
             f"{score['reference_tokens']} {unit}, normalizer {score['normalizer']}"
@@ -88,25 +92,55 @@ def describe_test_sets(results: Results) -> str:
     return "\n".join(lines)
 
 
+def describe_silence(scores: Sequence[dict[str, Any]]) -> list[str]:
+    """Say what each model heard where nothing was said; nothing where every utterance speaks."""
+    return [
+        f"{score['model']} on {set_of(score)}: "
+        f"{count_of(score['no_speech_insertions'], 'token')} heard in "
+        f"{count_of(score['no_speech_utterances'], 'utterance')} without speech"
+        for score in scores
+        if score["no_speech_utterances"]
+    ]
+
+
 def describe_comparison(comparison: dict[str, Any]) -> str:
     """Say in words what a model changes, how surely, and on how many utterances."""
     sure = ""
     if comparison["interval"] is not None:
         low, high = (points(end).removesuffix(" points") for end in comparison["interval"])
         sure = f" (95 %: {low} to {high}; p = {comparison['p']:.2g})"
-    return (
+    lines = [
         f"{comparison['model']} against {comparison['baseline']} on "
         f"{set_of(comparison)}: {comparison['metric'].upper()} "
-        f"{points(comparison['difference'])}{sure}\n"
+        f"{points(comparison['difference'])}{sure}",
         f"  fewer errors on {count_of(comparison['wins'], 'utterance')}, more on "
-        f"{comparison['losses']}, as many on {comparison['ties']}"
-    )
+        f"{comparison['losses']}, as many on {comparison['ties']}",
+    ]
+    return "\n".join([*lines, *(f"  {line}" for line in _about_certainty(comparison))])
+
+
+def _about_certainty(comparison: dict[str, Any]) -> list[str]:
+    """Say what else is known of a difference: correction, power, and the second opinion."""
+    lines = []
+    if comparison["p_holm"] not in (None, comparison["p"]):
+        lines.append(
+            f"p = {comparison['p_holm']:.2g} when corrected for all comparisons here (Holm)"
+        )
+    if comparison["smallest_difference"]:
+        size = points(comparison["smallest_difference"]).removeprefix("+")
+        lines.append(f"a difference of {size} would be found in 4 of 5 such test sets")
+    if comparison["p_mapsswe"] is not None:
+        lines.append(
+            f"second opinion (MAPSSWE, {comparison['mapsswe_segments']} segments): "
+            f"p = {comparison['p_mapsswe']:.2g}"
+        )
+    return lines
 
 
 def describe_gate(gate: dict[str, Any]) -> list[str]:
     """Return a line for the gate's answer and one for each condition."""
     return [
-        f"gate: {gate['answer']} (exit code {gate['exit_code']})",
+        f"gate: {gate['answer']} (exit code {gate['exit_code']}): {gate['sentence']}",
         *(f"  {condition['sentence']}" for condition in gate["conditions"]),
     ]
 
@@ -114,6 +148,11 @@ def describe_gate(gate: dict[str, Any]) -> list[str]:
 def count_of(number: int, noun: str) -> str:
     """Return "1 utterance", "2 utterances"."""
     return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def _failed(score: dict[str, Any]) -> str:
+    missing = f", {score['missing']} missing" if score["missing"] else ""
+    return f"{score['failed']}{missing}"
 
 
 def _about_no_speech(score: dict[str, Any]) -> str:

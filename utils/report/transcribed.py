@@ -43,7 +43,6 @@ class Transcribed:
     predictions: tuple[Prediction, ...]
     decoding: dict[str, Any]
     cost: Cost | None = None
-    missing: int = 0
     extra: int = 0
 
 
@@ -150,7 +149,6 @@ def _ready(model: Model, test_set: TestSet) -> Transcribed:
         test_set,
         ready.predictions,
         {"engine": "ready predictions"},
-        missing=len(ready.missing),
         extra=len(ready.extra),
     )
 

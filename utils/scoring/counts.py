@@ -26,6 +26,8 @@ class ErrorCounts:
     utterances: int = 0
     failed: int = 0
     """Utterances that could not be transcribed; all their reference tokens count as deleted."""
+    missing: int = 0
+    """Utterances of the test set without a prediction; they count as deleted as well."""
 
     def __post_init__(self) -> None:
         negative = [f.name for f in fields(self) if getattr(self, f.name) < 0]
@@ -36,8 +38,11 @@ class ErrorCounts:
                 f"{self.substitutions} substitutions and {self.deletions} deletions "
                 f"need as many reference tokens, got {self.reference_tokens}"
             )
-        if self.failed > self.utterances:
-            raise ValueError(f"{self.failed} failed of only {self.utterances} utterances")
+        if self.failed + self.missing > self.utterances:
+            raise ValueError(
+                f"{self.failed} failed and {self.missing} missing "
+                f"of only {self.utterances} utterances"
+            )
 
     @property
     def errors(self) -> int:
@@ -63,4 +68,5 @@ class ErrorCounts:
             self.reference_tokens + other.reference_tokens,
             self.utterances + other.utterances,
             self.failed + other.failed,
+            self.missing + other.missing,
         )

@@ -5,7 +5,11 @@ baseline's. A condition on a rate is decided by its 95 % interval: it passes whe
 interval fulfils it, regresses where none of it does, and is inconclusive in between. Counts
 (insertions, failed) are exact.
 
-A new measure is one function and one row in `MEASURES`.
+A file of gates has conditions for each test set, or for a part of one (buckets.py):
+
+    all: failed<=0, missing<=0
+    aishell: [cer<=5%, cer.delta<=0.2%]
+    aishell[duration=0-2]: cer<=10%
 """
 
 from __future__ import annotations
@@ -13,80 +17,28 @@ from __future__ import annotations
 import difflib
 import operator
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from utils.cli.errors import UserError
+from utils.scoring.buckets import Bucket, parse_bucket
+from utils.scoring.measures import MEASURES, Measure, Measured
 
 if TYPE_CHECKING:
-    # Only their shape is needed here, and a mistyped gate shall be answered at once.
-    from utils.scoring.score import Score
-    from utils.scoring.statistics import Comparison, Interval
+    # Only its shape is needed here, and a mistyped gate shall be answered at once.
+    from utils.scoring.statistics import Interval
 
 PASS, REGRESS, INCONCLUSIVE = "pass", "regress", "inconclusive"
 EXIT_CODES = {PASS: 0, REGRESS: 3, INCONCLUSIVE: 4}
 _SAYINGS = {
-    PASS: "the gate passes",
+    PASS: "the gate passes: every condition is met",
     REGRESS: "the gate does not pass: a condition is not met",
     INCONCLUSIVE: "the gate is undecided: the test set is too small to tell",
 }
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A model's score with what is known of its certainty."""
-
-    model: str
-    score: Score
-    interval: Interval | None
-    baseline: str | None = None
-    comparison: Comparison | None = None
-    """With `baseline`; needed by the measures that end in `.delta`."""
-
-
-@dataclass(frozen=True)
-class Measure:
-    """Something a gate can ask for."""
-
-    description: str
-    read: Callable[[Measured], tuple[float | None, Interval | None]]
-    """Returns the value, and its interval where it is uncertain."""
-    metric: str | None = None
-    """The metric that the run must have counted; None where any will do."""
-    needs_baseline: bool = False
-
-
-def _rate(measured: Measured) -> tuple[float | None, Interval | None]:
-    return measured.score.rate, measured.interval
-
-
-def _delta(measured: Measured) -> tuple[float | None, Interval | None]:
-    assert measured.comparison is not None
-    return measured.comparison.difference, measured.comparison.interval
-
-
-MEASURES: dict[str, Measure] = {
-    "cer": Measure("character error rate", _rate, metric="cer"),
-    "wer": Measure("word error rate", _rate, metric="wer"),
-    "cer.delta": Measure(
-        "character error rate minus the baseline's", _delta, metric="cer", needs_baseline=True
-    ),
-    "wer.delta": Measure(
-        "word error rate minus the baseline's", _delta, metric="wer", needs_baseline=True
-    ),
-    "insertions": Measure(
-        "number of inserted tokens", lambda m: (float(m.score.counts.insertions), None)
-    ),
-    "insertions.nospeech": Measure(
-        "number of tokens heard where nothing was said",
-        lambda m: (float(m.score.no_speech.insertions), None),
-    ),
-    "failed": Measure(
-        "number of utterances that could not be transcribed",
-        lambda m: (float(m.score.counts.failed), None),
-    ),
-}
+ALL_SETS = "all"
+GATE_FILES = (".yaml", ".yml")
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
@@ -95,23 +47,39 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
 }
 _CONDITION = re.compile(r"\s*([\w.]+)\s*(<=|>=|<|>)\s*([^\s<>=]+)\s*")
+_SCOPE = re.compile(r"\s*([^\[\]]+?)\s*(?:\[([^\[\]]*)\])?\s*")
 
 
 @dataclass(frozen=True)
 class Condition:
-    """One part of a gate: a measure, how to compare, and the limit."""
+    """One part of a gate: a measure, how to compare, the limit, and where it holds."""
 
     measure: str
     comparison: str
     limit: float
+    test_set: str | None = None
+    """Short name of the test set; None for every set whose metric fits."""
+    bucket: Bucket | None = None
+    """The part of the test set; None for all of it."""
 
     def __str__(self) -> str:
-        return f"{self.measure}{self.comparison}{self.limit:g}"
+        part = f"[{self.bucket}]" if self.bucket else ""
+        scope = f" on {self.test_set or ALL_SETS}{part}" if self.test_set or part else ""
+        return f"{self.measure}{self.comparison}{self.limit:g}{scope}"
+
+    @property
+    def reads(self) -> Measure:
+        """The measure itself."""
+        return MEASURES[self.measure]
+
+    def applies_to(self, test_set: str, metric: str) -> bool:
+        """Tell whether it is asked of a test set that is counted by a metric."""
+        return self.test_set in (None, test_set) and self.reads.metric in (None, metric)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one condition says of one model."""
+    """What one condition says of one model on one test set."""
 
     condition: Condition
     model: str
@@ -119,6 +87,7 @@ class Verdict:
     value: float | None
     interval: Interval | None
     answer: str
+    test_set: str = ""
 
     @property
     def sentence(self) -> str:
@@ -127,8 +96,10 @@ class Verdict:
         interval = self.interval
         sure = f" (95 %: {interval[0]:.4g} to {interval[1]:.4g})" if interval else ""
         against = f" against {self.baseline}" if self.baseline else ""
+        told = self.condition.test_set is not None or not self.test_set
+        where = "" if told else f" on {self.test_set}"
         return (
-            f"{self.answer}: {self.condition} for {self.model}{against}: "
+            f"{self.answer}: {self.condition} for {self.model}{against}{where}: "
             f"{self.condition.measure} {value}{sure}"
         )
 
@@ -151,8 +122,36 @@ class GateAnswer:
         return _SAYINGS[self.answer]
 
 
+def read_gate(text: str) -> tuple[Condition, ...]:
+    """Read a gate: conditions, or the path of a YAML file of them.
+
+    Raises:
+        UserError: The file cannot be read, or a part of the gate not be understood.
+    """
+    if not text.strip().endswith(GATE_FILES):
+        return parse_gate(text)
+    path = Path(text.strip())
+    if not path.is_file():
+        raise UserError(f"{path}: no such file of gates", "Check --gate.")
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not YAML: {error}", "See docs/evaluation.md.") from error
+    if not isinstance(content, dict) or not content:
+        raise UserError(
+            f"{path}: expected test sets with conditions, got {content!r:.60}",
+            "It looks like\n  all: failed<=0\n  test: [cer<=5%, cer.delta<=0.2%]",
+        )
+    try:
+        return tuple(each for key, value in content.items() for each in _scoped(str(key), value))
+    except UserError as error:
+        raise UserError(f"{path}: {error.message}", error.hint) from error
+
+
 def parse_gate(text: str) -> tuple[Condition, ...]:
-    """Read a gate such as "cer<=0.05, cer.delta<=0.2%".
+    """Read conditions such as "cer<=0.05, cer.delta<=0.2%".
 
     Args:
         text: Conditions parted by commas; a limit may be a percentage.
@@ -166,26 +165,42 @@ def parse_gate(text: str) -> tuple[Condition, ...]:
     return tuple(map(_parse_condition, parts))
 
 
-def check_gate(conditions: Iterable[Condition], metric: str, *, has_baseline: bool) -> None:
+def check_gate(
+    conditions: Iterable[Condition], metrics: str | Mapping[str, str], *, has_baseline: bool
+) -> None:
     """Refuse a gate that this run cannot answer, before the run's work is done.
 
     Args:
-        conditions: From `parse_gate`.
-        metric: What the run counts.
+        conditions: From `read_gate`.
+        metrics: What each test set is counted by, under its short name; or the metric of the
+            only test set.
         has_baseline: Whether the run compares with another model.
 
     Raises:
-        UserError: A condition needs another metric, or a baseline.
+        UserError: A condition needs another metric, test set or a baseline.
     """
+    counted = {"": metrics} if isinstance(metrics, str) else metrics
     for condition in conditions:
-        measure = MEASURES[condition.measure]
-        if measure.metric not in (None, metric):
+        if condition.test_set not in (None, *counted):
+            nearest = difflib.get_close_matches(str(condition.test_set), counted, n=1, cutoff=0.4)
+            offer = f"Did you mean {nearest[0]}? " if nearest else ""
             raise UserError(
-                f"the gate asks for {condition.measure}, but this run counts {metric}",
-                f"Add --metric={measure.metric}, or ask for "
-                f"{condition.measure.replace(str(measure.metric), metric)}.",
+                f"the gate's {condition} asks for a test set that is not scored",
+                f"{offer}Test sets: {', '.join(counted)}; {ALL_SETS} stands for each of them.",
             )
-        if measure.needs_baseline and not has_baseline:
+        if not any(condition.applies_to(*each) for each in counted.items()):
+            measure = str(condition.reads.metric)
+            counts = counted.get(condition.test_set or "") or " and ".join(
+                sorted(set(counted.values()))
+            )
+            raise UserError(
+                f"the gate asks for {condition}, but this run counts {counts}"
+                if condition.test_set
+                else f"the gate asks for {condition.measure}, but this run counts {counts}",
+                f"Add --metric={measure}, or ask for "
+                f"{condition.measure.replace(measure, counts.split()[0])}.",
+            )
+        if condition.reads.needs_baseline and not has_baseline:
             raise UserError(
                 f"the gate asks for {condition.measure}, but there is no model to compare with",
                 "Add --baseline=<model>.",
@@ -196,19 +211,45 @@ def answer_gate(conditions: Iterable[Condition], measured: Sequence[Measured]) -
     """Decide every condition for every model.
 
     Args:
-        conditions: From `parse_gate`.
-        measured: One for each model, or for each model and baseline where there are baselines.
+        conditions: From `read_gate`.
+        measured: One for each model and test set, or for each model, test set and baseline.
 
     Returns:
         Regress where any condition does; else inconclusive where any is; else pass.
+
+    Raises:
+        UserError: A condition applies to none of them.
     """
     verdicts: dict[Verdict, None] = {}  # a condition without baseline is decided once a model
     for condition in conditions:
-        for each in measured:
+        asked = [m for m in measured if condition.applies_to(m.test_set, m.score.metric)]
+        if not asked:
+            raise UserError(
+                f"the gate's {condition} is asked of nothing that was scored",
+                f"Scored: {', '.join(sorted({m.test_set for m in measured}))}.",
+            )
+        for each in asked:
             verdicts[_decide(condition, each)] = None
     answers = {verdict.answer for verdict in verdicts}
     worst = next((a for a in (REGRESS, INCONCLUSIVE) if a in answers), PASS)
     return GateAnswer(worst, tuple(verdicts))
+
+
+def _scoped(key: str, value: Any) -> Iterable[Condition]:
+    """Read one entry of a file of gates."""
+    found = _SCOPE.fullmatch(key)
+    if found is None:
+        raise UserError(f"{key!r} is no test set", "Write it as test or test[language=zh].")
+    name, bucket = found.groups()
+    texts = value if isinstance(value, list) else [value]
+    if not all(isinstance(text, str) for text in texts):
+        raise UserError(
+            f"{key}: expected conditions such as cer<=5%, got {value!r}", "Write them as text."
+        )
+    scope = None if name == ALL_SETS else name
+    part = None if bucket is None else parse_bucket(bucket)
+    for condition in parse_gate(",".join(texts)):
+        yield replace(condition, test_set=scope, bucket=part)
 
 
 def _parse_condition(part: str) -> Condition:
@@ -242,11 +283,12 @@ def _parse_limit(limit: str, part: str) -> float:
 
 
 def _decide(condition: Condition, measured: Measured) -> Verdict:
-    measure = MEASURES[condition.measure]
-    value, interval = measure.read(measured)
+    part = measured.within(condition.bucket)
+    # Nothing can be said of a part without utterances, not even that none of them failed.
+    value, interval = condition.reads.read(part) if part.score.predictions else (None, None)
     holds = _OPERATORS[condition.comparison]
     # Every limit is one-sided, so the two ends of the interval speak for all of it.
     ends = {holds(end, condition.limit) for end in interval or (() if value is None else (value,))}
     answer = PASS if ends == {True} else REGRESS if ends == {False} else INCONCLUSIVE
-    baseline = measured.baseline if measure.needs_baseline else None
-    return Verdict(condition, measured.model, baseline, value, interval, answer)
+    baseline = measured.baseline if condition.reads.needs_baseline else None
+    return Verdict(condition, measured.model, baseline, value, interval, answer, measured.test_set)

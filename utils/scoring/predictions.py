@@ -13,7 +13,7 @@ from utils.cli.files import atomic_write
 
 Seconds = float
 
-STATUSES = ("ok", "failed")
+STATUSES = ("ok", "failed", "missing")
 _REQUIRED = ("id", "reference", "hypothesis")
 
 
@@ -40,13 +40,18 @@ class Prediction:
     language: str | None = None
     """Whisper language code, as stated or as detected."""
     status: str = "ok"
-    """"ok", or "failed" where the audio could not be read; the hypothesis is then empty."""
+    """"ok"; "failed" where the audio could not be read, "missing" where a file of predictions has
+    no line for the utterance; the hypothesis is then empty."""
     audio_seconds: Seconds = 0.0
     work_seconds: Seconds = 0.0
     segments: tuple[Segment, ...] = ()
     speaker: str | None = None
     failure: str | None = None
     """Why it failed, in words."""
+    recording: str | None = None
+    """The file that it was cut from."""
+    source: str | None = None
+    """The corpus that it comes from, as the manifest has it."""
 
     def __post_init__(self) -> None:
         if self.status not in STATUSES:
@@ -56,7 +61,7 @@ class Prediction:
         """Return the object that stands in a predictions file; None fields are left out."""
         value = asdict(self)
         value["segments"] = [asdict(segment) for segment in self.segments]
-        optional = ("speaker", "failure")
+        optional = ("speaker", "failure", "recording", "source")
         return {k: v for k, v in value.items() if v is not None or k not in optional}
 
     @classmethod
@@ -92,11 +97,13 @@ def write_predictions(path: str | Path, predictions: Iterable[Prediction]) -> No
             handle.write(json.dumps(prediction.to_json(), ensure_ascii=False) + "\n")
 
 
-def read_predictions(path: str | Path) -> list[Prediction]:
+def read_predictions(path: str | Path, *, need_references: bool = True) -> list[Prediction]:
     """Read a predictions file.
 
     Args:
         path: A file that `write_predictions` wrote, or another program with the same fields.
+        need_references: Whether each line must have its reference; False where the references
+            come from a manifest.
 
     Raises:
         UserError: The file is missing, a line is broken (its number is named), or an id
@@ -106,21 +113,27 @@ def read_predictions(path: str | Path) -> list[Prediction]:
     if not path.is_file():
         raise UserError(f"{path}: no such predictions file", "evaluation.py writes them.")
     predictions: list[Prediction] = []
-    lines: dict[str, int] = {}
+    lines: dict[str, tuple[int, int]] = {}  # id -> number of its line, place in the list
     with open(path, encoding="utf-8-sig") as handle:
         for number, line in enumerate(handle, start=1):
             if not line.strip():
                 continue
             try:
-                prediction = Prediction.from_json(json.loads(line))
+                value = json.loads(line)
+                if not need_references and isinstance(value, dict):
+                    value.setdefault("reference", "")
+                prediction = Prediction.from_json(value)
             except ValueError as error:
                 raise UserError(f"{path}, line {number}: {error}", "Mend or remove it.") from error
             if prediction.id in lines:
                 first = lines[prediction.id]
+                other = predictions[first[1]].reference
+                twice = "" if other == prediction.reference else ", with another reference"
                 raise UserError(
-                    f"{path}, line {number}: id {prediction.id!r} stands in line {first} already",
+                    f"{path}, line {number}: id {prediction.id!r} stands in line {first[0]} "
+                    f"already{twice}",
                     "Each utterance may be scored once; remove one of the two.",
                 )
-            lines[prediction.id] = number
+            lines[prediction.id] = number, len(predictions)
             predictions.append(prediction)
     return predictions

@@ -1,26 +1,40 @@
 """Predictions to corpus scores: errors are summed over all utterances and divided once.
 
 - An utterance with an empty reference counts: what was heard in silence are insertions.
-- A failed utterance stays in the denominator: all its reference tokens count as deleted.
+- A failed or missing utterance stays in the denominator: its reference tokens count as deleted.
 - Every count is made twice, of the normalised and of the raw text.
+
+Counts stand in arrays, a row for each utterance, so that a million of them are scored in seconds.
+N utterances.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import zip_longest
 
-from rapidfuzz.distance import Levenshtein
+import numpy as np
+from numpy.typing import NDArray
 
 from utils.scoring.counts import ErrorCounts
+from utils.scoring.edits import align, count_errors, count_operations
+from utils.scoring.metrics.ser import wrong_sentences
 from utils.scoring.normalizers import Step, normalizer, resolve_name
 from utils.scoring.predictions import Prediction
 from utils.scoring.tokens import tokenizer_of
 
+__all__ = ["Score", "UtteranceScore", "align", "count_errors", "score_predictions"]
+
 NormalizerChoice = str | Callable[[Prediction], str]
 """A normalizer's name, or a function that names one for each prediction."""
+
+Table = NDArray[np.int64]
+"""int64 `(N, 4)`: substitutions, deletions, insertions, reference tokens of each utterance."""
+
+COLUMNS = 4
+SENTENCES = "ser"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,24 +49,41 @@ class UtteranceScore:
     speaker: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Score:
     """One model's errors on one test set."""
 
     metric: str
     normalizer: str
     """`name@version`; several joined by "+" where the utterances' languages call for it."""
-    utterances: tuple[UtteranceScore, ...]
+    predictions: tuple[Prediction, ...]
+    references: tuple[str, ...]
+    """Normalised, in the order of the predictions."""
+    hypotheses: tuple[str, ...]
+    normal: Table
+    """Errors in the normalised text."""
+    as_written: Table
+    """Errors in the text as it came."""
+
+    @cached_property
+    def errors(self) -> NDArray[np.int64]:
+        """Errors of each utterance in the normalised text: int64 `(N,)`."""
+        return np.asarray(self.normal[:, :3].sum(axis=1))
+
+    @property
+    def tokens(self) -> NDArray[np.int64]:
+        """Reference tokens of each utterance: int64 `(N,)`."""
+        return self.normal[:, 3]
 
     @cached_property
     def counts(self) -> ErrorCounts:
         """Errors in the normalised text."""
-        return sum((u.counts for u in self.utterances), ErrorCounts())
+        return self._sum(self.normal)
 
     @cached_property
     def raw(self) -> ErrorCounts:
         """Errors in the text as it came."""
-        return sum((u.raw for u in self.utterances), ErrorCounts())
+        return self._sum(self.as_written)
 
     @property
     def rate(self) -> float | None:
@@ -62,14 +93,75 @@ class Score:
     @cached_property
     def no_speech(self) -> ErrorCounts:
         """Errors where nothing was said: utterances whose reference has no token."""
-        silent = (u.counts for u in self.utterances if not u.counts.reference_tokens)
-        return sum(silent, ErrorCounts())
+        return self._sum(self.normal, self.tokens == 0)
 
     @cached_property
     def mean_utterance_rate(self) -> float | None:
         """Mean of the utterances' own rates. It is not the corpus rate: short lines dominate it."""
-        rates = [u.counts.rate for u in self.utterances if u.counts.rate is not None]
-        return sum(rates) / len(rates) if rates else None
+        spoken = self.tokens > 0
+        if not spoken.any():
+            return None
+        return float((self.errors[spoken] / self.tokens[spoken]).mean())
+
+    @cached_property
+    def sentences(self) -> Score:
+        """The same utterances with each one sentence, right or wrong: the sentence error rate."""
+        wrong = wrong_sentences(self.errors, self._has_status("failed", "missing"))
+        table = np.zeros_like(self.normal)
+        table[:, 0], table[:, 3] = wrong, 1
+        return replace(self, metric=SENTENCES, normal=table, as_written=table)
+
+    @cached_property
+    def utterances(self) -> tuple[UtteranceScore, ...]:
+        """Each utterance by itself, in the given order."""
+        return tuple(map(self.utterance, range(len(self.predictions))))
+
+    def utterance(self, index: int) -> UtteranceScore:
+        """Return the utterance at a place."""
+        prediction = self.predictions[index]
+        failed = int(prediction.status == "failed")
+        missing = int(prediction.status == "missing")
+        counts, raw = (
+            _counts(table[index], 1, failed, missing) for table in (self.normal, self.as_written)
+        )
+        return UtteranceScore(
+            prediction.id,
+            self.references[index],
+            self.hypotheses[index],
+            counts,
+            raw,
+            prediction.speaker,
+        )
+
+    def where(self, chosen: Sequence[bool] | NDArray[np.bool_]) -> Score:
+        """Return the score of some of the utterances.
+
+        Args:
+            chosen: Whether each utterance is one of them, N values.
+        """
+        places = np.flatnonzero(np.asarray(chosen, dtype=bool))
+        return replace(
+            self,
+            predictions=tuple(self.predictions[i] for i in places),
+            references=tuple(self.references[i] for i in places),
+            hypotheses=tuple(self.hypotheses[i] for i in places),
+            normal=self.normal[places],
+            as_written=self.as_written[places],
+        )
+
+    def _has_status(self, *statuses: str) -> NDArray[np.bool_]:
+        return np.array([each.status in statuses for each in self.predictions], dtype=bool)
+
+    def _sum(self, table: Table, chosen: NDArray[np.bool_] | None = None) -> ErrorCounts:
+        """Add the rows of a table, those where `chosen` is true."""
+        everything = np.ones(len(table), dtype=bool)
+        chosen = everything if chosen is None else chosen
+        return _counts(
+            table[chosen].sum(axis=0),
+            int(chosen.sum()),
+            int((self._has_status("failed") & chosen).sum()),
+            int((self._has_status("missing") & chosen).sum()),
+        )
 
 
 def score_predictions(
@@ -79,7 +171,7 @@ def score_predictions(
 
     Args:
         predictions: One per utterance.
-        metric: A key of `tokens.METRICS`.
+        metric: A key of `metrics.METRICS`.
         normalizer_choice: See `NormalizerChoice`.
 
     Returns:
@@ -88,93 +180,49 @@ def score_predictions(
     Raises:
         UserError: There is no such metric or normalizer.
     """
+    predictions = tuple(predictions)
     tokenize = tokenizer_of(metric)
     normalizers: dict[str, Step] = {}
     if isinstance(normalizer_choice, str):
         normalizers[resolve_name(normalizer_choice)] = normalizer(normalizer_choice)
-    utterances = []
+    # Flat arrays of numbers, not a million small objects: those would cost more than the edits.
+    normal, as_written = array("q"), array("q")
+    references, hypotheses = [], []
     for prediction in predictions:
-        name = normalizer_choice
-        if not isinstance(name, str):
-            name = name(prediction)
-        name = resolve_name(name)
-        if name not in normalizers:
-            normalizers[name] = normalizer(name)
-        utterances.append(_score_utterance(prediction, tokenize, normalizers[name]))
-    return Score(metric, "+".join(sorted(normalizers)), tuple(utterances))
-
-
-def count_errors(
-    reference: Sequence[str], hypothesis: Sequence[str], *, failed: bool = False
-) -> ErrorCounts:
-    """Count the edit operations of one utterance along one shortest alignment.
-
-    Their total is unique; how it splits into the three kinds need not be.
-
-    Args:
-        reference: Tokens that were said: characters of a text, or a list of words.
-        hypothesis: Tokens that were heard.
-        failed: Whether the utterance could not be transcribed; the hypothesis is then empty.
-
-    Example:
-        >>> count_errors("abcd", "axd").errors
-        2
-    """
-    said, heard = _interned(reference, hypothesis)
-    substitutions = deletions = insertions = 0
-    if said != heard:
-        for operation in Levenshtein.editops(said, heard):
-            if operation.tag == "replace":
-                substitutions += 1
-            elif operation.tag == "delete":
-                deletions += 1
-            else:
-                insertions += 1
-    return ErrorCounts(substitutions, deletions, insertions, len(said), 1, int(failed))
-
-
-def align(reference: Sequence[str], hypothesis: Sequence[str]) -> list[tuple[str, str]]:
-    """Pair the tokens along one shortest alignment.
-
-    Returns:
-        (said, heard) pairs in order; "" stands where a token was inserted or deleted.
-
-    Example:
-        >>> align("abd", "axbd")
-        [('a', 'a'), ('', 'x'), ('b', 'b'), ('d', 'd')]
-    """
-    pairs: list[tuple[str, str]] = []
-    for block in Levenshtein.opcodes(*_interned(reference, hypothesis)):
-        said = reference[block.src_start : block.src_end]
-        heard = hypothesis[block.dest_start : block.dest_end]
-        pairs += zip_longest(said, heard, fillvalue="")
-    return pairs
-
-
-def _score_utterance(
-    prediction: Prediction, tokenize: Callable[[str], Sequence[str]], normalize: Step
-) -> UtteranceScore:
-    failed = prediction.status == "failed"
-    said, heard = prediction.reference, "" if failed else prediction.hypothesis
-    reference, hypothesis = normalize(said), normalize(heard)
-    return UtteranceScore(
-        id=prediction.id,
-        reference=reference,
-        hypothesis=hypothesis,
-        counts=count_errors(tokenize(reference), tokenize(hypothesis), failed=failed),
-        raw=count_errors(tokenize(said), tokenize(heard), failed=failed),
-        speaker=prediction.speaker,
+        normalize = _normalizer_for(prediction, normalizer_choice, normalizers)
+        said = prediction.reference
+        heard = prediction.hypothesis if prediction.status == "ok" else ""
+        reference, hypothesis = normalize(said), normalize(heard)
+        tokens = tokenize(reference)
+        counted = (*count_operations(tokens, tokenize(hypothesis)), len(tokens))
+        normal.extend(counted)
+        if reference != said or hypothesis != heard:
+            tokens = tokenize(said)
+            counted = (*count_operations(tokens, tokenize(heard)), len(tokens))
+        as_written.extend(counted)
+        references.append(reference)
+        hypotheses.append(hypothesis)
+    return Score(
+        metric,
+        "+".join(sorted(normalizers)),
+        predictions,
+        tuple(references),
+        tuple(hypotheses),
+        *(np.array(each, dtype=np.int64).reshape(-1, COLUMNS) for each in (normal, as_written)),
     )
 
 
-def _interned(reference: Sequence[str], hypothesis: Sequence[str]) -> tuple[str, str]:
-    """Write each different token as one code point: texts are compared many times faster.
+def _counts(row: NDArray[np.int64], utterances: int, failed: int, missing: int) -> ErrorCounts:
+    """Return a row of a table, or the sum of some, as a value."""
+    substitutions, deletions, insertions, tokens = row.tolist()
+    return ErrorCounts(substitutions, deletions, insertions, tokens, utterances, failed, missing)
 
-    Characters of a text are code points already.
-    """
-    if isinstance(reference, str) and isinstance(hypothesis, str):
-        return reference, hypothesis
-    numbers: dict[str, int] = {}
-    said = "".join(chr(numbers.setdefault(token, len(numbers))) for token in reference)
-    heard = "".join(chr(numbers.setdefault(token, len(numbers))) for token in hypothesis)
-    return said, heard
+
+def _normalizer_for(
+    prediction: Prediction, choice: NormalizerChoice, known: dict[str, Step]
+) -> Step:
+    """Return the normalizer of an utterance, which is added to those that are known."""
+    name = resolve_name(choice if isinstance(choice, str) else choice(prediction))
+    if name not in known:
+        known[name] = normalizer(name)
+    return known[name]

@@ -1,50 +1,14 @@
-"""What is counted: text to tokens, one function per metric.
-
-Conventions:
-
-- CER counts code points; whitespace is no token. A combining mark that has no composed form
-  (the vowel sign in हि) is a token of its own, as in jiwer, ESPnet and wenet: a wrong vowel sign is
-  one error, not a wrong syllable. jiwer also counts the spaces; here a missing space is no error.
-- WER counts what stands between whitespace. In scripts written without spaces that is a whole
-  sentence, which is why `default_metric` gives those languages the CER.
-
-A new metric is one function and one row in `METRICS`.
-"""
+"""Which metric a language takes, and the tokens that a metric counts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 
 from utils.cli.errors import UserError
-
-Tokenizer = Callable[[str], Sequence[str]]
+from utils.scoring.metrics import METRICS, Tokenizer
 
 # Chinese, Cantonese, Japanese, Thai, Lao, Burmese, Khmer, Tibetan: no spaces between words.
 LANGUAGES_WITHOUT_SPACES = frozenset({"zh", "yue", "ja", "th", "lo", "my", "km", "bo"})
-
-
-def characters(text: str) -> str:
-    """Return the text without its whitespace: each character is a token.
-
-    Example:
-        >>> characters("打开 wifi")
-        '打开wifi'
-    """
-    return "".join(text.split())
-
-
-def words(text: str) -> list[str]:
-    """Return what stands between whitespace.
-
-    Example:
-        >>> words(" turn  it off")
-        ['turn', 'it', 'off']
-    """
-    return text.split()
-
-
-METRICS: dict[str, Tokenizer] = {"cer": characters, "wer": words}
-"""Metric name -> the tokens that it counts."""
 
 
 def tokenizer_of(metric: str) -> Tokenizer:
@@ -56,7 +20,7 @@ def tokenizer_of(metric: str) -> Tokenizer:
     if metric not in METRICS:
         known = ", ".join(METRICS)
         raise UserError(f"unknown metric {metric!r}", f"Known metrics: {known}.")
-    return METRICS[metric]
+    return METRICS[metric].tokenize
 
 
 def default_metric(languages: Iterable[str | None]) -> str:

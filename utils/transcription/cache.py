@@ -205,12 +205,14 @@ def _checked(entry: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def restore(said: Mapping[str, Any], utterance: Utterance) -> Prediction:
-    """A kept prediction with the manifest's id, reference and speaker of today."""
+    """A kept prediction with today's words of the manifest: id, reference, who, where from."""
     return Prediction.from_json(
         {
             "id": utterance.id,
             "reference": utterance.sentence,
             "speaker": utterance.speaker,
+            "recording": utterance.audio.path,
+            "source": utterance.source,
             **said,
         }
     )

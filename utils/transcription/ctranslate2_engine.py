@@ -35,10 +35,15 @@ def open_engine(path: str, local_files_only: bool = False) -> CTranslate2Engine:
         UserError: ctranslate2 is not installed, or the folder is damaged.
     """
     del local_files_only  # a converted model is always a folder
+    return CTranslate2Engine(path, _load(path))
+
+
+def _load(path: str) -> Any:
+    """Load the library's model; raises as `open_engine`."""
     ctranslate2 = import_ctranslate2()
     has_gpu = ctranslate2.get_cuda_device_count() > 0
     try:
-        model = ctranslate2.models.Whisper(
+        return ctranslate2.models.Whisper(
             path,
             device="cuda" if has_gpu else "cpu",
             device_index=int(os.environ.get("LOCAL_RANK", "0")) if has_gpu else 0,
@@ -50,7 +55,6 @@ def open_engine(path: str, local_files_only: bool = False) -> CTranslate2Engine:
             f"{path} could not be loaded as a CTranslate2 model: {str(error).splitlines()[0]}",
             "Convert the model again: python convert.py --format=ct2 --model_path=<model>",
         ) from error
-    return CTranslate2Engine(path, model)
 
 
 def import_ctranslate2() -> Any:
@@ -133,14 +137,10 @@ class CTranslate2Engine:
         return [str(row[0][0]).strip("<|>") for row in self.model.detect_language(states)]
 
     def generate(self, states: Any, prompts: torch.Tensor, search: Search) -> list[Found]:
-        """See `Engine`; beams and sampling are the library's.
-
-        Its draws go on from the ones before: a seed makes a whole run repeatable, not each call.
-        """
+        """See `Engine`; beams and sampling are the library's."""
         sampling = search.temperature > 0
-        if sampling:
-            import_ctranslate2().set_random_seed(search.seed)
-        found = self.model.generate(
+        model = self._seeded(search.seed) if sampling else self.model
+        found = model.generate(
             states,
             prompts.tolist(),
             beam_size=1 if sampling else search.num_beams,
@@ -153,6 +153,16 @@ class CTranslate2Engine:
             sampling_temperature=search.temperature if sampling else 1,
         )
         return [_found(result, search.confidence) for result in found]
+
+    def _seeded(self, seed: int) -> Any:
+        """The model in a thread of its own, which draws by the seed.
+
+        The library seeds a thread's numbers once, when the thread first draws; after that they go
+        on from call to call, and a text would depend on all that was sampled before it. A new
+        thread comes only with the model loaded anew, from files that the system still holds.
+        """
+        import_ctranslate2().set_random_seed(seed)
+        return _load(self.path)
 
     def synchronize(self) -> None:
         """See `Engine`: the library's calls return when they are done."""

@@ -233,6 +233,8 @@ class WindowDecoder:
             audio_seconds=clip.seconds,
             segments=tuple(segments),
             speaker=utterance.speaker,
+            recording=utterance.audio.path,
+            source=utterance.source,
         )
 
     def _segments(self, ids: Sequence[int], seconds: float) -> Iterator[Segment]:
@@ -273,4 +275,6 @@ def failed_prediction(clip: Clip) -> Prediction:
         audio_seconds=utterance.duration or 0.0,
         speaker=utterance.speaker,
         failure=clip.failure,
+        recording=utterance.audio.path,
+        source=utterance.source,
     )

@@ -1,1 +1,34 @@
-"""The project's scores as metrics that `evaluate.load` takes from a folder."""
+"""What can be counted: a plain dict of metrics, one file each.
+
+To add one, write a file beside this one with a function from text to tokens, and give it a row in
+`METRICS`. The rest (counts, intervals, gates, reports) follows from the tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from utils.scoring.metrics.cer import characters
+from utils.scoring.metrics.mer import characters_and_words
+from utils.scoring.metrics.wer import words
+
+Tokenizer = Callable[[str], Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A way to count errors."""
+
+    title: str
+    unit: str
+    """What its tokens are called, in the plural."""
+    tokenize: Tokenizer
+
+
+METRICS: dict[str, Metric] = {
+    "cer": Metric("character error rate", "characters", characters),
+    "wer": Metric("word error rate", "words", words),
+    "mer": Metric("mixed error rate", "characters and words", characters_and_words),
+}
+"""Metric name -> what it counts. The sentence error rate (ser.py) comes with each of them."""

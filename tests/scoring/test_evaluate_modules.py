@@ -14,7 +14,7 @@ def load(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -> A
     monkeypatch.chdir(repository)
 
     def load_metric(name: str) -> Any:
-        return evaluate.load(f"utils/scoring/metrics/{name}", cache_dir=str(tmp_path))
+        return evaluate.load(f"utils/scoring/evaluate_modules/{name}", cache_dir=str(tmp_path))
 
     return load_metric
 
@@ -31,3 +31,8 @@ def test_wer_takes_the_text_as_it_is(load: Any):
     result = load("wer").compute(predictions=["a B", "x"], references=["a b", ""])
     assert result["wer"] == 1.0
     assert (result["substitutions"], result["insertions"]) == (1, 1)
+
+
+def test_mer_counts_han_characters_and_words(load: Any):
+    result = load("mer").compute(predictions=["打开 apple"], references=["打开 apples"])
+    assert result["mer"] == pytest.approx(1 / 3)

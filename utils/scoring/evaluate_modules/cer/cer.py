@@ -1,4 +1,6 @@
-"""The WER as a metric of the `evaluate` library: evaluate.load("utils/scoring/metrics/wer").
+"""The CER as a metric of the `evaluate` library.
+
+    evaluate.load("utils/scoring/evaluate_modules/cer")
 
 Counted by the same functions as evaluation.py, over the whole corpus. Load it from the
 repository's folder, so that `utils` can be found.
@@ -11,14 +13,17 @@ from typing import Any
 import datasets
 import evaluate
 
-from utils.scoring.metrics.corpus import CITATION, INPUTS, corpus_rate
+from utils.scoring.evaluate_modules.corpus import CITATION, INPUTS, corpus_rate
 
-DESCRIPTION = "Word error rate: errors of all utterances over their reference words."
+DESCRIPTION = (
+    "Character error rate: errors of all utterances over their reference characters, "
+    "whitespace left out."
+)
 
 
 @evaluate.utils.file_utils.add_start_docstrings(DESCRIPTION, INPUTS)
-class WordErrorRate(evaluate.Metric):
-    """Word error rate of a corpus."""
+class CharacterErrorRate(evaluate.Metric):
+    """Character error rate of a corpus."""
 
     def _info(self) -> evaluate.MetricInfo:
         text = datasets.Value("string")
@@ -32,4 +37,4 @@ class WordErrorRate(evaluate.Metric):
     def _compute(
         self, predictions: list[str], references: list[str], normalizer: str = "none"
     ) -> dict[str, Any]:
-        return corpus_rate("wer", predictions, references, normalizer)
+        return corpus_rate("cer", predictions, references, normalizer)

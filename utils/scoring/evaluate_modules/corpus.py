@@ -13,7 +13,7 @@ INPUTS = """
 Args:
     predictions: texts that were heard, one for each utterance.
     references: texts that were said, in the same order.
-    normalizer: one of utils/scoring/normalizers.py, such as "chinese"; "none" takes the text as is.
+    normalizer: one of utils/scoring/normalizers, such as "chinese"; "none" takes the text as is.
 
 Returns:
     The metric under its own name (None where no reference has a token), and the counts it was

@@ -1,4 +1,6 @@
-"""The CER as a metric of the `evaluate` library: evaluate.load("utils/scoring/metrics/cer").
+"""The MER as a metric of the `evaluate` library.
+
+    evaluate.load("utils/scoring/evaluate_modules/mer")
 
 Counted by the same functions as evaluation.py, over the whole corpus. Load it from the
 repository's folder, so that `utils` can be found.
@@ -11,17 +13,16 @@ from typing import Any
 import datasets
 import evaluate
 
-from utils.scoring.metrics.corpus import CITATION, INPUTS, corpus_rate
+from utils.scoring.evaluate_modules.corpus import CITATION, INPUTS, corpus_rate
 
 DESCRIPTION = (
-    "Character error rate: errors of all utterances over their reference characters, "
-    "whitespace left out."
+    "Mixed error rate: errors of all utterances over their reference Han characters and words."
 )
 
 
 @evaluate.utils.file_utils.add_start_docstrings(DESCRIPTION, INPUTS)
-class CharacterErrorRate(evaluate.Metric):
-    """Character error rate of a corpus."""
+class MixedErrorRate(evaluate.Metric):
+    """Mixed error rate of a corpus."""
 
     def _info(self) -> evaluate.MetricInfo:
         text = datasets.Value("string")
@@ -35,4 +36,4 @@ class CharacterErrorRate(evaluate.Metric):
     def _compute(
         self, predictions: list[str], references: list[str], normalizer: str = "none"
     ) -> dict[str, Any]:
-        return corpus_rate("cer", predictions, references, normalizer)
+        return corpus_rate("mer", predictions, references, normalizer)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from utils.scoring import english, english_numbers
-from utils.scoring.english import normalize_english
+from utils.scoring.normalizers import english, english_numbers
+from utils.scoring.normalizers.english import normalize_english
 
 # The cases of OpenAI's own tests, and our own for each rule.
 GOLDEN = [

@@ -17,7 +17,7 @@ import unicodedata
 from functools import lru_cache
 from pathlib import Path
 
-from utils.scoring.english_numbers import digits_for_numbers
+from utils.scoring.normalizers.english_numbers import digits_for_numbers
 
 _SPELLING_TABLE = Path(__file__).with_name("british_to_american.json")
 

@@ -1,0 +1,101 @@
+"""Edit operations between what was said and what was heard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import zip_longest
+
+from rapidfuzz.distance import Levenshtein
+
+from utils.scoring.counts import ErrorCounts
+
+Operations = tuple[int, int, int]
+"""Substitutions, deletions, insertions."""
+
+
+def count_operations(reference: Sequence[str], hypothesis: Sequence[str]) -> Operations:
+    """Count the edit operations along one shortest alignment.
+
+    Their total is unique; how it splits into the three kinds need not be.
+
+    Args:
+        reference: Tokens that were said: characters of a text, or a list of words.
+        hypothesis: Tokens that were heard.
+
+    Example:
+        >>> count_operations("abcd", "axd")
+        (1, 1, 0)
+    """
+    if reference == hypothesis:
+        return 0, 0, 0
+    if not reference or not hypothesis:
+        return 0, len(reference), len(hypothesis)
+    said, heard = _interned(reference, hypothesis)
+    operations = Levenshtein.editops(said, heard).as_list()
+    deletions = [tag for tag, _, _ in operations].count("delete")
+    insertions = deletions + len(heard) - len(said)
+    return len(operations) - deletions - insertions, deletions, insertions
+
+
+def count_errors(
+    reference: Sequence[str], hypothesis: Sequence[str], *, failed: bool = False
+) -> ErrorCounts:
+    """Count the errors of one utterance.
+
+    Args:
+        reference: Tokens that were said.
+        hypothesis: Tokens that were heard.
+        failed: Whether the utterance could not be transcribed; the hypothesis is then empty.
+
+    Example:
+        >>> count_errors("abcd", "axd").errors
+        2
+    """
+    operations = count_operations(reference, hypothesis)
+    return ErrorCounts(*operations, len(reference), utterances=1, failed=int(failed))
+
+
+def operation_places(reference: Sequence[str], hypothesis: Sequence[str]) -> list[int]:
+    """Return where the errors are: 2i + 1 for an error at token i, 2i for an insertion before it.
+
+    Args:
+        reference: Tokens that were said.
+        hypothesis: Tokens that were heard.
+
+    Example:
+        >>> operation_places("abd", "xbcd")
+        [1, 4]
+    """
+    operations = Levenshtein.editops(*_interned(reference, hypothesis))
+    return [2 * each.src_pos + (each.tag != "insert") for each in operations]
+
+
+def align(reference: Sequence[str], hypothesis: Sequence[str]) -> list[tuple[str, str]]:
+    """Pair the tokens along one shortest alignment.
+
+    Returns:
+        (said, heard) pairs in order; "" stands where a token was inserted or deleted.
+
+    Example:
+        >>> align("abd", "axbd")
+        [('a', 'a'), ('', 'x'), ('b', 'b'), ('d', 'd')]
+    """
+    pairs: list[tuple[str, str]] = []
+    for block in Levenshtein.opcodes(*_interned(reference, hypothesis)):
+        said = reference[block.src_start : block.src_end]
+        heard = hypothesis[block.dest_start : block.dest_end]
+        pairs += zip_longest(said, heard, fillvalue="")
+    return pairs
+
+
+def _interned(reference: Sequence[str], hypothesis: Sequence[str]) -> tuple[str, str]:
+    """Write each different token as one code point: texts are compared many times faster.
+
+    Characters of a text are code points already.
+    """
+    if isinstance(reference, str) and isinstance(hypothesis, str):
+        return reference, hypothesis
+    numbers: dict[str, int] = {}
+    said = "".join([chr(numbers.setdefault(token, len(numbers))) for token in reference])
+    heard = "".join([chr(numbers.setdefault(token, len(numbers))) for token in hypothesis])
+    return said, heard

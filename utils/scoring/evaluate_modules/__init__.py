@@ -1,0 +1,1 @@
+"""The project's scores as metrics that `evaluate.load` takes from a folder."""

@@ -1,0 +1,37 @@
+"""The WER as a metric of the `evaluate` library.
+
+    evaluate.load("utils/scoring/evaluate_modules/wer")
+
+Counted by the same functions as evaluation.py, over the whole corpus. Load it from the
+repository's folder, so that `utils` can be found.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import datasets
+import evaluate
+
+from utils.scoring.evaluate_modules.corpus import CITATION, INPUTS, corpus_rate
+
+DESCRIPTION = "Word error rate: errors of all utterances over their reference words."
+
+
+@evaluate.utils.file_utils.add_start_docstrings(DESCRIPTION, INPUTS)
+class WordErrorRate(evaluate.Metric):
+    """Word error rate of a corpus."""
+
+    def _info(self) -> evaluate.MetricInfo:
+        text = datasets.Value("string")
+        return evaluate.MetricInfo(
+            description=DESCRIPTION,
+            citation=CITATION,
+            inputs_description=INPUTS,
+            features=datasets.Features({"predictions": text, "references": text}),
+        )
+
+    def _compute(
+        self, predictions: list[str], references: list[str], normalizer: str = "none"
+    ) -> dict[str, Any]:
+        return corpus_rate("wer", predictions, references, normalizer)
