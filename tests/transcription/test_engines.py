@@ -80,14 +80,14 @@ def test_an_answer_is_cut_off_where_it_was_asked_to_be(engines, utterances):
 
 
 def test_the_same_seed_draws_the_same_text_and_another_one_another(engines, utterances):
-    engine, _ = engines
-    states = engine.encode(features_of(engine, utterances, None))
-    prompts = torch.tensor([engine.label_encoder("zh", "transcribe").prompt()] * 10)
-    drawn = [
-        engine.generate(states, prompts, Search(20, temperature=1.0, seed=seed))
-        for seed in (1, 1, 2)
-    ]
-    assert drawn[0] == drawn[1] != drawn[2]
+    for engine in engines:
+        states = engine.encode(features_of(engine, utterances, None))
+        prompts = torch.tensor([engine.label_encoder("zh", "transcribe").prompt()] * 10)
+        drawn = [
+            engine.generate(states, prompts, Search(20, temperature=1.0, seed=seed))
+            for seed in (1, 1, 2)
+        ]
+        assert drawn[0] == drawn[1] != drawn[2]
 
 
 def test_sampling_differs_from_the_likeliest_text(engines, utterances):
