@@ -12,20 +12,12 @@ check_data.py, then finetune.py.
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from utils.cli.console import say
 from utils.cli.errors import UserError, run_script
 from utils.cli.settings import parse_settings
-
-if TYPE_CHECKING:
-    from utils.manifest.sources.aishell import Prepared
-
-EXAMPLES_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -52,24 +44,11 @@ def main(argv: Sequence[str] | None = None) -> None:
             "leave it out; the transcripts then have no punctuation, as they were published",
         )
     from utils.manifest.sources.aishell import download_aishell, prepare_aishell
+    from utils.manifest.sources.prepare import tell
 
     target_dir = Path(settings.target_dir)
     source = Path(settings.filepath) if settings.filepath else download_aishell(target_dir)
-    _tell(prepare_aishell(source, target_dir, Path(settings.annotation_text)))
-
-
-def _tell(prepared: Prepared) -> None:
-    """Say what was written and what was left out."""
-    for split, path in prepared.manifests.items():
-        hours = prepared.seconds[split] / 3600
-        say(f"{path}: {prepared.utterances[split]} utterances, {hours:.2f} hours")
-    kinds = Counter(each.reason.split(":")[0] for each in prepared.left_out)
-    for kind, count in kinds.most_common():
-        names = [each.id for each in prepared.left_out if each.reason.startswith(kind)]
-        more = ", ..." if count > EXAMPLES_SHOWN else ""
-        say(f"left out, {kind}: {count} ({', '.join(names[:EXAMPLES_SHOWN])}{more})")
-    if prepared.left_out:
-        say(f"{prepared.left_out_file} names each of the {len(prepared.left_out)} left out")
+    tell(prepare_aishell(source, target_dir, Path(settings.annotation_text)))
 
 
 if __name__ == "__main__":

@@ -20,9 +20,10 @@ import soundfile
 import aishell
 from utils.cli.errors import Failure, UserError
 from utils.manifest.download import RemoteFile
+from utils.manifest.joining import join_chinese
 from utils.manifest.read import read_manifest
 from utils.manifest.sources import aishell as source
-from utils.manifest.sources.aishell import join_chinese, prepare_aishell
+from utils.manifest.sources.aishell import prepare_aishell
 
 SPEAKERS = {"S0002": "train", "S0003": "train", "S0724": "dev", "S0764": "test"}
 TEXTS = ["而 对 楼市 成交 抑制 作用 最 大 的 限 购", "尚街 Loft 时尚 生活 园区", "我 要 听 hip hop"]

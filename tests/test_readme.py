@@ -103,6 +103,8 @@ def check_python(arguments: list[str], settings_of: Callable[[str], type]) -> No
     position = next(i for i, word in enumerate(arguments) if word.endswith(".py"))
     script, flags = arguments[position], arguments[position + 1 :]
     assert (REPOSITORY / script).is_file(), script
+    if flags and not flags[0].startswith("-"):
+        script += f" {flags.pop(0)}"
     if "/" not in script and "--help" not in flags:
         parse_settings(settings_of(script), flags, prog=script, description="")
 

@@ -12,11 +12,8 @@ What the user brought is only read; whatever is unpacked goes to a folder of its
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -27,7 +24,15 @@ from utils.manifest.archives import naming_damage, regular_members, write_once
 from utils.manifest.decode import AudioError
 from utils.manifest.download import RemoteFile, download
 from utils.manifest.durations import measured_durations
-from utils.manifest.json_lines import json_values
+from utils.manifest.joining import join_chinese
+from utils.manifest.sources.gathered import LeftOut
+from utils.manifest.sources.prepare import (
+    Prepared,
+    expect_no_other_data,
+    nothing_left,
+    summarise,
+    write_left_out,
+)
 from utils.manifest.utterance import AudioRef, Seconds, TimedSentence, Utterance
 from utils.manifest.write import path_from_manifest, write_manifest
 
@@ -47,29 +52,6 @@ _COMPLETED = ".completed"  # names the archive of which everything was unpacked
 _FINISHED = ".finished_speakers"  # names the archive, then each speaker as it is finished
 
 _SPEAKER_ARCHIVE = re.compile(r"\w+\.(tar\.gz|tgz|tar)")
-# Chinese needs no space between words: Han characters and the punctuation used with them.
-_HAN = re.compile(
-    "[\u2e80-\u2fdf\u3000-\u303f\u3400-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]"
-)
-
-
-@dataclass(frozen=True, order=True)
-class LeftOut:
-    """Something that is in no manifest, and why."""
-
-    id: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """What was written: the manifest of each split, and all that is in none."""
-
-    manifests: Mapping[str, Path]
-    utterances: Mapping[str, int]
-    seconds: Mapping[str, Seconds]
-    left_out: Sequence[LeftOut]
-    left_out_file: Path
 
 
 def download_aishell(target_dir: Path) -> Path:
@@ -107,7 +89,9 @@ def prepare_aishell(source: Path, target_dir: Path, manifest_dir: Path) -> Prepa
     """
     manifests = {split: manifest_dir / f"{split}.json" for split in SPLITS}
     for path in manifests.values():
-        _expect_no_other_manifest(path)
+        expect_no_other_data(
+            path, SOURCE, "move it away, or choose another folder with --annotation_text"
+        )
     folders = unpack_aishell(source, target_dir)
     transcripts, left_out = read_transcripts(_transcript_of(folders))
     clips = _find_clips(folders)
@@ -131,20 +115,6 @@ def prepare_aishell(source: Path, target_dir: Path, manifest_dir: Path) -> Prepa
             utterance = _utterance(name, clip, transcripts[name], seconds, manifests[clip.split])
             by_split[clip.split].append(utterance)
     return _write(manifests, by_split, sorted(left_out), manifest_dir / LEFT_OUT_FILE)
-
-
-def join_chinese(text: str) -> str:
-    """Remove the spaces between Chinese words and keep those between other words.
-
-    >>> join_chinese("想 听 hip hop 歌曲")
-    '想听hip hop歌曲'
-    """
-    words = text.split()
-    joined = "".join(words[:1])
-    for before, word in pairwise(words):
-        touches_chinese = _HAN.match(before[-1]) or _HAN.match(word[0])
-        joined += word if touches_chinese else f" {word}"
-    return joined
 
 
 def read_transcripts(path: Path) -> tuple[dict[str, str], list[LeftOut]]:
@@ -314,32 +284,8 @@ def _write(
 ) -> Prepared:
     filled = {split: each for split, each in by_split.items() if each}
     if not filled:
-        raise UserError(
-            f"no utterance has both audio and text ({len(left_out)} have one of them)",
-            f"the first: {left_out[0].id}: {left_out[0].reason}" if left_out else "",
-        )
+        raise nothing_left(left_out)
     for split, utterances in filled.items():
         write_manifest(manifests[split], utterances)
-    with atomic_write(left_out_file) as file:
-        for each in left_out:
-            line = json.dumps({"id": each.id, "reason": each.reason}, ensure_ascii=False)
-            file.write(line + "\n")
-    return Prepared(
-        manifests={split: manifests[split] for split in filled},
-        utterances={split: len(each) for split, each in filled.items()},
-        seconds={split: sum(one.duration or 0.0 for one in each) for split, each in filled.items()},
-        left_out=left_out,
-        left_out_file=left_out_file,
-    )
-
-
-def _expect_no_other_manifest(path: Path) -> None:
-    """Refuse to replace a manifest that this source did not write."""
-    if not path.exists():
-        return
-    first = next((value for _, value in json_values(path)), None)
-    if not isinstance(first, dict) or first.get("source") != SOURCE:
-        raise UserError(
-            f"{path} is there already and holds other data than AISHELL-1",
-            "move it away, or choose another folder with --annotation_text",
-        )
+    write_left_out(left_out_file, left_out)
+    return summarise(manifests, filled, left_out, left_out_file)
