@@ -12,8 +12,11 @@ What the user brought is only read; whatever is unpacked goes to a folder of its
 
 from __future__ import annotations
 
+import io
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -33,6 +36,7 @@ from utils.manifest.sources.prepare import (
     summarise,
     write_left_out,
 )
+from utils.manifest.sources.punctuated import Punctuate, punctuate_once
 from utils.manifest.utterance import AudioRef, Seconds, TimedSentence, Utterance
 from utils.manifest.write import path_from_manifest, write_manifest
 
@@ -71,7 +75,14 @@ def download_aishell(target_dir: Path) -> Path:
     return download(ARCHIVE, archive)
 
 
-def prepare_aishell(source: Path, target_dir: Path, manifest_dir: Path) -> Prepared:
+def prepare_aishell(
+    source: Path,
+    target_dir: Path,
+    manifest_dir: Path,
+    *,
+    punctuation: tuple[str, Punctuate] | None = None,
+    num_workers: int = 1,
+) -> Prepared:
     """Unpack AISHELL-1 where needed and write one manifest per split.
 
     Args:
@@ -79,6 +90,9 @@ def prepare_aishell(source: Path, target_dir: Path, manifest_dir: Path) -> Prepa
         target_dir: gets `data_aishell/` with what has to be unpacked. A run that was cut off goes
             on there.
         manifest_dir: gets train.json, dev.json and test.json, and the list of what is in none.
+        punctuation: a model that punctuates the transcripts, and a name of its own under which
+            its answers are remembered in `target_dir`; None leaves them as published.
+        num_workers: how many speakers are unpacked at a time.
 
     Returns:
         What was written, and everything that was left out with its reason.
@@ -92,7 +106,7 @@ def prepare_aishell(source: Path, target_dir: Path, manifest_dir: Path) -> Prepa
         expect_no_other_data(
             path, SOURCE, "move it away, or choose another folder with --annotation_text"
         )
-    folders = unpack_aishell(source, target_dir)
+    folders = unpack_aishell(source, target_dir, num_workers)
     transcripts, left_out = read_transcripts(_transcript_of(folders))
     clips = _find_clips(folders)
     if not clips:
@@ -106,6 +120,11 @@ def prepare_aishell(source: Path, target_dir: Path, manifest_dir: Path) -> Prepa
         LeftOut(name, "transcript without audio") for name in transcripts.keys() - clips.keys()
     ]
     usable = {name: clip for name, clip in sorted(clips.items()) if name in transcripts}
+    if punctuation is not None:
+        name, punctuate = punctuation
+        memory = target_dir / f".punctuated_{name}.jsonl"
+        answers = punctuate_once([transcripts[each] for each in usable], punctuate, memory)
+        transcripts = {each: answers.get(text, text) for each, text in transcripts.items()}
     durations = measured_durations([clip.audio for clip in usable.values()])
     by_split: dict[str, list[Utterance]] = {split: [] for split in SPLITS}
     for (name, clip), seconds in zip(usable.items(), durations, strict=True):
@@ -147,12 +166,13 @@ def read_transcripts(path: Path) -> tuple[dict[str, str], list[LeftOut]]:
 # Unpacking.
 
 
-def unpack_aishell(source: Path, target_dir: Path) -> list[Path]:
+def unpack_aishell(source: Path, target_dir: Path, num_workers: int = 1) -> list[Path]:
     """Unpack what is packed.
 
     Args:
         source: the archive, or a folder unpacked from it; only read.
         target_dir: gets `data_aishell/` where something has to be unpacked.
+        num_workers: how many speakers are unpacked at a time.
 
     Returns:
         The folders, laid out like `data_aishell/`, that hold the corpus together.
@@ -163,7 +183,7 @@ def unpack_aishell(source: Path, target_dir: Path) -> list[Path]:
     target = target_dir / "data_aishell"
     if source.is_file():
         origin = f"{source.name} {source.stat().st_size}"
-        _unpack_all(source, _outer_archive(source, target), target, origin)
+        _unpack_all(source, _outer_archive(source, target), target, origin, num_workers)
         if not (target / TRANSCRIPT).exists():
             raise _not_aishell(source, f"no {TRANSCRIPT}")
         return [target]
@@ -179,12 +199,16 @@ def unpack_aishell(source: Path, target_dir: Path) -> list[Path]:
     if not packed:
         return [folder]
     origin = f"{folder.resolve()} {sum(path.stat().st_size for path in packed)}"
-    _unpack_all(source, ((path.name, path) for path in packed), target, origin)
+    _unpack_all(source, ((path.name, path) for path in packed), target, origin, num_workers)
     return [target, folder]
 
 
 def _unpack_all(
-    source: Path, speakers: Iterable[tuple[str, Path | IO[bytes]]], target: Path, origin: str
+    source: Path,
+    speakers: Iterable[tuple[str, Path | IO[bytes]]],
+    target: Path,
+    origin: str,
+    num_workers: int,
 ) -> None:
     """Unpack speakers' archives that were not unpacked from the same origin before."""
     completed, finished_file = target / _COMPLETED, target / _FINISHED
@@ -196,16 +220,38 @@ def _unpack_all(
         with atomic_write(finished_file) as file:
             file.write(f"{origin}\n")
     found = False
-    for name, content in progress(speakers, desc="unpacking", unit="speaker"):
-        found = True
-        if name not in finished:
-            _unpack_speaker(f"{source}: {name}", content, target / "wav")
-            with open(finished_file, "a", encoding="utf-8") as file:
-                file.write(f"{name}\n")
+    pool = ThreadPoolExecutor(num_workers)  # unpacking and writing leave the interpreter to others
+    try:
+        waiting: deque[tuple[str, Future[None]]] = deque()
+        for name, content in progress(speakers, desc="unpacking", unit="speaker"):
+            found = True
+            if name in finished:
+                continue
+            if not isinstance(content, Path):
+                with naming_damage(str(source)):
+                    content = io.BytesIO(content.read())
+            archive = f"{source}: {name}"
+            waiting.append((name, pool.submit(_unpack_speaker, archive, content, target / "wav")))
+            while len(waiting) > num_workers:  # a speaker's archive has 40 MB
+                _finish(waiting, finished_file)
+        while waiting:
+            _finish(waiting, finished_file)
+    finally:
+        pool.shutdown(cancel_futures=True)
     if not found:
         raise _not_aishell(source, "no archives wav/<speaker>.tar.gz")
+    for half_written in (target / "wav").glob("*/*/.*.unfinished"):
+        half_written.unlink()  # left by a run that was killed
     with atomic_write(completed) as file:
         file.write(f"{origin}\n")
+
+
+def _finish(waiting: deque[tuple[str, Future[None]]], finished_file: Path) -> None:
+    """Wait for the speaker that was begun first, and mark it as finished."""
+    name, unpacked = waiting.popleft()
+    unpacked.result()
+    with open(finished_file, "a", encoding="utf-8") as file:
+        file.write(f"{name}\n")
 
 
 def _outer_archive(source: Path, target: Path) -> Iterator[tuple[str, IO[bytes]]]:
