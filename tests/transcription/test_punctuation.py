@@ -122,7 +122,7 @@ def test_what_is_no_punctuation_model_is_named(tmp_path: Path, punctuation_model
     model = BertForTokenClassification.from_pretrained(punctuation_model)
     model.config.id2label = {0: "PER", 1: "LOC", 2: "ORG", 3: "O"}
     model.save_pretrained(tmp_path)
-    with pytest.raises(UserError, match="it has no tokenizer.json"):
+    with pytest.raises(UserError, match=r"it has no tokenizer\.json"):
         Punctuator(str(tmp_path))
     PreTrainedTokenizerFast.from_pretrained(punctuation_model).save_pretrained(tmp_path)
     with pytest.raises(UserError, match="are no punctuation: PER, LOC, ORG, O"):

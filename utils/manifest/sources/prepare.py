@@ -101,23 +101,18 @@ def summarise(
     )
 
 
-def tell(prepared: Prepared) -> None:
+def tell(prepared: Prepared, speak: Callable[[str], None] = say) -> None:
     """Say what was written and what was left out."""
     for split, path in prepared.manifests.items():
         hours = prepared.seconds[split] / 3600
-        say(f"{path}: {prepared.utterances[split]} utterances, {hours:.2f} hours")
-    tell_left_out(prepared.left_out, prepared.left_out_file)
-
-
-def tell_left_out(left_out: Sequence[LeftOut], left_out_file: Path) -> None:
-    """Say how much was left out for each reason, with the first of each."""
-    kinds = Counter(each.reason.split(":")[0] for each in left_out)
+        speak(f"{path}: {prepared.utterances[split]} utterances, {hours:.2f} hours")
+    kinds = Counter(each.reason.split(":")[0] for each in prepared.left_out)
     for kind, count in kinds.most_common():
-        names = [each.id for each in left_out if each.reason.split(":")[0] == kind]
+        names = [each.id for each in prepared.left_out if each.reason.split(":")[0] == kind]
         more = ", ..." if count > EXAMPLES_SHOWN else ""
-        say(f"left out, {kind}: {count} ({', '.join(names[:EXAMPLES_SHOWN])}{more})")
-    if left_out:
-        say(f"{left_out_file} names each of the {len(left_out)} left out")
+        speak(f"left out, {kind}: {count} ({', '.join(names[:EXAMPLES_SHOWN])}{more})")
+    if prepared.left_out:
+        speak(f"{prepared.left_out_file} names each of the {len(prepared.left_out)} left out")
 
 
 def write_left_out(path: Path, left_out: Iterable[LeftOut]) -> None:
