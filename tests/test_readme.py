@@ -130,6 +130,8 @@ def make_sandbox(folder: Path) -> None:
     # A copy, not a link: evaluation.py refuses to compare a folder with itself.
     shutil.copytree(REPOSITORY / "demo" / "base", folder / "openai" / "whisper-base")
     (folder / "dataset").mkdir()
+    for sample in (REPOSITORY / "dataset").glob("sample.*"):
+        (folder / "dataset" / sample.name).symlink_to(sample)
     for part, count in UTTERANCES.items():
         manifest = read_manifest(REPOSITORY / "demo" / "zh" / f"{part}.jsonl")
         lines = [

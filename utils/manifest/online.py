@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -53,7 +54,9 @@ def fetch(
             listed = lister.extract_info(url, download=False) or {}
         entries = listed.get("entries")
         if entries is not None:
-            addresses = list(dict.fromkeys(each["url"] for each in entries if each))
+            addresses = list(
+                dict.fromkeys(each["url"] for each in entries if each and each.get("url"))
+            )
     left_out = [LeftOut(url, f"cannot be downloaded: {each}") for each in problems.errors]
     found: list[Path] = []
     for address in addresses if not left_out else ():
@@ -80,10 +83,12 @@ def _download(address: str, folder: Path, common: dict[str, Any]) -> list[str]:
         if event["status"] == "finished":
             names.append(event["filename"])
 
+    name = f"%(extractor)s-%(id).60B-{_short_hash(address)}.%(ext)s"
     options = {
         **common,
         "format": "bestaudio/best",
-        "outtmpl": {"default": str(folder / "%(extractor)s-%(id).100B.%(ext)s")},
+        # Pages name their items as they like: two may have one id.
+        "outtmpl": {"default": str(folder / name)},
         "restrictfilenames": True,
         "noprogress": True,
         "progress_hooks": [follow],
@@ -91,6 +96,10 @@ def _download(address: str, folder: Path, common: dict[str, Any]) -> list[str]:
     with yt_dlp.YoutubeDL(options) as downloader:
         downloader.download([address])
     return names
+
+
+def _short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 class _Problems:

@@ -85,16 +85,16 @@ def gather(settings: HubSettings) -> Gathered:
 
 def _open(settings: HubSettings) -> tuple[Iterable[Mapping[str, Any]], Sequence[str]]:
     """Return the rows, with undecoded audio, and the names of the columns."""
-    from datasets import Audio, load_dataset
+    from datasets import load_dataset
 
     try:
         data = load_dataset(
             settings.path, settings.configuration, split=settings.part, streaming=True
         )
-        columns = data.column_names or list(next(iter(data.take(1)), {}))
+        columns = list(data.column_names or ())
         if settings.audio_column not in columns:
             raise _no_column(settings, columns, f"no column {settings.audio_column!r}", "audio")
-        data = data.cast_column(settings.audio_column, Audio(decode=False))
+        data = _undecoded(data, settings.audio_column)
     except (FileNotFoundError, ValueError, TypeError) as error:
         raise UserError(
             f"the data set {settings.path} cannot be read: {_first_line(error)}",
@@ -106,6 +106,21 @@ def _open(settings: HubSettings) -> tuple[Iterable[Mapping[str, Any]], Sequence[
             "run the command again; what was fetched is kept",
         ) from None
     return islice(data, settings.limit), columns
+
+
+def _undecoded(data: Any, column: str) -> Any:
+    """Have the audio come as bytes or as a path.
+
+    Paths, which audiofolders have, cannot even be looked at as audio without a decoder library.
+    """
+    from datasets import Audio, Value
+
+    undecoded = data.cast_column(column, Audio(decode=False))
+    try:
+        next(iter(undecoded.take(1)), None)
+        return undecoded
+    except ImportError:
+        return data.cast_column(column, Value("string"))
 
 
 def _fields(settings: HubSettings, columns: Sequence[str]) -> dict[str, str]:
@@ -141,11 +156,19 @@ def _language(row: Mapping[str, Any], fields: Mapping[str, str]) -> str | None:
         return None
 
 
-def _audio_file(audio: Mapping[str, Any], path: Path) -> Path | None:
+def _audio_file(audio: Mapping[str, Any] | str, path: Path) -> Path | None:
     """Return the file of a row's audio: where it lies, or written to `path` with a suffix."""
-    content, name = audio.get("bytes"), audio.get("path") or ""
+    known = {"path": audio} if isinstance(audio, str) else audio
+    content, name = known.get("bytes"), known.get("path") or ""
+    if content is None and Path(name).is_file():
+        return Path(name)
+    if content is None and "://" in name:
+        import fsspec
+
+        with fsspec.open(name, "rb") as file:
+            content = file.read()
     if content is None:
-        return Path(name) if name else None
+        return None
     suffix = Path(name).suffix.lower()
     if suffix not in AUDIO_SUFFIXES:
         suffix = next((known for magic, known in _MAGIC if content.startswith(magic)), ".audio")
