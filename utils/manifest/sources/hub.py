@@ -158,7 +158,7 @@ def _language(row: Mapping[str, Any], fields: Mapping[str, str]) -> str | None:
 
 def _audio_file(audio: Mapping[str, Any] | str, path: Path) -> Path | None:
     """Return the file of a row's audio: where it lies, or written to `path` with a suffix."""
-    known = {"path": audio} if isinstance(audio, str) else audio
+    known: Mapping[str, Any] = {"path": audio} if isinstance(audio, str) else audio
     content, name = known.get("bytes"), known.get("path") or ""
     if content is None and Path(name).is_file():
         return Path(name)
