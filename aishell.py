@@ -11,21 +11,20 @@ check_data.py, then finetune.py.
 
 from __future__ import annotations
 
+import os
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from utils.cli.console import say
 from utils.cli.errors import UserError, run_script
 from utils.cli.settings import parse_settings
 
 if TYPE_CHECKING:
-    from utils.manifest.sources.aishell import Prepared
+    from utils.transcription.punctuation import Punctuator
 
-EXAMPLES_SHOWN = 3
+MOST_WORKERS = 8
 
 
 @dataclass(frozen=True)
@@ -38,38 +37,50 @@ class Settings:
     """Folder for what is downloaded and unpacked."""
     annotation_text: str = "dataset/"
     """Folder for train.json, dev.json and test.json."""
-    add_pun: bool = False
-    """Add punctuation to the transcripts; not available yet."""
+    add_pun: bool | str = False
+    """Folder of a local punctuation model (token classification, see docs/data.md) that punctuates
+    the transcripts; False leaves them as they were published."""
+    num_workers: int | None = None
+    """Speakers unpacked at a time; None for one a core up to 8."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the flags, download and unpack what is missing, write the manifests."""
     settings = parse_settings(Settings, argv, prog="aishell.py", description=__doc__ or "")
-    if settings.add_pun:
-        raise UserError(
-            "--add_pun=True cannot be done: it takes a local punctuation model, "
-            "which this version cannot load yet",
-            "leave it out; the transcripts then have no punctuation, as they were published",
-        )
+    # Loaded first: a model that does not load is told before gigabytes are fetched.
+    punctuation = _load_punctuation(settings.add_pun)
     from utils.manifest.sources.aishell import download_aishell, prepare_aishell
+    from utils.manifest.sources.prepare import tell
 
     target_dir = Path(settings.target_dir)
     source = Path(settings.filepath) if settings.filepath else download_aishell(target_dir)
-    _tell(prepare_aishell(source, target_dir, Path(settings.annotation_text)))
+    num_workers = settings.num_workers
+    if num_workers is None:
+        num_workers = min(MOST_WORKERS, os.cpu_count() or 1)
+    prepared = prepare_aishell(
+        source,
+        target_dir,
+        Path(settings.annotation_text),
+        punctuation=punctuation,
+        num_workers=max(1, num_workers),
+    )
+    tell(prepared)
 
 
-def _tell(prepared: Prepared) -> None:
-    """Say what was written and what was left out."""
-    for split, path in prepared.manifests.items():
-        hours = prepared.seconds[split] / 3600
-        say(f"{path}: {prepared.utterances[split]} utterances, {hours:.2f} hours")
-    kinds = Counter(each.reason.split(":")[0] for each in prepared.left_out)
-    for kind, count in kinds.most_common():
-        names = [each.id for each in prepared.left_out if each.reason.startswith(kind)]
-        more = ", ..." if count > EXAMPLES_SHOWN else ""
-        say(f"left out, {kind}: {count} ({', '.join(names[:EXAMPLES_SHOWN])}{more})")
-    if prepared.left_out:
-        say(f"{prepared.left_out_file} names each of the {len(prepared.left_out)} left out")
+def _load_punctuation(model: bool | str) -> tuple[str, Punctuator] | None:
+    """Load the model that --add_pun names, with the hash of its weights as its name."""
+    if model is False:
+        return None
+    if model is True:
+        raise UserError(
+            "--add_pun=True names no model",
+            "give the folder of a local punctuation model: --add_pun=models/punctuation/",
+        )
+    from utils.model.load import weights_sha256
+    from utils.transcription.punctuation import Punctuator
+
+    punctuator = Punctuator(model)
+    return str(weights_sha256(model))[:12], punctuator
 
 
 if __name__ == "__main__":

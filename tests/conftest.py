@@ -45,11 +45,28 @@ def shared() -> Path:
     return SHARED
 
 
+def script_names() -> list[str]:
+    """Return every script, one with commands once for each: "custom.py folder", ..."""
+    names = []
+    for path in sorted(REPOSITORY.glob("*.py")):
+        has_commands = "parse_command(" in path.read_text(encoding="utf-8")
+        commands = importlib.import_module(path.stem).COMMANDS if has_commands else ()
+        names += [f"{path.name} {command}" for command in commands] or [path.name]
+    return names
+
+
 @pytest.fixture(scope="session")
 def settings_of() -> Callable[[str], type]:
-    """Find the settings dataclass that a script hands to `parse_settings`."""
+    """Find the settings dataclass that a script hands to `parse_settings`.
+
+    A script with commands is named with one of them: "custom.py table".
+    """
 
     def find(script: str) -> type:
+        script, _, command = script.partition(" ")
+        if command:
+            commands: dict[str, type] = importlib.import_module(Path(script).stem).COMMANDS
+            return commands[command]
         tree = ast.parse((REPOSITORY / script).read_text(encoding="utf-8"))
         calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
         handed = [

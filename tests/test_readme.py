@@ -103,6 +103,8 @@ def check_python(arguments: list[str], settings_of: Callable[[str], type]) -> No
     position = next(i for i, word in enumerate(arguments) if word.endswith(".py"))
     script, flags = arguments[position], arguments[position + 1 :]
     assert (REPOSITORY / script).is_file(), script
+    if flags and not flags[0].startswith("-"):
+        script += f" {flags.pop(0)}"
     if "/" not in script and "--help" not in flags:
         parse_settings(settings_of(script), flags, prog=script, description="")
 
@@ -128,6 +130,8 @@ def make_sandbox(folder: Path) -> None:
     # A copy, not a link: evaluation.py refuses to compare a folder with itself.
     shutil.copytree(REPOSITORY / "demo" / "base", folder / "openai" / "whisper-base")
     (folder / "dataset").mkdir()
+    for sample in (REPOSITORY / "dataset").glob("sample.*"):
+        (folder / "dataset" / sample.name).symlink_to(sample)
     for part, count in UTTERANCES.items():
         manifest = read_manifest(REPOSITORY / "demo" / "zh" / f"{part}.jsonl")
         lines = [

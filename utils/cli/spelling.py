@@ -44,12 +44,16 @@ def spell(given: Given, field_type: Any) -> Any:
         UserError: The value is None and the field cannot be.
     """
     value, members = given.value, members_of(field_type)
-    if not isinstance(value, str) or given.is_quoted:
+    if not isinstance(value, str):
         return value
-    if value.lower() in NONE_WORDS:
+    if not given.is_quoted and value.lower() in NONE_WORDS:
         if type(None) not in members:
             raise type_error(given, field_type)
         return None
+    if Path in members:
+        return Path(value)  # as text it would be read as YAML, in which `?` means something else
+    if given.is_quoted:
+        return value
     if bool in members and int not in members:
         return BOOLEAN_WORDS.get(value.lower(), value)
     return value

@@ -12,11 +12,11 @@ What the user brought is only read; whatever is unpacked goes to a folder of its
 
 from __future__ import annotations
 
-import json
+import io
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -27,7 +27,16 @@ from utils.manifest.archives import naming_damage, regular_members, write_once
 from utils.manifest.decode import AudioError
 from utils.manifest.download import RemoteFile, download
 from utils.manifest.durations import measured_durations
-from utils.manifest.json_lines import json_values
+from utils.manifest.joining import join_chinese
+from utils.manifest.sources.gathered import LeftOut
+from utils.manifest.sources.prepare import (
+    Prepared,
+    expect_no_other_data,
+    nothing_left,
+    summarise,
+    write_left_out,
+)
+from utils.manifest.sources.punctuated import Punctuate, punctuate_once
 from utils.manifest.utterance import AudioRef, Seconds, TimedSentence, Utterance
 from utils.manifest.write import path_from_manifest, write_manifest
 
@@ -47,29 +56,6 @@ _COMPLETED = ".completed"  # names the archive of which everything was unpacked
 _FINISHED = ".finished_speakers"  # names the archive, then each speaker as it is finished
 
 _SPEAKER_ARCHIVE = re.compile(r"\w+\.(tar\.gz|tgz|tar)")
-# Chinese needs no space between words: Han characters and the punctuation used with them.
-_HAN = re.compile(
-    "[\u2e80-\u2fdf\u3000-\u303f\u3400-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]"
-)
-
-
-@dataclass(frozen=True, order=True)
-class LeftOut:
-    """Something that is in no manifest, and why."""
-
-    id: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """What was written: the manifest of each split, and all that is in none."""
-
-    manifests: Mapping[str, Path]
-    utterances: Mapping[str, int]
-    seconds: Mapping[str, Seconds]
-    left_out: Sequence[LeftOut]
-    left_out_file: Path
 
 
 def download_aishell(target_dir: Path) -> Path:
@@ -89,7 +75,14 @@ def download_aishell(target_dir: Path) -> Path:
     return download(ARCHIVE, archive)
 
 
-def prepare_aishell(source: Path, target_dir: Path, manifest_dir: Path) -> Prepared:
+def prepare_aishell(
+    source: Path,
+    target_dir: Path,
+    manifest_dir: Path,
+    *,
+    punctuation: tuple[str, Punctuate] | None = None,
+    num_workers: int = 1,
+) -> Prepared:
     """Unpack AISHELL-1 where needed and write one manifest per split.
 
     Args:
@@ -97,6 +90,9 @@ def prepare_aishell(source: Path, target_dir: Path, manifest_dir: Path) -> Prepa
         target_dir: gets `data_aishell/` with what has to be unpacked. A run that was cut off goes
             on there.
         manifest_dir: gets train.json, dev.json and test.json, and the list of what is in none.
+        punctuation: a model that punctuates the transcripts, and a name of its own under which
+            its answers are remembered in `target_dir`; None leaves them as published.
+        num_workers: how many speakers are unpacked at a time.
 
     Returns:
         What was written, and everything that was left out with its reason.
@@ -107,8 +103,10 @@ def prepare_aishell(source: Path, target_dir: Path, manifest_dir: Path) -> Prepa
     """
     manifests = {split: manifest_dir / f"{split}.json" for split in SPLITS}
     for path in manifests.values():
-        _expect_no_other_manifest(path)
-    folders = unpack_aishell(source, target_dir)
+        expect_no_other_data(
+            path, SOURCE, "move it away, or choose another folder with --annotation_text"
+        )
+    folders = unpack_aishell(source, target_dir, num_workers)
     transcripts, left_out = read_transcripts(_transcript_of(folders))
     clips = _find_clips(folders)
     if not clips:
@@ -122,6 +120,11 @@ def prepare_aishell(source: Path, target_dir: Path, manifest_dir: Path) -> Prepa
         LeftOut(name, "transcript without audio") for name in transcripts.keys() - clips.keys()
     ]
     usable = {name: clip for name, clip in sorted(clips.items()) if name in transcripts}
+    if punctuation is not None:
+        name, punctuate = punctuation
+        memory = target_dir / f".punctuated_{name}.jsonl"
+        answers = punctuate_once([transcripts[each] for each in usable], punctuate, memory)
+        transcripts = {each: answers.get(text, text) for each, text in transcripts.items()}
     durations = measured_durations([clip.audio for clip in usable.values()])
     by_split: dict[str, list[Utterance]] = {split: [] for split in SPLITS}
     for (name, clip), seconds in zip(usable.items(), durations, strict=True):
@@ -131,20 +134,6 @@ def prepare_aishell(source: Path, target_dir: Path, manifest_dir: Path) -> Prepa
             utterance = _utterance(name, clip, transcripts[name], seconds, manifests[clip.split])
             by_split[clip.split].append(utterance)
     return _write(manifests, by_split, sorted(left_out), manifest_dir / LEFT_OUT_FILE)
-
-
-def join_chinese(text: str) -> str:
-    """Remove the spaces between Chinese words and keep those between other words.
-
-    >>> join_chinese("想 听 hip hop 歌曲")
-    '想听hip hop歌曲'
-    """
-    words = text.split()
-    joined = "".join(words[:1])
-    for before, word in pairwise(words):
-        touches_chinese = _HAN.match(before[-1]) or _HAN.match(word[0])
-        joined += word if touches_chinese else f" {word}"
-    return joined
 
 
 def read_transcripts(path: Path) -> tuple[dict[str, str], list[LeftOut]]:
@@ -177,12 +166,13 @@ def read_transcripts(path: Path) -> tuple[dict[str, str], list[LeftOut]]:
 # Unpacking.
 
 
-def unpack_aishell(source: Path, target_dir: Path) -> list[Path]:
+def unpack_aishell(source: Path, target_dir: Path, num_workers: int = 1) -> list[Path]:
     """Unpack what is packed.
 
     Args:
         source: the archive, or a folder unpacked from it; only read.
         target_dir: gets `data_aishell/` where something has to be unpacked.
+        num_workers: how many speakers are unpacked at a time.
 
     Returns:
         The folders, laid out like `data_aishell/`, that hold the corpus together.
@@ -193,7 +183,7 @@ def unpack_aishell(source: Path, target_dir: Path) -> list[Path]:
     target = target_dir / "data_aishell"
     if source.is_file():
         origin = f"{source.name} {source.stat().st_size}"
-        _unpack_all(source, _outer_archive(source, target), target, origin)
+        _unpack_all(source, _outer_archive(source, target), target, origin, num_workers)
         if not (target / TRANSCRIPT).exists():
             raise _not_aishell(source, f"no {TRANSCRIPT}")
         return [target]
@@ -209,12 +199,16 @@ def unpack_aishell(source: Path, target_dir: Path) -> list[Path]:
     if not packed:
         return [folder]
     origin = f"{folder.resolve()} {sum(path.stat().st_size for path in packed)}"
-    _unpack_all(source, ((path.name, path) for path in packed), target, origin)
+    _unpack_all(source, ((path.name, path) for path in packed), target, origin, num_workers)
     return [target, folder]
 
 
 def _unpack_all(
-    source: Path, speakers: Iterable[tuple[str, Path | IO[bytes]]], target: Path, origin: str
+    source: Path,
+    speakers: Iterable[tuple[str, Path | IO[bytes]]],
+    target: Path,
+    origin: str,
+    num_workers: int,
 ) -> None:
     """Unpack speakers' archives that were not unpacked from the same origin before."""
     completed, finished_file = target / _COMPLETED, target / _FINISHED
@@ -226,16 +220,38 @@ def _unpack_all(
         with atomic_write(finished_file) as file:
             file.write(f"{origin}\n")
     found = False
-    for name, content in progress(speakers, desc="unpacking", unit="speaker"):
-        found = True
-        if name not in finished:
-            _unpack_speaker(f"{source}: {name}", content, target / "wav")
-            with open(finished_file, "a", encoding="utf-8") as file:
-                file.write(f"{name}\n")
+    pool = ThreadPoolExecutor(num_workers)  # unpacking and writing leave the interpreter to others
+    try:
+        waiting: deque[tuple[str, Future[None]]] = deque()
+        for name, content in progress(speakers, desc="unpacking", unit="speaker"):
+            found = True
+            if name in finished:
+                continue
+            if not isinstance(content, Path):
+                with naming_damage(str(source)):
+                    content = io.BytesIO(content.read())
+            archive = f"{source}: {name}"
+            waiting.append((name, pool.submit(_unpack_speaker, archive, content, target / "wav")))
+            while len(waiting) > num_workers:  # a speaker's archive has 40 MB
+                _finish(waiting, finished_file)
+        while waiting:
+            _finish(waiting, finished_file)
+    finally:
+        pool.shutdown(cancel_futures=True)
     if not found:
         raise _not_aishell(source, "no archives wav/<speaker>.tar.gz")
+    for half_written in (target / "wav").glob("*/*/.*.unfinished"):
+        half_written.unlink()  # left by a run that was killed
     with atomic_write(completed) as file:
         file.write(f"{origin}\n")
+
+
+def _finish(waiting: deque[tuple[str, Future[None]]], finished_file: Path) -> None:
+    """Wait for the speaker that was begun first, and mark it as finished."""
+    name, unpacked = waiting.popleft()
+    unpacked.result()
+    with open(finished_file, "a", encoding="utf-8") as file:
+        file.write(f"{name}\n")
 
 
 def _outer_archive(source: Path, target: Path) -> Iterator[tuple[str, IO[bytes]]]:
@@ -314,32 +330,8 @@ def _write(
 ) -> Prepared:
     filled = {split: each for split, each in by_split.items() if each}
     if not filled:
-        raise UserError(
-            f"no utterance has both audio and text ({len(left_out)} have one of them)",
-            f"the first: {left_out[0].id}: {left_out[0].reason}" if left_out else "",
-        )
+        raise nothing_left(left_out)
     for split, utterances in filled.items():
         write_manifest(manifests[split], utterances)
-    with atomic_write(left_out_file) as file:
-        for each in left_out:
-            line = json.dumps({"id": each.id, "reason": each.reason}, ensure_ascii=False)
-            file.write(line + "\n")
-    return Prepared(
-        manifests={split: manifests[split] for split in filled},
-        utterances={split: len(each) for split, each in filled.items()},
-        seconds={split: sum(one.duration or 0.0 for one in each) for split, each in filled.items()},
-        left_out=left_out,
-        left_out_file=left_out_file,
-    )
-
-
-def _expect_no_other_manifest(path: Path) -> None:
-    """Refuse to replace a manifest that this source did not write."""
-    if not path.exists():
-        return
-    first = next((value for _, value in json_values(path)), None)
-    if not isinstance(first, dict) or first.get("source") != SOURCE:
-        raise UserError(
-            f"{path} is there already and holds other data than AISHELL-1",
-            "move it away, or choose another folder with --annotation_text",
-        )
+    write_left_out(left_out_file, left_out)
+    return summarise(manifests, filled, left_out, left_out_file)

@@ -1,0 +1,32 @@
+"""Turn the speech data that you have into manifests: one command for each kind of data.
+
+Recordings with texts beside them: python custom.py folder --path=recordings/
+A table, split by speakers:        python custom.py table --path=clips.csv --split=0.9/0.05/0.05
+An hour with subtitles:            python custom.py subtitles --path=talk.mp3 --language=English
+
+Writes train.json (with --split also dev.json and test.json) into --output_dir, and names what is
+in none of them. Your data is only read. Go on with check_data.py, then finetune.py.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from utils.cli.commands import parse_command
+from utils.cli.errors import run_script
+from utils.manifest.sources.registry import SOURCES
+
+COMMANDS = {name: source.settings for name, source in SOURCES.items()}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse the flags, read the source, write the manifests."""
+    name, settings = parse_command(COMMANDS, argv, prog="custom.py", description=__doc__ or "")
+    from utils.manifest.sources.prepare import prepare, tell
+
+    tell(prepare(SOURCES[name].gather(settings), settings, name))
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main))

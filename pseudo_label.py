@@ -1,0 +1,58 @@
+r"""Turn long recordings without text into training data: cut, label, measure, keep the trusted.
+
+A folder of recordings: python pseudo_label.py --audio=recordings/ --language=Chinese
+A playlist, in windows: python pseudo_label.py --audio=https://... --window=10 --overlap=2
+Only what two agree on: python pseudo_label.py --audio=talk.mp3 --second_num_beams=5 \
+                            --max_disagreement=0.1 --min_confidence=0.6
+
+Writes train.json, the audio and pseudo_label.log into --output_dir, and names what is left out. Run
+it again to go on where it was; other thresholds need no labelling anew. The labels are a model's:
+read some of them before you train.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from utils.cli.errors import run_script
+from utils.cli.settings import parse_settings, save_settings
+from utils.transcription.pseudo_settings import PseudoLabelSettings
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse the flags, collect, cut, label, sift, write."""
+    settings = parse_settings(
+        PseudoLabelSettings, argv, prog="pseudo_label.py", description=__doc__ or ""
+    )
+    from utils.cli.log import Log
+    from utils.manifest.memory import Memory
+    from utils.manifest.sources.prepare import nothing_left, summarise, tell, write_left_out
+    from utils.manifest.write import path_from_manifest, write_manifest
+    from utils.transcription.pseudo_labels import collect, cut, label, sift
+
+    folder = Path(settings.output_dir)
+    log = Log(folder / "pseudo_label.log")
+    memory = Memory(folder / "done.jsonl", fresh=not settings.resume)
+    save_settings(settings, folder / "settings.yaml")
+    recordings, dead = collect(settings, memory, log)
+    pieces, uncut = cut(recordings, settings, memory, log)
+    kept, distrusted = sift(label(pieces, settings, memory, log), settings)
+    left_out = sorted([*dead, *uncut, *distrusted])
+    write_left_out(folder / "left_out.jsonl", left_out)
+    if not kept:
+        raise nothing_left(left_out)
+    manifest = folder / "train.json"
+    seen = [
+        replace(each, audio=replace(each.audio, path=path_from_manifest(each.audio.path, manifest)))
+        for each in kept
+    ]
+    write_manifest(manifest, seen)
+    written = summarise({"train": manifest}, {"train": kept}, left_out, folder / "left_out.jsonl")
+    tell(written, log)
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main))

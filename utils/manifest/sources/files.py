@@ -1,0 +1,111 @@
+"""Files that a source is made of: audio by its suffix, texts in UTF-8, names for utterances."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from utils.cli.errors import UserError
+
+AUDIO_SUFFIXES = frozenset(
+    f".{name}"
+    for name in (
+        *("wav", "flac", "aif", "aiff", "au", "caf", "w64"),
+        *("mp3", "ogg", "oga", "opus", "aac", "amr", "wma"),
+        *("m4a", "m4b", "mp4", "mov", "mkv", "webm", "3gp"),
+    )
+)
+
+
+def expect_folder(path: Path, what: str) -> None:
+    """Refuse what is no folder.
+
+    Raises:
+        UserError: saying what `what` should have been there.
+    """
+    if not path.is_dir():
+        problem = "is a file, not a folder" if path.exists() else "does not exist"
+        raise UserError(f"{path} {problem}", f"--path names {what}")
+
+
+def expect_file(path: Path, what: str) -> None:
+    """Refuse what is no file.
+
+    Raises:
+        UserError: saying what `what` should have been there.
+    """
+    if not path.is_file():
+        problem = "is a folder, not a file" if path.exists() else "does not exist"
+        raise UserError(f"{path} {problem}", f"expected {what}")
+
+
+def audio_files(folder: Path) -> list[Path]:
+    """Return the audio files below a folder, in the order of their names; hidden ones left out."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in AUDIO_SUFFIXES and not is_hidden(path, folder) and path.is_file()
+    )
+
+
+def is_hidden(path: Path, folder: Path) -> bool:
+    """Whether a name below `folder` begins with a dot, as those do that macOS leaves behind."""
+    return any(part.startswith(".") for part in path.relative_to(folder).parts)
+
+
+def read_text(path: Path) -> str:
+    """Read a text file, with or without a byte order mark.
+
+    Raises:
+        UserError: it is not in UTF-8 or UTF-16 with its mark.
+    """
+    content = path.read_bytes()
+    encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    try:
+        return content.decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path} is no text in UTF-8: {error.reason} at byte {error.start + 1}",
+            "save it as UTF-8",
+        ) from None
+
+
+def table_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield (line number, line) of a text file, blank lines left out."""
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        if line.strip():
+            yield number, line
+
+
+def one_line(text: str) -> str:
+    """Return text with every run of white space as one space.
+
+    >>> one_line("  two   words ")
+    'two words'
+    """
+    return " ".join(text.split())
+
+
+def speaker_of(name: str, pattern: str | None) -> str | None:
+    """Return what the first group of a pattern finds in a file's name, None where it finds none.
+
+    Raises:
+        UserError: the pattern is no regular expression with one group.
+    """
+    if pattern is None:
+        return None
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise UserError(
+            f"--speaker_pattern={pattern} is no regular expression: {error}",
+            "'^([^/]+)/' takes the first folder, '^(\\w+?)_' what stands before the first _",
+        ) from None
+    if expression.groups != 1:
+        raise UserError(
+            f"--speaker_pattern={pattern} has {expression.groups} groups, expected one",
+            "the group is the speaker: '^([^/]+)/' takes the first folder",
+        )
+    found = expression.search(name)
+    return found[1] if found else None

@@ -1,0 +1,61 @@
+"""What every source of speech data gives, and the settings that all of them share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from utils.manifest.languages import language_code
+from utils.manifest.utterance import Utterance
+
+
+@dataclass(frozen=True, order=True)
+class LeftOut:
+    """Something that is in no manifest, and why."""
+
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What a source holds.
+
+    Audio paths are absolute or relative to the current folder. Nothing was listened to yet:
+    durations may be missing, and pieces may lie outside of their files.
+    """
+
+    utterances: Sequence[Utterance]
+    left_out: Sequence[LeftOut] = field(default=())
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceSettings:
+    """What is asked of every source."""
+
+    output_dir: str = "dataset/"
+    """Folder for the manifests: train.json; with --split also dev.json and test.json."""
+    split: str | None = None
+    """Shares of train, dev and test, such as 0.9/0.05/0.05; None puts everything into train."""
+    split_by: Literal["speaker", "recording", "utterance"] = "speaker"
+    """What --split keeps in one part. Where no speaker is known, a recording is one speaker."""
+    seed: int = 0
+    """Another number is another draw of --split."""
+    language: str | None = None
+    """Language of the utterances for which the source states none, such as Chinese or zh."""
+    source: str | None = None
+    """Name of the data, written into each line; None takes the command's name."""
+    format: Literal["manifest", "nemo", "lhotse"] = "manifest"
+    """Form to write: the manifest of this repository, NeMo's, or Lhotse's cuts."""
+    overwrite: bool = False
+    """Replace files of these names that hold other data."""
+
+    @property
+    def language_code(self) -> str | None:
+        """Code of --language.
+
+        Raises:
+            UserError: Whisper does not know it.
+        """
+        return language_code(self.language) if self.language else None

@@ -1,0 +1,130 @@
+"""WenetSpeech: 22,400 hours of Mandarin from the web (https://wenet.org.cn/WenetSpeech/).
+
+Its WenetSpeech.json holds every recording with its segments: `sid`, `begin_time`, `end_time`,
+`text`, `confidence`, and the `subsets` that the segment belongs to. The file has gigabytes: it is
+read recording by recording.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from utils.cli.errors import UserError
+from utils.manifest.sources.files import expect_file, one_line
+from utils.manifest.sources.gathered import Gathered, LeftOut, SourceSettings
+from utils.manifest.utterance import AudioRef, Utterance
+
+CHUNK_CHARACTERS = 8 << 20
+SUBSETS = ("L", "M", "S", "W", "DEV", "TEST_NET", "TEST_MEETING")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WenetSpeechSettings(SourceSettings):
+    """WenetSpeech's JSON with its audio."""
+
+    path: str
+    """WenetSpeech.json."""
+    audio_dir: str | None = None
+    """Folder from which its audio paths are seen; None: the folder of the JSON."""
+    subset: str = "L"
+    """Which segments: L, M, S, W (weakly labelled), DEV, TEST_NET or TEST_MEETING."""
+    min_confidence: float = 0.0
+    """Leave out segments whose label the corpus trusts less (0.6 to 1.0 there)."""
+
+
+def gather(settings: WenetSpeechSettings) -> Gathered:
+    """Read one subset.
+
+    Raises:
+        UserError: there is no such file or subset, or the file is no WenetSpeech.json.
+    """
+    path = Path(settings.path)
+    expect_file(path, "WenetSpeech.json")
+    if settings.subset not in SUBSETS:
+        raise UserError(
+            f"--subset={settings.subset} is no subset of WenetSpeech",
+            f"it has {', '.join(SUBSETS)}",
+        )
+    audio_dir = Path(settings.audio_dir) if settings.audio_dir else path.parent
+    utterances: list[Utterance] = []
+    left_out: list[LeftOut] = []
+    for recording in _recordings(path):
+        audio = audio_dir / str(recording["path"])
+        wanted = [
+            each
+            for each in recording.get("segments") or ()
+            if settings.subset in (each.get("subsets") or ())
+        ]
+        if wanted and not audio.is_file():
+            names = f"{len(wanted)} segments of {audio}"
+            left_out.append(LeftOut(str(recording.get("aid")), f"text without audio: {names}"))
+            continue
+        for segment in wanted:
+            _add(segment, recording, audio, settings.min_confidence, utterances, left_out)
+    return Gathered(utterances, left_out)
+
+
+def _add(
+    segment: dict[str, Any],
+    recording: dict[str, Any],
+    audio: Path,
+    min_confidence: float,
+    utterances: list[Utterance],
+    left_out: list[LeftOut],
+) -> None:
+    name = str(segment.get("sid"))
+    start, end = segment.get("begin_time"), segment.get("end_time")
+    confidence = segment.get("confidence", 1.0)
+    text = one_line(str(segment.get("text") or ""))
+    if not isinstance(start, (int, float)) or not isinstance(end, (int, float)) or end <= start:
+        left_out.append(LeftOut(name, f"times: {start} to {end} s"))
+    elif not text:
+        left_out.append(LeftOut(name, "audio without text"))
+    elif confidence < min_confidence:
+        left_out.append(LeftOut(name, f"low confidence: {confidence:g}"))
+    else:
+        utterances.append(
+            Utterance(
+                audio=AudioRef(str(audio), float(start), float(end)),
+                sentence=text,
+                id=name,
+                language="zh",
+                extra={"confidence": confidence},
+            )
+        )
+
+
+def _recordings(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the objects of the list `audios`, holding one of them at a time."""
+    decoder = json.JSONDecoder()
+    with open(path, encoding="utf-8-sig") as file:
+        text = file.read(CHUNK_CHARACTERS)
+        found = re.search(r'"audios"\s*:\s*\[', text)
+        if not found:
+            raise _broken(path, 'it has no list "audios"')
+        text = text[found.end() :]
+        while True:
+            text = text.lstrip(" \t\r\n,")
+            if text.startswith("]"):
+                return
+            try:
+                value, end = decoder.raw_decode(text)
+            except json.JSONDecodeError as error:
+                more = file.read(CHUNK_CHARACTERS)
+                if not more:
+                    raise _broken(path, f"it is cut off or damaged: {error.msg}") from None
+                text += more
+                continue
+            if not isinstance(value, dict) or "path" not in value:
+                raise _broken(path, "a recording has no path")
+            yield value
+            text = text[end:]
+
+
+def _broken(path: Path, problem: str) -> UserError:
+    return UserError(f"{path} is no WenetSpeech.json: {problem}", "copy or download it again")
