@@ -9,6 +9,8 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from utils.model.audio_context import FlexibleWhisper
 from utils.model.load import load_model
@@ -62,6 +64,22 @@ def test_only_what_trains_gets_a_gradient(train_weight: bool) -> None:
     token_loss_from_hidden(hidden, weight, torch.randint(7, (3,)), chunk=2).backward()
     assert hidden.grad is not None
     assert (weight.grad is not None) == train_weight
+
+
+def test_the_logits_of_the_whole_batch_are_never_held() -> None:
+    sizes = []
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore
+            out = func(*args, **(kwargs or {}))
+            sizes.extend(t.numel() for t in tree_leaves(out) if isinstance(t, torch.Tensor))
+            return out
+
+    hidden = torch.randn(64, 4, requires_grad=True)
+    weight, labels = torch.randn(1000, 4, requires_grad=True), torch.randint(1000, (64,))
+    with Watch():
+        token_loss_from_hidden(hidden, weight, labels, chunk=8).backward()
+    assert max(sizes) == 8 * 1000
 
 
 def test_without_gradients_none_are_made(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,7 +18,7 @@ from utils.model.activations import checkpointed_layers
 from utils.model.load import load_model
 from utils.speech.batching import BatchPlan
 from utils.training import trainer
-from utils.training.memory_plan import asked_at_once, recut, surely_fits
+from utils.training.memory_plan import asked_at_once, optimizer_name, recut, surely_fits
 from utils.training.memory_probe import MemoryProbe
 from utils.training.out_of_memory import MemoryGuard
 
@@ -109,6 +110,13 @@ def test_a_small_model_on_a_large_machine_is_not_probed(tiny_model: Path) -> Non
     model = load_model(str(tiny_model)).model
     assert surely_fits(model, 8, 30.0, 100_000 * MB)
     assert not surely_fits(model, 8, 30.0, 100 * MB)
+
+
+def test_the_optimizer_is_the_fused_one() -> None:
+    assert optimizer_name("adamw") in ("adamw_torch_fused", "adamw_torch")
+    if not torch.backends.mps.is_available():
+        assert optimizer_name("adamw") == "adamw_torch_fused"
+    assert optimizer_name("adamw_8bit") == "adamw_bnb_8bit"
 
 
 def test_the_8_bit_optimizer_trains(

@@ -123,6 +123,12 @@ class WhisperTrainer(Trainer):
             prefetch_factor=4 if workers else None,
         )
 
+    def _prepare_input(self, data: Any) -> Any:
+        # From pinned memory a copy need not be waited for: the GPU goes on computing meanwhile.
+        if isinstance(data, torch.Tensor) and data.is_pinned() and not self.is_deepspeed_enabled:
+            return data.to(self.args.device, non_blocking=True)
+        return super()._prepare_input(data)
+
     def get_batch_samples(
         self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
     ) -> tuple[list[Any], Any]:
