@@ -4,43 +4,51 @@ from __future__ import annotations
 
 import torch
 
+from utils.model.audio_context import TokenLossOutput
+from utils.model.token_loss import VocabularyProjection
 from utils.speech.labels import IGNORED
-from utils.training.loss import StepLoss, token_loss_sum
+from utils.training.loss import StepLoss
 
 
-class Outputs:
-    def __init__(self, logits: torch.Tensor) -> None:
-        self.logits = logits
+def outputs(hidden: torch.Tensor, labels: torch.Tensor, loss: StepLoss) -> TokenLossOutput:
+    """What a model with these last hidden states answers; its vocabulary has seven words."""
+    torch.manual_seed(0)
+    head = VocabularyProjection(hidden.shape[-1], 7, bias=False)
+    options = loss.model_inputs(labels)
+    return TokenLossOutput(head(hidden, labels, options["label_smoothing"], options["loss_chunk"]))
 
 
-def test_it_is_the_mean_cross_entropy() -> None:
-    logits, labels = torch.randn(2, 3, 7), torch.randint(7, (2, 3))
-    expected = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten())
-    found = StepLoss()(Outputs(logits), labels, torch.tensor(6))
-    torch.testing.assert_close(found, expected)
+def test_it_is_the_mean_over_the_tokens_of_the_step() -> None:
+    hidden, labels = torch.randn(2, 3, 5), torch.randint(7, (2, 3))
+    found = outputs(hidden, labels, StepLoss())
+    assert StepLoss()(found, labels, torch.tensor(12)) == found.token_loss_sum / 12
+    assert StepLoss()(found, labels) == found.token_loss_sum / 6
 
 
 def test_parts_of_a_step_add_up_to_the_whole() -> None:
-    logits, labels = torch.randn(4, 5, 7), torch.randint(7, (4, 5))
+    hidden, labels = torch.randn(4, 5, 6), torch.randint(7, (4, 5))
     labels[0, 2:] = IGNORED
     count = labels.ne(IGNORED).sum()
-    loss = StepLoss(smoothing=0.1)
-    whole = loss(Outputs(logits), labels, count)
-    parts = sum(loss(Outputs(logits[i : i + 1]), labels[i : i + 1], count) for i in range(4))
-    torch.testing.assert_close(parts, whole)
+    loss = StepLoss(smoothing=0.1, chunk=3)
+    whole = loss(outputs(hidden, labels, loss), labels, count)
+    rows = [slice(i, i + 1) for i in range(4)]
+    parts = [loss(outputs(hidden[row], labels[row], loss), labels[row], count) for row in rows]
+    torch.testing.assert_close(sum(parts), whole)
 
 
 def test_padding_is_ignored() -> None:
-    logits, labels = torch.randn(1, 3, 7), torch.randint(7, (1, 3))
-    longer = torch.cat([logits, torch.randn(1, 4, 7)], dim=1)
+    hidden, labels = torch.randn(1, 3, 5), torch.randint(7, (1, 3))
+    longer = torch.cat([hidden, torch.randn(1, 4, 5)], dim=1)
     padded = torch.cat([labels, torch.full((1, 4), IGNORED)], dim=1)
-    torch.testing.assert_close(token_loss_sum(longer, padded), token_loss_sum(logits, labels))
+    found = outputs(longer, padded, StepLoss()).token_loss_sum
+    torch.testing.assert_close(found, outputs(hidden, labels, StepLoss()).token_loss_sum)
 
 
 def test_a_step_without_a_token_has_no_loss_and_no_gradient() -> None:
-    logits = torch.randn(1, 3, 7, requires_grad=True)
-    loss = StepLoss()(Outputs(logits), torch.full((1, 3), IGNORED), torch.tensor(0))
+    hidden = torch.randn(1, 3, 5, requires_grad=True)
+    labels = torch.full((1, 3), IGNORED)
+    loss = StepLoss()(outputs(hidden, labels, StepLoss()), labels, torch.tensor(0))
     loss.backward()
     assert loss == 0
-    assert logits.grad is not None
-    assert not logits.grad.any()
+    assert hidden.grad is not None
+    assert not hidden.grad.any()

@@ -45,9 +45,6 @@ def attach_adapter(model: Any, plan: AdapterPlan, base_path: str) -> PeftModel:
         UserError: if AdaLoRA gets too few steps to move its ranks.
     """
     config = _adaptive_config(plan) if plan.adaptive else _lora_config(plan)
-    if getattr(model, "is_loaded_in_8bit", False):
-        # Frozen 8-bit blocks pass no gradient unless their input asks for one.
-        model.model.encoder.conv1.register_forward_hook(_require_grad)
     adapted = get_peft_model(model, config)
     for peft_config in adapted.peft_config.values():
         peft_config.base_model_name_or_path = base_path
@@ -88,10 +85,6 @@ def _adaptive_config(plan: AdapterPlan) -> AdaLoraConfig:
         lora_dropout=plan.dropout,
         target_modules=list(LINEAR_LAYERS),
     )
-
-
-def _require_grad(_module: Any, _inputs: Any, output: torch.Tensor) -> None:
-    output.requires_grad_(True)
 
 
 def count_parameters(model: Any) -> tuple[int, int]:

@@ -2,21 +2,24 @@
 
 Whisper pads every clip to 3000 frames. The encoder itself has no need of that: its positions are
 a fixed table, and the rows of the first frames serve a shorter window as they are. Only a length
-check and the table's full-length lookup stand in the way; the subclasses here replace those two
-lines and nothing else, so weights, names and files are those of the stock model.
+check and the table's full-length lookup stand in the way; the encoder here replaces those two
+lines and nothing else, so weights, names and files are those of the stock model. The model can
+also answer with its loss in place of its logits (`loss_labels`), which saves their memory.
 
 B batch, F mel frames (10 ms each), P encoder positions (F / 2, 20 ms each), D model width.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 from transformers.generation import GenerationMixin
-from transformers.modeling_outputs import BaseModelOutput
+from transformers.modeling_outputs import BaseModelOutput, ModelOutput
 from transformers.models.whisper.configuration_whisper import WhisperConfig
 from transformers.models.whisper.modeling_whisper import (
     WhisperDecoder,
@@ -26,6 +29,9 @@ from transformers.models.whisper.modeling_whisper import (
     WhisperPreTrainedModel,
     sinusoids,
 )
+
+from utils.model.activations import is_frozen
+from utils.model.token_loss import VocabularyProjection
 
 AUDIO_CONTEXTS = ("full", "dynamic", "mixed")
 """How a model was trained: on 30 s windows, on windows cut to the speech, or on both."""
@@ -50,6 +56,11 @@ class FlexibleWhisperEncoder(WhisperEncoder):
         Raises:
             ValueError: if F is odd, zero or longer than the model's positions.
         """
+        # Where nothing is trained nothing need be remembered, whatever its input asks for.
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not is_frozen(self)):
+            return self._encode(input_features)
+
+    def _encode(self, input_features: torch.Tensor) -> BaseModelOutput:
         frames = input_features.shape[-1]
         most = 2 * self.config.max_source_positions
         if frames % 2 or not 0 < frames <= most:
@@ -77,6 +88,17 @@ class FlexibleWhisperModel(WhisperModel):
         self.post_init()
 
 
+@dataclass
+class TokenLossOutput(ModelOutput):
+    """What the model answers when it is given `loss_labels`.
+
+    Attributes:
+        token_loss_sum: float32 scalar, nats, summed over the tokens that count.
+    """
+
+    token_loss_sum: torch.Tensor | None = None
+
+
 class FlexibleWhisper(WhisperForConditionalGeneration):
     """WhisperForConditionalGeneration for windows of any even length; saves as the stock class."""
 
@@ -87,7 +109,7 @@ class FlexibleWhisper(WhisperForConditionalGeneration):
     def __init__(self, config: WhisperConfig) -> None:
         WhisperPreTrainedModel.__init__(self, config)
         self.model = FlexibleWhisperModel(config)
-        self.proj_out = nn.Linear(config.d_model, config.vocab_size, bias=False)
+        self.proj_out = VocabularyProjection(config.d_model, config.vocab_size, bias=False)
         self.max_target_positions = config.max_target_positions
         self.post_init()
         # A model made from a config: transformers draws the positions of subclasses at random.
@@ -95,6 +117,33 @@ class FlexibleWhisper(WhisperForConditionalGeneration):
         if not positions.is_meta:
             with torch.no_grad():
                 positions.copy_(sinusoids(*positions.shape))
+
+    @wraps(WhisperForConditionalGeneration.forward)
+    def forward(
+        self,
+        *args: Any,
+        loss_labels: torch.Tensor | None = None,
+        label_smoothing: float = 0.0,
+        loss_chunk: int = 0,
+        **kwargs: Any,
+    ) -> Any:
+        """The stock forward or, given `loss_labels`, the loss alone without the batch's logits.
+
+        Args:
+            *args: of the stock forward.
+            loss_labels: int64 `(B, T)`, the token that each position should say; -100 for none.
+            label_smoothing: share of the target probability spread over the vocabulary.
+            loss_chunk: positions whose logits are held at once; 0 for all.
+            **kwargs: of the stock forward: `input_features (B, n_mels, F)` and so on.
+
+        Returns:
+            `TokenLossOutput` if `loss_labels` are given, else what the stock model returns.
+        """
+        if loss_labels is None:
+            return super().forward(*args, **kwargs)
+        states = self.model(*args, **kwargs, use_cache=False).last_hidden_state
+        loss = self.proj_out(states, loss_labels, label_smoothing, loss_chunk)
+        return TokenLossOutput(token_loss_sum=loss)
 
     def generate_window(self, input_features: torch.Tensor | None, **kwargs: Any) -> Any:
         """Generate from one window of any even length, without the padding to 30 s.

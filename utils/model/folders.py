@@ -135,7 +135,7 @@ def clear_run(run: Path) -> None:
     """Remove what an earlier run wrote, and nothing else."""
     for folder in [*checkpoints(run), run / BEST, run / FINAL, run / "tensorboard"]:
         shutil.rmtree(folder, ignore_errors=True)
-    for name in ("metrics.jsonl", "settings.yaml", "dropped.jsonl"):
+    for name in ("metrics.jsonl", "settings.yaml", "dropped.jsonl", "profile.json"):
         (run / name).unlink(missing_ok=True)
 
 

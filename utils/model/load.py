@@ -18,6 +18,7 @@ from utils.cli.errors import UserError
 from utils.cli.files import sha256_file
 from utils.model.audio_context import FlexibleWhisper
 from utils.model.folders import read_base_path
+from utils.model.precision import choose_precision
 from utils.speech.features import LogMel
 from utils.speech.labels import LabelEncoder
 
@@ -84,34 +85,47 @@ class LoadedModel:
         )
 
 
-def load_model(path: str, *, local_files_only: bool = False, use_8bit: bool = False) -> LoadedModel:
+def load_model(
+    path: str,
+    *,
+    local_files_only: bool = False,
+    use_8bit: bool = False,
+    use_4bit: bool = False,
+) -> LoadedModel:
     """Load a Whisper, or an adapter on its base.
 
     Args:
         path: model folder, adapter folder, or a name on the hub.
         local_files_only: never ask the hub.
         use_8bit: hold the linear weights in 8 bits (bitsandbytes).
+        use_4bit: hold them in 4 bits (bitsandbytes' nf4, QLoRA's format).
 
     Returns:
-        The model in float32 (its 8-bit weights aside), in evaluation mode.
+        The model in float32 (its quantized weights aside), in evaluation mode.
 
     Raises:
         UserError: if there is no such model, it lacks a file, or its weights do not fit.
     """
     source = check_model_path(path)
     if Path(source, "adapter_config.json").is_file():
-        return _load_adapter(path, source, local_files_only, use_8bit)
+        return _load_adapter(
+            path,
+            source,
+            local_files_only=local_files_only,
+            use_8bit=use_8bit,
+            use_4bit=use_4bit,
+        )
     transformers_logging.set_verbosity_error()  # it would greet every model with a progress bar
     transformers_logging.disable_progress_bar()
     try:
         processor = WhisperProcessor.from_pretrained(source, local_files_only=local_files_only)
-        quantization = BitsAndBytesConfig(load_in_8bit=True) if use_8bit else None
         model, info = FlexibleWhisper.from_pretrained(
             source,
             dtype=torch.float32,
             local_files_only=local_files_only,
             use_safetensors=True,
-            quantization_config=quantization,
+            attn_implementation="sdpa",
+            quantization_config=_quantization(use_8bit, use_4bit),
             output_loading_info=True,
         )
     except _UNLOADABLE as error:
@@ -127,12 +141,23 @@ def load_model(path: str, *, local_files_only: bool = False, use_8bit: bool = Fa
     return LoadedModel(model.eval(), processor, path, path, context)
 
 
-def _load_adapter(path: str, source: str, local_files_only: bool, use_8bit: bool) -> LoadedModel:
+def _quantization(use_8bit: bool, use_4bit: bool) -> BitsAndBytesConfig | None:
+    if use_4bit:
+        formats = {"bf16": torch.bfloat16, "fp16": torch.float16, "float32": torch.float32}
+        return BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_compute_dtype=formats[choose_precision(None, None).name],
+        )
+    return BitsAndBytesConfig(load_in_8bit=True) if use_8bit else None
+
+
+def _load_adapter(path: str, source: str, **options: bool) -> LoadedModel:
     from peft import PeftModel
 
     base_path = read_base_path(Path(source))
     try:
-        base = load_model(base_path, local_files_only=local_files_only, use_8bit=use_8bit)
+        base = load_model(base_path, **options)
     except UserError as error:
         raise UserError(
             f"{path} is an adapter on the base model {base_path}; {error.message}", error.hint

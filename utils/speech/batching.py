@@ -25,6 +25,7 @@ from utils.speech.features import (
     SMALLEST_SECONDS,
     WINDOW_SECONDS,
     LogMel,
+    compiled_window,
     pad_samples,
     window_frames,
 )
@@ -242,6 +243,7 @@ class Collator:
         pad_token: id that fills the decoder input; it is never looked at.
         augmenter: masks features if given.
         margin: seconds of silence that a window keeps after its longest clip, up to 30 s.
+        fixed_windows: round windows up to the dozen lengths that layers are compiled for.
     """
 
     def __init__(
@@ -250,23 +252,28 @@ class Collator:
         pad_token: int,
         augmenter: Augmenter | None = None,
         margin: float = 0.0,
+        *,
+        fixed_windows: bool = False,
     ) -> None:
         self.log_mel = log_mel
         self.pad_token = pad_token
         self.augmenter = augmenter
         self.margin = margin
+        self.fixed_windows = fixed_windows
 
     def __call__(self, examples: Sequence[Example]) -> dict[str, Any]:
         """One micro-batch.
 
         Returns:
             `input_features` float32 `(B, M, F)`, `decoder_input_ids` int64 `(B, T)`, `labels`
-            int64 `(B, T)` with -100 where no loss is wanted, and two plain lists that the trainer
-            takes out again: `failures` of (id, reason) and `audio_seconds`.
+            int64 `(B, T)` with -100 where no loss is wanted, and what the trainer takes out again:
+            `failures`, a list of (id, reason), `utterances`, B pairs of (id, seconds), and
+            `audio_seconds`.
         """
         lengths = [len(example.samples) for example in examples]
         longest = max(lengths) + round(self.margin * SAMPLE_RATE)
         frames = window_frames(max(longest, round(max(e.window for e in examples) * SAMPLE_RATE)))
+        frames = compiled_window(frames) if self.fixed_windows else frames
         features = self.log_mel(pad_samples([e.samples for e in examples], frames))
         if self.augmenter is not None:
             self._mask(features, examples, lengths)
@@ -274,6 +281,7 @@ class Collator:
             "input_features": features,
             **pad_labels([example.labels for example in examples], self.pad_token),
             "failures": [(e.id, e.failure) for e in examples if e.failure],
+            "utterances": [(e.id, len(e.samples) / SAMPLE_RATE) for e in examples],
             "audio_seconds": sum(lengths) / SAMPLE_RATE,
         }
 

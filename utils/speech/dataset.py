@@ -17,6 +17,7 @@ from utils.manifest.durations import known_durations
 from utils.manifest.read import Dropped, Manifest
 from utils.manifest.utterance import Seconds, Utterance
 from utils.speech.audio import load_audio
+from utils.speech.audio_cache import AudioCache
 from utils.speech.batching import WEIGHTLESS, Example, ExampleKey
 from utils.speech.features import SAMPLE_RATE, WINDOW_SECONDS
 from utils.speech.labels import IGNORED, LabelEncoder, Labels
@@ -123,6 +124,7 @@ class SpeechDataset(Dataset[Example]):
         encoder: text to labels.
         augmenter: changes the sound, differently in every epoch, the same way on every run.
         seed: of the augmentation.
+        cache: holds decoded sound from the first epoch on, if given.
     """
 
     def __init__(
@@ -131,11 +133,13 @@ class SpeechDataset(Dataset[Example]):
         encoder: LabelEncoder,
         augmenter: Augmenter | None = None,
         seed: int = 0,
+        cache: AudioCache | None = None,
     ) -> None:
         self.table = table
         self.encoder = encoder
         self.augmenter = augmenter
         self.seed = seed
+        self.cache = cache
 
     def __len__(self) -> int:
         return len(self.table)
@@ -157,7 +161,7 @@ class SpeechDataset(Dataset[Example]):
             return self._weightless(key, "", None)
         utterance = self.utterance(key.row)
         try:
-            samples = load_audio(utterance.audio)
+            samples = self._samples(key.row, utterance)
         except UserError as error:
             return self._weightless(key, utterance.id, error.message)
         seed = (self.seed, key.epoch, key.row)
@@ -167,6 +171,11 @@ class SpeechDataset(Dataset[Example]):
             utterance = replace(utterance, sentences=sentences)
         samples = samples[: int(WINDOW_SECONDS * SAMPLE_RATE)]
         return Example(samples, self.encoder.encode(utterance), utterance.id, key.window, seed)
+
+    def _samples(self, row: int, utterance: Utterance) -> np.ndarray:
+        if self.cache is None:
+            return load_audio(utterance.audio)
+        return self.cache.get(row, lambda: load_audio(utterance.audio))
 
     def _weightless(self, key: ExampleKey, name: str, failure: str | None) -> Example:
         prompt = tuple(self.encoder.prompt(self.encoder.language or "en"))

@@ -19,6 +19,13 @@ WINDOW_FRAMES = WINDOW_SAMPLES // HOP_LENGTH  # 3,000
 FRAMES_PER_SECOND = SAMPLE_RATE // HOP_LENGTH  # 100
 SMALLEST_FRAMES = 50  # half a second: shorter clips are padded up to it
 SMALLEST_SECONDS = SMALLEST_FRAMES / FRAMES_PER_SECOND
+COMPILED_WINDOWS = (100, 200, 300, 400, 500, 650, 800, 1000, 1250, 1600, 2200, 3000)
+"""Lengths, in frames, that windows are rounded up to where layers are compiled for each of them."""
+
+
+def compiled_window(frames: int) -> int:
+    """The smallest of the fixed windows that holds so many frames (at most 3000)."""
+    return next(window for window in COMPILED_WINDOWS if window >= frames)
 
 
 def window_frames(num_samples: int) -> int:

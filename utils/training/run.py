@@ -20,17 +20,21 @@ from utils.cli.settings import save_settings
 from utils.manifest.languages import language_code
 from utils.manifest.read import Dropped, Manifest, read_manifest
 from utils.model.adapters import count_parameters
+from utils.model.compilation import compile_layers
 from utils.model.distributed import barrier
 from utils.model.folders import FINAL, clear_run, model_name, prepare_run, write_folder
 from utils.model.load import LoadedModel, load_model
 from utils.model.precision import choose_precision
 from utils.scoring.tokens import default_metric
+from utils.speech.audio_cache import discard_cache, open_cache
 from utils.speech.batching import BatchPlan, Collator, StepSampler
 from utils.speech.dataset import SpeechDataset, TrainingTable, training_table
 from utils.training.callbacks import Bar, MetricsFile, RankAllocation, RunCounters, TensorBoard
 from utils.training.context import batch_plan, describe_steps, make_sampler, with_context
 from utils.training.loss import StepLoss
 from utils.training.matching import MatchOptions, match_context, say_distances
+from utils.training.memory_plan import fit_to_memory, optimizer_name
+from utils.training.profile import StepProfile
 from utils.training.settings import TrainSettings, full_learning_rate
 from utils.training.trainer import DevSet, WhisperTrainer, seed_everything, warn_of_failures
 from utils.transcription.transcribe import Decoding
@@ -62,9 +66,11 @@ def finetune(settings: TrainSettings, make_trainable: MakeTrainable) -> Path:
     manifest, dev_manifest = read_manifests(settings)
     resume = prepare_run(run, settings.resume_from_checkpoint, settings.overwrite_output_dir)
     augmenter = read_augmenter(settings.augment_config_path)
-    use_8bit = bool(getattr(settings, "use_8bit", False))
     loaded = load_model(
-        settings.base_model, local_files_only=settings.local_files_only, use_8bit=use_8bit
+        settings.base_model,
+        local_files_only=settings.local_files_only,
+        use_8bit=getattr(settings, "use_8bit", False),
+        use_4bit=getattr(settings, "use_4bit", False),
     )
     loaded = with_context(settings, loaded)
     train, dev = tables(settings, loaded, manifest, dev_manifest)
@@ -76,13 +82,18 @@ def finetune(settings: TrainSettings, make_trainable: MakeTrainable) -> Path:
     plan = batch_plan(settings, loaded)
     sampler = make_sampler(train, plan, augmenter)
     loaded = make_trainable(loaded, total_steps(settings, sampler))
+    memory = fit_to_memory(settings, loaded, sampler)
+    arguments.gradient_accumulation_steps = memory.plan.accumulation
+    if settings.use_compile:
+        compile_layers(loaded.model)
     describe(settings, loaded, train, dev)
     describe_steps(sampler)
     arguments.learning_rate = settings.learning_rate or full_learning_rate(
         loaded.whisper.config.d_model
     )
     arguments.eval_on_start = settings.eval_on_start and resume is None
-    trainer = make_trainer(settings, arguments, loaded, plan, (train, dev), augmenter)
+    trainer = make_trainer(settings, arguments, loaded, memory.plan, (train, dev), augmenter)
+    trainer.memory_guard.limit = memory.limit
     if settings.context_match_steps and resume is None:  # a checkpoint holds what was matched
         match(settings, trainer)
     trainer.train(resume_from_checkpoint=resume)
@@ -114,8 +125,7 @@ def training_arguments(settings: TrainSettings, run: Path) -> TrainingArguments:
         dataloader_num_workers=settings.num_workers,
         fp16=precision.fp16,
         bf16=precision.bf16,
-        optim="adamw_torch_fused" if not torch.backends.mps.is_available() else "adamw_torch",
-        torch_compile=settings.use_compile,
+        optim=optimizer_name(settings.optim),
         use_cpu=on_cpu,
         ddp_backend="gloo" if on_cpu and process_count() > 1 else None,
         ddp_find_unused_parameters=False,
@@ -190,6 +200,8 @@ def begin_run(
     run.mkdir(parents=True, exist_ok=True)
     if resume is None:
         clear_run(run)
+    # One that was left by a killed run may be of other data.
+    discard_cache(run)
     save_settings(settings, run / "settings.yaml")
     with atomic_write(run / "dropped.jsonl") as file:
         for name, table in named_tables:
@@ -239,6 +251,7 @@ def make_trainer(
     encoder = loaded.label_encoder(
         language=settings.language, task=settings.task, timestamps=settings.timestamps
     )
+    cache = open_cache(settings.audio_cache, run, len(train))
     dev_dataset = SpeechDataset(dev, encoder)
     dev_utterances = [dev_dataset.utterance(index) for index in range(len(dev))]
     decoding = Decoding(
@@ -261,16 +274,25 @@ def make_trainer(
         plan,
         DevSet(dev_utterances, dev_dataset, decoding, metric),
         audio_context=loaded.audio_context,
-        collator=Collator(loaded.log_mel, encoder.end, augmenter, loaded.context_margin),
+        collator=Collator(
+            loaded.log_mel,
+            encoder.end,
+            augmenter,
+            loaded.context_margin,
+            fixed_windows=settings.use_compile,
+        ),
+        step_loss=StepLoss(settings.label_smoothing, settings.loss_chunk or 0),
         args=arguments,
-        train_dataset=SpeechDataset(train, encoder, augmenter, settings.seed),
+        train_dataset=SpeechDataset(train, encoder, augmenter, settings.seed, cache),
         eval_dataset=dev_dataset,
-        compute_loss_func=StepLoss(settings.label_smoothing),
         callbacks=callbacks,
     )
     # The library's own printers would say everything twice.
     trainer.remove_callback(PrinterCallback)
     trainer.remove_callback(ProgressCallback)
+    if settings.profile:
+        precision = choose_precision(settings.fp16, settings.bf16)
+        StepProfile(run / "profile.json", precision).attach(trainer)
     return trainer
 
 
@@ -295,6 +317,7 @@ def finish(settings: TrainSettings, trainer: WhisperTrainer) -> Path:
     run = trainer.run
     if is_main_process():
         write_folder(run / FINAL, trainer._write_model)
+        discard_cache(run)
     barrier()
     warn_of_failures(trainer.all_failures())
     metric = trainer.dev.metric.upper()

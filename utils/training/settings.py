@@ -46,7 +46,7 @@ class TrainSettings:
     bf16: bool | None = None
     """Train in bfloat16; None chooses by what the device can do."""
     use_compile: bool = False
-    """Compile the encoder with torch.compile."""
+    """Compile the layers with torch.compile, for a dozen fixed window lengths."""
     timestamps: bool = False
     """Train timestamps where a manifest line has `sentences`."""
     local_files_only: bool = False
@@ -107,6 +107,23 @@ class TrainSettings:
     """Longer gradients are shortened to this norm."""
     eval_on_start: bool = True
     """Score the dev set before the first step, so that the curve shows where it began."""
+    loss_chunk: int | None = 256
+    """Token positions whose logits are held at once; 0 or None holds those of the whole batch."""
+    gradient_checkpointing: bool | Literal["auto"] = "auto"
+    """Compute each layer again in the backward pass in place of keeping its activations: a third
+    more time for a fraction of the memory; auto: only where the batch would not fit otherwise."""
+    auto_batch: bool = False
+    """Find before training how many utterances fit into memory at once; the step stays as large as
+    per_device_train_batch_size and gradient_accumulation_steps make it."""
+    memory_budget: float | None = None
+    """Memory that training may take, in GB a process; None takes a share of what is free."""
+    optim: Literal["adamw", "adamw_8bit"] = "adamw"
+    """Optimizer; adamw_8bit (bitsandbytes) holds its two averages in a quarter of the memory."""
+    profile: bool = False
+    """Say after some steps where their time went; the numbers go to profile.json too."""
+    audio_cache: float | Literal["auto"] = 0.0
+    """Disk space, in GB, for sound as it was decoded, so that later epochs need not decode again;
+    auto: a quarter of the free space; 0: none."""
     seed: int = 42
     """Of the data order, the augmentation and the adapter's first weights."""
 
@@ -133,11 +150,22 @@ class TrainSettings:
             if getattr(self, name) < 1:
                 raise UserError(f"--{name}={getattr(self, name)}: expected at least 1")
         self._check_context()
+        self._check_memory()
         if self.max_steps < 1 and self.num_train_epochs <= 0:
             raise UserError(
                 f"--num_train_epochs={self.num_train_epochs:g} --max_steps={self.max_steps}: "
                 "nothing to train",
                 "Give one of them a positive number.",
+            )
+
+    def _check_memory(self) -> None:
+        """Check what decides about memory."""
+        if self.memory_budget is not None and self.memory_budget <= 0:
+            raise UserError(f"--memory_budget={self.memory_budget:g}: expected GB, above 0")
+        if (self.loss_chunk or 0) < 0 or (self.audio_cache != "auto" and self.audio_cache < 0):
+            raise UserError(
+                f"--loss_chunk={self.loss_chunk} --audio_cache={self.audio_cache}: "
+                "expected 0 or more"
             )
 
     def _check_context(self) -> None:
@@ -178,6 +206,8 @@ class LoraSettings(TrainSettings):
     """AdaLoRA: ranks move to where they are needed. Plain LoRA otherwise."""
     use_8bit: bool = False
     """Hold the frozen weights in 8 bits (bitsandbytes)."""
+    use_4bit: bool = False
+    """Hold the frozen weights in 4 bits (bitsandbytes' nf4): half of the memory of 8 bits."""
     lora_rank: int = 32
     """Rank of the update of each linear layer."""
     lora_alpha: int = 64
@@ -188,6 +218,10 @@ class LoraSettings(TrainSettings):
     def __post_init__(self) -> None:
         """Check the adapter's numbers too."""
         super().__post_init__()
+        if self.use_8bit and self.use_4bit:
+            raise UserError(
+                "--use_8bit=True and --use_4bit=True exclude each other", "Give one of them."
+            )
         if self.lora_rank < 1 or not 0 <= self.lora_dropout < 1:
             raise UserError(
                 f"--lora_rank={self.lora_rank} --lora_dropout={self.lora_dropout:g}: "

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import DistributedType
 from torch.utils.data import DataLoader
 from transformers import Trainer
 from transformers.trainer_utils import set_seed
 
 from utils.cli.console import is_main_process, warn
+from utils.cli.errors import Failure
 from utils.manifest.utterance import Utterance
 from utils.model.adapters import orthogonality_penalty
 from utils.model.distributed import barrier, gather_all, share_of, sum_over_processes
@@ -28,7 +31,8 @@ from utils.speech.labels import IGNORED
 from utils.training.callbacks import RunCounters
 from utils.training.context import make_sampler
 from utils.training.loader_wait import LoaderWatch
-from utils.training.loss import token_loss_sum
+from utils.training.loss import StepLoss
+from utils.training.out_of_memory import MemoryGuard
 from utils.transcription.transcribe import Decoding, transcribe
 
 
@@ -58,6 +62,7 @@ class WhisperTrainer(Trainer):
         dev: the dev set.
         audio_context: how the windows of the training are cut; kept in what is saved.
         collator: makes batches of the training and dev examples.
+        step_loss: what is minimised.
         **options: as of `transformers.Trainer`.
     """
 
@@ -72,15 +77,23 @@ class WhisperTrainer(Trainer):
         *,
         audio_context: str,
         collator: Collator,
+        step_loss: StepLoss,
         **options: Any,
     ) -> None:
-        super().__init__(model=loaded.model, data_collator=collator, **options)
+        super().__init__(
+            model=loaded.model, data_collator=collator, compute_loss_func=step_loss, **options
+        )
         # The library would count checkpoint-best as the oldest of all and remove it.
         self.save_total_limit, self.args.save_total_limit = self.args.save_total_limit, None
         self.loaded = loaded
         self.plan = plan
         self.dev = dev
         self.audio_context = audio_context
+        self.step_loss = step_loss
+        self.memory_guard = MemoryGuard()
+        self._share_of_batch = 1.0
+        self._backward_began = False
+        self._exchanges = True
         self.failures: dict[str, str] = {}
         self.last_evaluated_step = -1
         self.loader_watch = LoaderWatch(self.args.dataloader_num_workers)
@@ -110,18 +123,57 @@ class WhisperTrainer(Trainer):
             prefetch_factor=4 if workers else None,
         )
 
+    def _prepare_input(self, data: Any) -> Any:
+        # From pinned memory a copy need not be waited for: the GPU goes on computing meanwhile.
+        if isinstance(data, torch.Tensor) and data.is_pinned() and not self.is_deepspeed_enabled:
+            return data.to(self.args.device, non_blocking=True)
+        return super()._prepare_input(data)
+
     def get_batch_samples(
         self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
     ) -> tuple[list[Any], Any]:
         """The micro-batches of a step, without the lists that the model does not take."""
+        self.memory_guard.begin_step()
         with self.loader_watch:
             batches, tokens = super().get_batch_samples(epoch_iterator, num_batches, device)
         for batch in batches:
             failures = batch.pop("failures")
             self.failures.update(failures)
+            seconds = batch.pop("audio_seconds")
             learned = batch["labels"].ne(IGNORED).any(dim=1).sum().item()
-            self.counters.add(int(learned), batch.pop("audio_seconds") if learned else 0.0)
+            self.counters.add(int(learned), seconds if learned else 0.0)
         return batches, tokens
+
+    def training_step(
+        self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None
+    ) -> torch.Tensor:
+        """Add a micro-batch's gradient to the step's, in pieces if it does not fit at once."""
+
+        def run_piece(piece: dict[str, Any], share: float, is_last: bool) -> torch.Tensor:
+            self._share_of_batch, self._backward_began = share, False
+            self._exchanges = is_last and self.accelerator.sync_gradients
+            # Processes may cut differently; each exchanges its gradients once, with the last.
+            with nullcontext() if is_last else self.accelerator.no_sync(model):
+                return super(WhisperTrainer, self).training_step(model, piece, num_items_in_batch)
+
+        return self.memory_guard.run(inputs, run_piece, lambda: self._drop_gradients(model))
+
+    def _drop_gradients(self, model: Any) -> bool:
+        """Clear the step's gradients if the piece that did not fit may have changed them."""
+        kind = self.accelerator.distributed_type
+        alone = self.accelerator.num_processes == 1
+        exchanging = self._backward_began and self._exchanges and not alone
+        if exchanging or kind in (DistributedType.FSDP, DistributedType.DEEPSPEED):
+            raise Failure(
+                "out of memory while the processes exchange gradients; they cannot be brought "
+                "back into step",
+                "Go on from the last checkpoint with --resume_from_checkpoint=auto and "
+                "--auto_batch=True, a smaller\n--per_device_train_batch_size, or "
+                "--gradient_checkpointing=True.",
+            )
+        if self._backward_began:
+            model.zero_grad(set_to_none=True)
+        return self._backward_began
 
     def compute_loss(
         self,
@@ -131,13 +183,15 @@ class WhisperTrainer(Trainer):
         num_items_in_batch: Any = None,
     ) -> Any:
         """The micro-batch's part of the step's loss, with AdaLoRA's regulariser if it is used."""
+        inputs = {**inputs, **self.step_loss.model_inputs(inputs["labels"])}
         loss, outputs = super().compute_loss(
             model, inputs, return_outputs=True, num_items_in_batch=num_items_in_batch
         )
         penalty = orthogonality_penalty(self.accelerator.unwrap_model(model))
         if penalty is not None:
             # Once a step: every process adds it, and their gradients are averaged.
-            loss = loss + penalty / self.plan.accumulation
+            loss = loss + penalty * self._share_of_batch / self.plan.accumulation
+        self._backward_began = True
         return (loss, outputs) if return_outputs else loss
 
     # -- dev set ------------------------------------------------------------------------------
@@ -187,11 +241,13 @@ class WhisperTrainer(Trainer):
         for keys in share_of(evaluation_keys(len(dataset), batch_size, window)):
             batch = self.data_collator([dataset[key] for key in keys])
             labels = batch["labels"].to(self.args.device)
-            logits = model(
+            outputs = model(
                 input_features=batch["input_features"].to(self.args.device),
                 decoder_input_ids=batch["decoder_input_ids"].to(self.args.device),
-            ).logits
-            total += token_loss_sum(logits, labels).item()
+                loss_labels=labels,
+                loss_chunk=self.step_loss.chunk,
+            )
+            total += outputs.token_loss_sum.item()
             tokens += labels.ne(IGNORED).sum().item()
         total, tokens = sum_over_processes(total, tokens)
         return total / max(tokens, 1.0)
