@@ -22,7 +22,8 @@ from utils.cli.errors import UserError, run_script
 from utils.cli.settings import parse_settings
 
 if TYPE_CHECKING:
-    from utils.transcription.punctuation import Punctuator
+    # jsonargparse runs this too to read the annotations: nothing here may load a model library.
+    from utils.manifest.sources.punctuated import Punctuate
 
 MOST_WORKERS = 8
 
@@ -67,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     tell(prepared)
 
 
-def _load_punctuation(model: bool | str) -> tuple[str, Punctuator] | None:
+def _load_punctuation(model: bool | str) -> tuple[str, Punctuate] | None:
     """Load the model that --add_pun names, with the hash of its weights as its name."""
     if model is False:
         return None
