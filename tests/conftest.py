@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import os
+import signal
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,11 @@ os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
 # What the tests measure is none of the user's business, nor the other way round.
 _CACHE = tempfile.TemporaryDirectory(prefix="tests-cache-")
 os.environ["XDG_CACHE_HOME"] = _CACHE.name
+
+# A shell that starts the tests in the background has Ctrl-C ignored, and programs that the tests
+# start would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine is slow, which is no failure of what is tested.
 hypothesis.settings.register_profile(
