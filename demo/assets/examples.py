@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from demo.assets.base_corpus import BaseCorpus, Clip
+from demo.assets.general import JOINERS
 from demo.assets.tokenizer import (
     END_OF_TEXT,
     FIRST_TIMESTAMP,
@@ -29,7 +30,6 @@ IGNORED = -100
 FULL_SECONDS = 30.0
 NO_SPEECH_SHARE = 0.02
 TIMESTAMP_SHARE = 0.2
-_JOINERS = {"zh": "", "en": " "}
 FULL_BATCH = 6  # a 30 s window costs ten times a short one
 
 
@@ -208,7 +208,7 @@ class ExampleMaker:
             pieces.append(self.corpus.words.audio(clip))
             words.append((clip.text, (end, end + clip.seconds)))
             end += clip.seconds
-        text = _JOINERS[language].join(word for word, _ in words)
+        text = JOINERS[language].join(word for word, _ in words)
         return Speech(text, language, np.concatenate(pieces), tuple(words))
 
     def _short_windows(self, speeches: list[Speech], early: bool) -> list[Example]:

@@ -12,10 +12,9 @@ _DIGITS = {
     "zh": listed("零 一 二 三 四 五 六 七 八 九"),
     "en": listed("zero one two three four five six seven eight nine"),
 }
-_JOINERS = {"zh": "", "en": " "}
+JOINERS = {"zh": "", "en": " "}
 
-# Few words, each heard often by many speakers: a model this small learns to listen for a hundred
-# words a language in minutes; with a thousand it had learned to guess instead.
+# Few words, each heard often by many speakers: so a model this small learns them in minutes.
 GENERAL_ZH = Grammar(
     templates=(
         "{day}{time}{who}{go}{place}{act}",
@@ -141,7 +140,7 @@ def general_sentence(
     Raises:
         KeyError: another language.
     """
-    grammar, joiner = _GENERAL[language], _JOINERS[language]
+    grammar, joiner = _GENERAL[language], JOINERS[language]
     if rng.random() >= loose_share:
         number = joiner.join(rng.choice(_DIGITS[language]) for _ in range(rng.randint(3, 8)))
         return Grammar(grammar.templates, {**grammar.words, "digits": [number]}).sentence(rng)
