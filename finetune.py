@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from utils.cli.errors import run_script
 from utils.cli.settings import parse_settings
-from utils.training.settings import LoraSettings
+from utils.training.kinds import LoraSettings
 
 if TYPE_CHECKING:
     from utils.model.load import LoadedModel

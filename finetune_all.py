@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from utils.cli.errors import run_script
 from utils.cli.settings import parse_settings
-from utils.training.settings import FullSettings
+from utils.training.kinds import FullSettings
 
 if TYPE_CHECKING:
     from utils.model.load import LoadedModel

@@ -9,7 +9,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from utils.training.settings import FullSettings
+from utils.training.kinds import FullSettings
 
 
 class StepClock(TrainerCallback):
@@ -48,8 +48,10 @@ def grow(
         steps of a pass), and `steps`, a list.
     """
     from utils.model.load import load_model
-    from utils.training import run
+    from utils.training.arguments import training_arguments
+    from utils.training.assembly import make_trainer
     from utils.training.context import batch_plan, make_sampler, with_context
+    from utils.training.data import read_manifests, tables
 
     settings = FullSettings(
         train_data=str(data),
@@ -63,19 +65,19 @@ def grow(
         language="zh",
         seed=seed,
     )
-    arguments = run.training_arguments(settings, output_dir)
+    arguments = training_arguments(settings, output_dir)
     arguments.save_strategy, arguments.eval_strategy = "no", "no"
     loaded = with_context(settings, load_model(model))
     laps = [time.perf_counter()]
-    manifests = run.read_manifests(settings)
+    manifests = read_manifests(settings)
     laps.append(time.perf_counter())
-    tables = run.tables(settings, loaded, *manifests)
+    tabled = tables(settings, loaded, *manifests)
     laps.append(time.perf_counter())
     plan = batch_plan(settings, loaded)
-    make_sampler(tables[0], plan).steps()
+    make_sampler(tabled[0], plan).steps()
     laps.append(time.perf_counter())
     clock = StepClock()
-    trainer = run.make_trainer(settings, arguments, loaded, plan, tables, None)
+    trainer = make_trainer(settings, arguments, loaded, plan, tabled, None)
     trainer.add_callback(clock)
     trainer.train()
     names = ("read", "table", "layout")

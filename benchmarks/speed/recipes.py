@@ -31,7 +31,7 @@ from utils.cli.errors import Failure
 from utils.manifest.read import read_manifest
 from utils.speech.audio import load_audio
 from utils.speech.features import SAMPLE_RATE
-from utils.training.settings import FullSettings
+from utils.training.kinds import FullSettings
 
 LEARNING_RATE = 1e-5
 
@@ -160,8 +160,10 @@ def _stock_arguments(work: Pass) -> Seq2SeqTrainingArguments:
 def ours(work: Pass, audio_context: str) -> Timing:
     """One pass of `finetune_all.py`, its evaluations and checkpoints left out."""
     from utils.model.load import load_model
-    from utils.training import run
+    from utils.training.arguments import training_arguments
+    from utils.training.assembly import make_trainer
     from utils.training.context import batch_plan, with_context
+    from utils.training.data import read_manifests, tables
 
     began = time.perf_counter()
     settings = FullSettings(
@@ -180,13 +182,13 @@ def ours(work: Pass, audio_context: str) -> Timing:
         logging_steps=10_000,
         seed=work.seed,
     )
-    arguments = run.training_arguments(settings, work.output_dir)
+    arguments = training_arguments(settings, work.output_dir)
     arguments.save_strategy, arguments.eval_strategy = "no", "no"
-    manifests = run.read_manifests(settings)
+    manifests = read_manifests(settings)
     loaded = with_context(settings, load_model(work.model))
-    data = run.tables(settings, loaded, *manifests)
+    data = tables(settings, loaded, *manifests)
     plan = batch_plan(settings, loaded)
-    trainer = run.make_trainer(settings, arguments, loaded, plan, data, None)
+    trainer = make_trainer(settings, arguments, loaded, plan, data, None)
     return _timed(trainer, began, work)
 
 

@@ -1,0 +1,58 @@
+"""The Trainer's own settings, from those of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from transformers import TrainingArguments
+
+from utils.cli.console import process_count
+from utils.model.precision import choose_precision
+from utils.training.memory_plan import optimizer_name
+from utils.training.settings import TrainSettings
+
+if TYPE_CHECKING:
+    pass
+
+
+def training_arguments(settings: TrainSettings, run: Path) -> TrainingArguments:
+    """The Trainer's own settings; building them also joins the process group."""
+    precision = choose_precision(settings.fp16, settings.bf16)
+    on_cpu = not torch.cuda.is_available() and not torch.backends.mps.is_available()
+    return TrainingArguments(
+        output_dir=str(run),
+        per_device_train_batch_size=settings.per_device_train_batch_size,
+        per_device_eval_batch_size=settings.per_device_eval_batch_size,
+        gradient_accumulation_steps=settings.gradient_accumulation_steps,
+        learning_rate=settings.learning_rate or 0.0,
+        warmup_steps=settings.warmup_steps,
+        num_train_epochs=settings.num_train_epochs,
+        max_steps=settings.max_steps,
+        weight_decay=settings.weight_decay,
+        max_grad_norm=settings.max_grad_norm,
+        logging_steps=settings.logging_steps,
+        logging_nan_inf_filter=False,
+        eval_strategy="steps",
+        eval_steps=settings.eval_steps,
+        save_strategy="steps",
+        save_steps=settings.save_steps,
+        save_total_limit=settings.save_total_limit,
+        dataloader_num_workers=settings.num_workers,
+        fp16=precision.fp16,
+        bf16=precision.bf16,
+        optim=optimizer_name(settings.optim),
+        use_cpu=on_cpu,
+        ddp_backend="gloo" if on_cpu and process_count() > 1 else None,
+        ddp_find_unused_parameters=False,
+        remove_unused_columns=False,
+        report_to=[],
+        disable_tqdm=True,
+        seed=settings.seed,
+        data_seed=settings.seed,
+        restore_callback_states_from_checkpoint=True,
+        push_to_hub=settings.push_to_hub,
+        hub_model_id=settings.hub_model_id,
+        hub_strategy="end",
+    )

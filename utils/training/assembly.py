@@ -1,0 +1,84 @@
+"""The trainer of a run, put together from its settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from transformers import TrainingArguments
+from transformers.trainer_callback import PrinterCallback, ProgressCallback
+
+from utils.model.load import LoadedModel
+from utils.model.precision import choose_precision
+from utils.scoring.tokens import default_metric
+from utils.speech.audio_cache import open_cache
+from utils.speech.batching import BatchPlan, Collator
+from utils.speech.dataset import SpeechDataset, TrainingTable
+from utils.training.callbacks import Bar, MetricsFile, RankAllocation, RunCounters, TensorBoard
+from utils.training.loss import StepLoss
+from utils.training.profile import StepProfile
+from utils.training.settings import TrainSettings
+from utils.training.trainer import DevSet, WhisperTrainer
+from utils.transcription.transcribe import Decoding
+
+if TYPE_CHECKING:
+    from utils.speech.augment import Augmenter
+
+
+def make_trainer(
+    settings: TrainSettings,
+    arguments: TrainingArguments,
+    loaded: LoadedModel,
+    plan: BatchPlan,
+    data: tuple[TrainingTable, TrainingTable],
+    augmenter: Augmenter | None,
+) -> WhisperTrainer:
+    """Put the trainer together."""
+    train, dev = data
+    run = Path(str(arguments.output_dir))
+    encoder = loaded.label_encoder(
+        language=settings.language, task=settings.task, timestamps=settings.timestamps
+    )
+    cache = open_cache(settings.audio_cache, run, len(train))
+    dev_dataset = SpeechDataset(dev, encoder)
+    dev_utterances = [dev_dataset.utterance(index) for index in range(len(dev))]
+    decoding = Decoding(
+        language=settings.language,
+        task=settings.task,
+        batch_size=settings.per_device_eval_batch_size,
+        num_workers=settings.num_workers,
+    )
+    metric = default_metric(u.language or settings.language for u in dev_utterances)
+    callbacks: list[Any] = [
+        RunCounters(),
+        MetricsFile(run / "metrics.jsonl"),
+        TensorBoard(run / "tensorboard"),
+        Bar(),
+    ]
+    if getattr(settings, "use_adalora", False):
+        callbacks.append(RankAllocation(loaded.model))
+    trainer = WhisperTrainer(
+        loaded,
+        plan,
+        DevSet(dev_utterances, dev_dataset, decoding, metric),
+        audio_context=loaded.audio_context,
+        collator=Collator(
+            loaded.log_mel,
+            encoder.end,
+            augmenter,
+            loaded.context_margin,
+            fixed_windows=settings.use_compile,
+        ),
+        step_loss=StepLoss(settings.label_smoothing, settings.loss_chunk or 0),
+        args=arguments,
+        train_dataset=SpeechDataset(train, encoder, augmenter, settings.seed, cache),
+        eval_dataset=dev_dataset,
+        callbacks=callbacks,
+    )
+    # The library's own printers would say everything twice.
+    trainer.remove_callback(PrinterCallback)
+    trainer.remove_callback(ProgressCallback)
+    if settings.profile:
+        precision = choose_precision(settings.fp16, settings.bf16)
+        StepProfile(run / "profile.json", precision).attach(trainer)
+    return trainer

@@ -1,0 +1,65 @@
+"""What a run trains on and what it is scored by: manifests, tables, augmentation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from utils.cli.console import warn
+from utils.cli.errors import UserError
+from utils.manifest.read import Dropped, Manifest, read_manifest
+from utils.model.load import LoadedModel
+from utils.speech.dataset import TrainingTable, training_table
+from utils.training.settings import TrainSettings
+
+if TYPE_CHECKING:
+    from utils.speech.augment import Augmenter
+
+
+def read_augmenter(path: str | None) -> Augmenter | None:
+    """The augmentation that was asked for, if any."""
+    if path is None:
+        return None
+    from utils.speech.augment import Augmenter
+
+    return Augmenter.from_file(path)
+
+
+def read_manifests(settings: TrainSettings) -> tuple[Manifest, Manifest]:
+    """The training manifest and the one that chooses the best checkpoint."""
+    train = read_manifest(settings.train_data)
+    if settings.dev_data is not None:
+        return train, read_manifest(settings.dev_data)
+    if not Path(settings.test_data).is_file():
+        raise UserError(
+            f"there is no dev set: --dev_data is not given and {settings.test_data} does not exist",
+            "Give --dev_data=manifest.json, a set apart from training and test data.",
+        )
+    warn(
+        f"{settings.test_data} chooses the best checkpoint, so a score on it will flatter the "
+        "model; give a set of its own with --dev_data"
+    )
+    return train, read_manifest(settings.test_data)
+
+
+def tables(
+    settings: TrainSettings, loaded: LoadedModel, manifest: Manifest, dev_manifest: Manifest
+) -> tuple[TrainingTable, TrainingTable]:
+    """What will be trained on and what will be scored; everything else is named."""
+    encoder = loaded.label_encoder(
+        language=settings.language, task=settings.task, timestamps=settings.timestamps
+    )
+    limits = settings.min_audio_len, settings.max_audio_len
+    train = training_table(manifest, encoder, *limits)
+    dev = training_table(dev_manifest, encoder, *limits)
+    for source, table in ((manifest, train), (dev_manifest, dev)):
+        warn_of_dropped(source.path, len(source), table.dropped)
+    return train, dev
+
+
+def warn_of_dropped(path: Path, total: int, dropped: list[Dropped]) -> None:
+    """Say which utterances of a manifest are not used, and why."""
+    if dropped:
+        shown = "\n".join(f"  {d.id}: {d.reason}" for d in dropped[:5])
+        more = f"\n  ... and {len(dropped) - 5} more" if len(dropped) > 5 else ""
+        warn(f"{path}: {len(dropped)} of {total} utterances are left out:\n{shown}{more}")

@@ -1,0 +1,75 @@
+"""What the two scripts let be trained: adapters on a frozen model, or every weight."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from utils.cli.errors import UserError
+from utils.training.settings import TrainSettings
+
+# OpenAI's pre-training rates divided by 40, per model width (arXiv 2212.04356, table 17).
+RATE_BY_WIDTH = {384: 3.75e-5, 512: 2.5e-5, 768: 1.25e-5, 1024: 6.25e-6, 1280: 5e-6}
+
+
+@dataclass(frozen=True)
+class LoraSettings(TrainSettings):
+    """Settings of finetune.py: adapters on a frozen model."""
+
+    use_adalora: bool = False
+    """AdaLoRA: ranks move to where they are needed. Plain LoRA otherwise."""
+    use_8bit: bool = False
+    """Hold the frozen weights in 8 bits (bitsandbytes)."""
+    use_4bit: bool = False
+    """Hold the frozen weights in 4 bits (bitsandbytes' nf4): half of the memory of 8 bits."""
+    lora_rank: int = 32
+    """Rank of the update of each linear layer."""
+    lora_alpha: int = 64
+    """Scale of the update; it is multiplied by alpha / rank."""
+    lora_dropout: float = 0.0
+    """Dropout on the adapter's input."""
+
+    def __post_init__(self) -> None:
+        """Check the adapter's numbers too."""
+        super().__post_init__()
+        if self.use_8bit and self.use_4bit:
+            raise UserError(
+                "--use_8bit=True and --use_4bit=True exclude each other", "Give one of them."
+            )
+        if self.lora_rank < 1 or not 0 <= self.lora_dropout < 1:
+            raise UserError(
+                f"--lora_rank={self.lora_rank} --lora_dropout={self.lora_dropout:g}: "
+                "expected a rank of at least 1 and a dropout from 0 to below 1"
+            )
+
+
+@dataclass(frozen=True)
+class FullSettings(TrainSettings):
+    """Settings of finetune_all.py: every weight."""
+
+    learning_rate: float | None = None
+    """Highest learning rate; None takes 1/40 of pre-training's: tiny 3.75e-5, base 2.5e-5,
+    small 1.25e-5, medium 6.25e-6, large 5e-6."""
+    freeze_encoder: bool = False
+    """Train the decoder alone."""
+
+    def __post_init__(self) -> None:
+        """Check that what is to be matched can move."""
+        super().__post_init__()
+        if self.freeze_encoder and self.context_match_steps:
+            raise UserError(
+                f"--context_match_steps={self.context_match_steps} trains the encoder, which "
+                "--freeze_encoder=True keeps as it is",
+                "Leave one of them out.",
+            )
+
+
+def full_learning_rate(width: int) -> float:
+    """The learning rate for all weights of a model, by its width.
+
+    Args:
+        width: `config.d_model`; a width between the published ones takes the next larger's rate,
+            a smaller one tiny's scaled up in proportion (smaller models bear larger steps).
+    """
+    if width < min(RATE_BY_WIDTH):
+        return RATE_BY_WIDTH[384] * 384 / width
+    return next(rate for known, rate in RATE_BY_WIDTH.items() if known >= min(width, 1280))
