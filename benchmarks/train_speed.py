@@ -1,7 +1,7 @@
 """Fine-tuning beside the stock recipe: the same clips, examples and steps, on this machine.
 
     python benchmarks/train_speed.py                  # what `make bench-train` calls; about an hour
-    python benchmarks/train_speed.py --means=4.5 --batch_sizes=8 --clips=16 --rounds=1   # a try
+    python benchmarks/train_speed.py --means=4.5 --clips=16 --rounds=1   # a try
 
 Each round trains one pass with the stock recipe and one with ours, in turn, so that a machine that
 slows down in between slows both. Ratios are stock seconds over ours: of the training steps alone
@@ -46,12 +46,12 @@ class TrainSpeedSettings:
     """Folder of recorded speech; the demo's clips serve where it is absent."""
     means: tuple[float, ...] = (4.5, 12.0, 30.0)
     """Mean lengths of the clips, in seconds."""
-    batch_sizes: tuple[int, ...] = (4, 8, 16)
+    batch_sizes: tuple[int, ...] = (8,)
     """Examples in a step."""
     contexts: tuple[str, ...] = ("dynamic", "mixed")
     """Our audio contexts that are held against the stock recipe."""
-    clips: int = 128
-    """Clips in the pass that is timed."""
+    clips: tuple[int, ...] = (160, 96, 32)
+    """Clips in the pass that is timed: one number for each mean, or one for all."""
     rounds: int = 3
     """Passes of each recipe."""
     utterances: tuple[int, ...] = (1_000, 10_000, 100_000)
@@ -69,11 +69,20 @@ class TrainSpeedSettings:
         unknown = [name for name in self.contexts if name not in CONTEXTS]
         if unknown:
             raise UserError(f"--contexts={','.join(unknown)}: expected {', '.join(CONTEXTS)}")
-        numbers = (*self.batch_sizes, *self.utterances, self.clips, self.rounds)
+        if len(self.clips) not in (1, len(self.means)):
+            raise UserError(
+                f"--clips={self.clips}: expected one, or one for each of {self.means}"
+            )
+        numbers = (*self.batch_sizes, *self.utterances, *self.clips, self.rounds)
         if min((*numbers, self.growth_steps)) < 1:
             raise UserError("a number of clips, steps, rounds or utterances is below 1")
         if not all(0.5 <= mean <= 30 for mean in self.means):
             raise UserError(f"--means={self.means}: expected 0.5 to 30 seconds")
+
+    @property
+    def clips_of_means(self) -> tuple[int, ...]:
+        """Clips for each mean length."""
+        return self.clips * len(self.means) if len(self.clips) == 1 else self.clips
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -95,8 +104,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             "settings": {name: asked[name] for name in asked if name not in PLACES},
             "speech": "recorded" if settings.data_dir.is_dir() else "demo",
             "training": [
-                compare(settings, path, folder, mean, batch_size)
-                for mean in settings.means
+                compare(settings, path, folder, Case(mean, clips, batch_size))
+                for mean, clips in zip(settings.means, settings.clips_of_means, strict=True)
                 for batch_size in settings.batch_sizes
             ],
             "growth": growth(settings, path, folder),
@@ -126,19 +135,27 @@ def tiny_model(folder: Path, seed: int) -> Path:
     return folder
 
 
-def compare(
-    settings: TrainSpeedSettings, model: str, folder: Path, mean: float, batch_size: int
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Case:
+    """Mean seconds of the clips, how many there are, and how many make a step."""
+
+    mean: float
+    clips: int
+    batch_size: int
+
+
+def compare(settings: TrainSpeedSettings, model: str, folder: Path, case: Case) -> dict[str, Any]:
     """Both recipes on clips of a mean length in steps of one size."""
     from benchmarks.run import spread
     from benchmarks.speed.clips import sources, write_clips
     from benchmarks.speed.recipes import Pass, Timing, ours, steps_of, stock
 
+    mean, batch_size = case.mean, case.batch_size
     clips = folder / f"clips-{mean:g}"
     data = clips / "train.jsonl"
     if not data.is_file():
-        write_clips(mean, settings.clips, clips, sources(settings.data_dir), settings.seed)
-    steps = steps_of(settings.clips, batch_size)
+        write_clips(mean, case.clips, clips, sources(settings.data_dir), settings.seed)
+    steps = steps_of(case.clips, batch_size)
     timings: dict[str, list[Timing]] = {name: [] for name in ("stock", *settings.contexts)}
     for number in range(settings.rounds):
         run = folder / f"run-{mean:g}-{batch_size}-{number}"
@@ -163,7 +180,7 @@ def compare(
     return {
         "mean_seconds": mean,
         "batch_size": batch_size,
-        "examples": settings.clips,
+        "examples": case.clips,
         "steps": steps,
         "seconds": {name: [asdict(each) for each in rows] for name, rows in timings.items()},
         "stock_over_ours": ratios,

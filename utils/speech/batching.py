@@ -164,11 +164,29 @@ class StepSampler(Sampler[list[ExampleKey]]):
         narrow, wide = self.layout.deal(rng)
         dealt = [*narrow, *wide]
         order = rng.permutation(len(dealt)).tolist()
-        draws = np.random.default_rng([self.plan.seed, self.epoch, 1])
+        kinds, tails = self._draws(len(dealt))
         return [
-            (dealt[place], self._window(dealt[place], place >= len(narrow), number, draws))
+            (dealt[place], self._window(dealt[place], number, kinds[place], tails[place]))
             for number, place in enumerate(order)
         ]
+
+    def _draws(self, num_steps: int) -> tuple[np.ndarray, np.ndarray]:
+        """What decides about each dealt step's window, float64 `(num_steps,)`: kind and tail.
+
+        The kinds are spread evenly over [0, 1) rather than drawn each by itself: a share of 5 %
+        is then 5 % of every pass, give or take one step, and a short run sees its full windows.
+        """
+        plan = self.plan
+        draws = np.random.default_rng([plan.seed, self.epoch, 1])
+        tails = draws.random(num_steps)
+        if plan.full_share >= 1:
+            return np.zeros(num_steps), tails
+        if plan.by_count:
+            return _evenly(num_steps, draws), tails
+        # A number of wide steps was laid out, and they come last; the others have none.
+        narrow = num_steps - self.layout.num_wide
+        wide = _evenly(self.layout.num_wide, draws) * plan.wide_share
+        return np.concatenate([np.ones(narrow), wide]), tails
 
     def padding_waste(self) -> float:
         """Share of the epoch's windows that is no sound, where they are cut to the speech."""
@@ -182,16 +200,9 @@ class StepSampler(Sampler[list[ExampleKey]]):
         costs = self.plan.budget.costs(self.shortest_windows, self.tokens)
         return int(np.count_nonzero(costs > 1))
 
-    def _window(
-        self, step: np.ndarray, wide: bool, number: int, draws: np.random.Generator
-    ) -> float:
+    def _window(self, step: np.ndarray, number: int, kind: float, tail: float) -> float:
         """Seconds that a step is padded to; the epoch's `number`-th step, counted from 0."""
         plan = self.plan
-        kind, tail = draws.random(2)  # always two, so that no step's draw depends on another's
-        if wide:
-            kind *= plan.wide_share  # this step is one of those that have a wide window
-        elif not plan.by_count and plan.full_share < 1:
-            kind = 1.0  # and this one is not
         shortest = float(self.shortest_windows[step].max())
         if kind < plan.full_share:
             return WINDOW_SECONDS
@@ -212,6 +223,11 @@ class StepSampler(Sampler[list[ExampleKey]]):
                 part = parts[number * plan.num_processes + plan.rank]
                 indices = part.tolist() or [WEIGHTLESS]
                 yield [ExampleKey(index, self.epoch, window) for index in indices]
+
+
+def _evenly(number: int, rng: np.random.Generator) -> np.ndarray:
+    """Numbers in [0, 1) in random order, `1 / number` apart: float64 `(number,)`."""
+    return (rng.permutation(number) + rng.random()) / max(number, 1)
 
 
 @dataclass(frozen=True)
