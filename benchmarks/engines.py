@@ -1,7 +1,7 @@
 """Transcribing speed: the stock pipeline, faster-whisper, and the engines here, at equal text.
 
     python benchmarks/engines.py                      # whisper-tiny, whisper-base, the demo's model
-    python benchmarks/engines.py --models=demo --rounds=3
+    python benchmarks/engines.py --models=output/demo/zh/merged/base-finetune --rounds=5
 
 The shapes of whisper-tiny and whisper-base have random weights and say a fixed number of tokens;
 speed does not depend on what is said. faster-whisper fills a window with zeros after the mel
@@ -47,7 +47,8 @@ class EngineBenchSettings:
     """What is measured and how often."""
 
     models: list[str] = field(default_factory=lambda: ["tiny", "base", DEMO])
-    """Which of tiny, base (published shapes, random weights) and demo (demo/base)."""
+    """Any of tiny, base (published shapes, random weights), demo (demo/base), and folders of
+    models that were fine-tuned."""
     data: str = "demo/zh/test.jsonl"
     """Manifest whose first clips are used."""
     clips: int = 16
@@ -60,9 +61,12 @@ class EngineBenchSettings:
     """File for the measurements."""
 
     def __post_init__(self) -> None:
-        unknown = [name for name in self.models if name not in (*SHAPES, DEMO)]
-        if unknown:
-            raise UserError(f"unknown model {unknown[0]!r}", f"Known: {', '.join(SHAPES)}, {DEMO}.")
+        for name in self.models:
+            if name not in (*SHAPES, DEMO) and not Path(name, "config.json").is_file():
+                raise UserError(
+                    f"--models={name}: neither {', '.join(SHAPES)} or {DEMO}, nor a model's folder",
+                    "A model's folder holds a config.json; merge_lora.py writes one.",
+                )
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -117,8 +121,8 @@ def prepare_models(name: str, folder: Path, tokens: int) -> dict[str, str]:
     """The model as a plain folder and converted; keys "plain", "float32" and "int8"."""
     from utils.export.ct2 import export
 
-    plain = REPOSITORY / "demo" / "base"
-    if name != DEMO:
+    plain = REPOSITORY / "demo" / "base" if name == DEMO else Path(name)
+    if name in SHAPES:
         plain = folder / name
         write_random_model(plain, SHAPES[name], tokens)
     converted = {}
@@ -168,7 +172,7 @@ def all_engines(
     utterances = list(read_manifest(settings.data))[: settings.clips]
     samples = [load_audio(utterance.audio) for utterance in utterances]
     language = str(utterances[0].language)
-    limit = None if name == DEMO else settings.tokens
+    limit = settings.tokens if name in SHAPES else None
 
     def ours(path: str, audio_context: Any) -> Engine:
         engine = open_engine(path)

@@ -70,9 +70,7 @@ class TrainSpeedSettings:
         if unknown:
             raise UserError(f"--contexts={','.join(unknown)}: expected {', '.join(CONTEXTS)}")
         if len(self.clips) not in (1, len(self.means)):
-            raise UserError(
-                f"--clips={self.clips}: expected one, or one for each of {self.means}"
-            )
+            raise UserError(f"--clips={self.clips}: expected one, or one for each of {self.means}")
         numbers = (*self.batch_sizes, *self.utterances, *self.clips, self.rounds)
         if min((*numbers, self.growth_steps)) < 1:
             raise UserError("a number of clips, steps, rounds or utterances is below 1")
