@@ -72,31 +72,41 @@ def test_a_last_step_smaller_than_the_processes_has_weightless_stand_ins() -> No
     assert sorted(keys) == [WEIGHTLESS, WEIGHTLESS, 0, 1]
 
 
-def test_the_share_of_full_windows_is_kept_and_whole_steps_share_it() -> None:
-    plan = BatchPlan(1, 2, full_share=0.3)
-    batches = list(StepSampler([1.0] * 2000, plan))
+def test_the_share_of_full_windows_is_kept_and_all_parts_share_it() -> None:
+    plan = BatchPlan(4, 2, full_share=0.3)
+    batches = list(StepSampler([1.0] * 4000, plan))
     full = [batch[0].window == 30.0 for batch in batches]
-    assert abs(sum(full[0::2]) - 0.3 * len(full[0::2])) < 1
+    assert sum(full) / len(full) == pytest.approx(0.3, abs=0.01)
     assert full[0::2] == full[1::2]
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_short_pass_too_has_its_share_of_full_windows(seed: int) -> None:
+def test_a_short_pass_too_has_its_share_of_wide_windows(seed: int) -> None:
     sampler = StepSampler([1.0] * 160, BatchPlan(8, full_share=0.05, tail_share=0.05, seed=seed))
     for epoch in range(3):
         sampler.set_epoch(epoch)
         windows = [window for _, window in sampler.steps()]
-        assert len(windows) == 20
+        assert len(windows) == 22
         assert windows.count(30.0) == 1
-        assert windows.count(1.0) == 18
+        assert windows.count(1.0) == 20
+
+
+def test_wide_steps_hold_a_quarter_of_the_clips_whoever_computes_them() -> None:
+    found = []
+    for micro, accumulation, processes in ((8, 1, 1), (4, 2, 1), (2, 1, 4)):
+        plan = BatchPlan(micro, accumulation, processes, full_share=0.1)
+        steps = StepSampler([2.0] * 400, plan).steps()
+        assert {len(step) for step, window in steps if window == 30.0} == {2}
+        found.append([(step.tolist(), window) for step, window in steps])
+    assert found[0] == found[1] == found[2]
 
 
 def test_a_share_of_the_steps_has_a_random_tail_of_silence() -> None:
     sampler = StepSampler([1.0] * 4000, BatchPlan(2, full_share=0.1, tail_share=0.2))
     windows = np.array([window for _, window in sampler.steps()])
     tails = windows[(windows > 1.0) & (windows < 30.0)]
-    assert np.sum(windows == 30.0) == pytest.approx(0.1 * len(windows), abs=1)
-    assert len(tails) == pytest.approx(0.2 * len(windows), abs=1)
+    assert np.sum(windows == 30.0) == pytest.approx(len(tails) / 2, abs=1)
+    assert len(tails) / len(windows) == pytest.approx(0.2, abs=0.01)
     assert np.histogram(tails, bins=4, range=(1, 30))[0].min() > len(tails) / 8
     again = [window for _, window in sampler.steps()]
     assert again == windows.tolist()

@@ -66,7 +66,7 @@ def test_auto_batch_says_what_fits_and_trains_the_same(
     asked, cut = tmp_path / "asked" / "tiny", tmp_path / "cut" / "tiny"
     assert gradient_norms(cut) == pytest.approx(gradient_norms(asked), rel=1e-4)
     assert losses(cut) == pytest.approx(losses(asked), rel=1e-4)
-    assert "3 x 30.0 s at once fit into" in capsys.readouterr().out
+    assert "3 x 7.5 s at once fit into" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -138,9 +138,8 @@ class StepSampler(Sampler[list[ExampleKey]]):
         if tokens is not None:
             self.tokens = np.asarray(tokens, dtype=np.int64)
         self.shortest_windows = plan.windows(self.durations)
-        # Counted batches take a full window as they are. Budgets do not: a step that is to see
-        # one must hold fewer examples, so a fixed number of such steps is laid out beforehand.
-        wide_share = 0.0 if plan.by_count or plan.full_share >= 1 else plan.wide_share
+        # A step that is to see a wide window holds fewer examples: such steps are laid out.
+        wide_share = 0.0 if plan.full_share >= 1 else plan.wide_share
         self.layout = make_layout(
             self.shortest_windows, self.tokens, plan.budget, wide_share, WINDOW_SECONDS
         )
@@ -181,9 +180,7 @@ class StepSampler(Sampler[list[ExampleKey]]):
         tails = draws.random(num_steps)
         if plan.full_share >= 1:
             return np.zeros(num_steps), tails
-        if plan.by_count:
-            return _evenly(num_steps, draws), tails
-        # A number of wide steps was laid out, and they come last; the others have none.
+        # A number of wide steps was laid out, and they come last.
         narrow = num_steps - self.layout.num_wide
         wide = _evenly(self.layout.num_wide, draws) * plan.wide_share
         return np.concatenate([np.ones(narrow), wide]), tails

@@ -20,6 +20,9 @@ LENGTH_SPREAD = 0.06
 more; half of it is what the padding of a step wastes on average."""
 PAIR_SPREAD = 0.10
 """The same for a group of two steps: where clips are few, so that those two still mix."""
+WIDE_DIVISOR = 4
+"""Where clips are counted, a wide step holds one clip in so many: a window of 30 s costs six times
+one of 4.5 s, so that a twentieth of the steps would take a quarter of the time."""
 COST_SPREAD = 0.2
 """Likewise for the share of the budget that its clips take, where label tokens decide it."""
 
@@ -59,6 +62,13 @@ class Budget:
         # The tiny amount undoes rounding: 1 / (1 / 49) is a little below 49.
         return self.parts * max(1, math.floor(1.0 / cost + 1e-9))
 
+    def wide_capacity(self, cost: float) -> int:
+        """Clips in a wide step whose dearest clip costs so much in its wide window."""
+        if self.clips is None:
+            return self.capacity(cost)
+        # Of all parts together, so that it does not depend on how many there are.
+        return max(1, min(self.capacity(cost), self.parts * self.clips // WIDE_DIVISOR))
+
 
 @dataclass(frozen=True)
 class Group:
@@ -86,7 +96,8 @@ class Layout:
 
     Attributes:
         groups: longest clips first.
-        wide_size: clips in a wide step; such a step keeps its budget at a window of 30 s.
+        wide_size: clips in a wide step, fewer than in others: it keeps its budget at a window of
+            30 s, or holds a quarter of the clips where they are counted.
     """
 
     groups: tuple[Group, ...]
@@ -142,12 +153,15 @@ def make_layout(
     ranges = np.floor(np.log(np.maximum(windows, 1e-3)) / -math.log1p(-LENGTH_SPREAD))
     order = np.lexsort((-windows, -costs, -ranges))
     dearest = budget.costs(np.array([widest]), tokens.max(keepdims=True, initial=0))[0]
-    wide_size = budget.capacity(float(dearest))
+    wide_size = budget.wide_capacity(float(dearest))
     cut = _Cutter(order, windows[order], costs[order], budget)
     if wide_share <= 0 or len(windows) < 2:
         return Layout(tuple(cut.groups(frozenset())), wide_size)
     plain = sum(group.num_steps for group in cut.groups(frozenset()))
-    lent = min(max(1, round(wide_share * plain)) * wide_size, len(windows) // 2)
+    # Lending clips to wide steps leaves fewer others: their share is of the steps that there are.
+    lightness = wide_size * plain / len(windows)
+    wide = round(wide_share * plain / (1 - wide_share + wide_share * lightness))
+    lent = min(max(1, wide) * wide_size, len(windows) // 2)
     # Evenly over the lengths, so that every group lends its share.
     places = ((np.arange(lent) + 0.5) * len(windows) / lent).astype(int)
     return Layout(tuple(cut.groups(frozenset(places.tolist()))), wide_size)

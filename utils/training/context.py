@@ -10,22 +10,33 @@ from utils.model.load import LoadedModel
 from utils.speech.augment import Augmenter
 from utils.speech.batching import BatchPlan, StepSampler
 from utils.speech.dataset import TrainingTable
+from utils.training.cut_windows import stated_context
 from utils.training.settings import TrainSettings
 
+UNDECIDED = "auto"
+"""Neither asked for nor stated by the base model: `measured_context` decides."""
 
-def with_context(settings: TrainSettings, loaded: LoadedModel) -> LoadedModel:
+
+def with_context(
+    settings: TrainSettings, loaded: LoadedModel, checkpoint: str | None = None
+) -> LoadedModel:
     """The model with the audio context that it is trained for and will be saved with.
 
-    The one place that decides: as asked for, else as the base model is used to.
+    As asked for, else as the checkpoint or the base model states it, else UNDECIDED.
+
+    Args:
+        settings: of the run.
+        loaded: the base model.
+        checkpoint: folder that the run goes on from, if it does.
 
     Raises:
         UserError: if windows are to be prepared for being cut and none is.
     """
     context: str = settings.audio_context
-    if context == "auto":
-        context = loaded.audio_context
-    changes = settings.context_match_steps or settings.context_warmup_steps
-    if context == "full" and changes:
+    prepared = settings.context_match_steps or settings.context_warmup_steps
+    if context == UNDECIDED:
+        context = stated_context(loaded, checkpoint) or ("mixed" if prepared else UNDECIDED)
+    if context == "full" and prepared:
         raise UserError(
             "--context_match_steps and --context_warmup_steps prepare a model for cut windows; "
             "with an audio context of full none are cut",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -142,11 +143,16 @@ def recut(plan: BatchPlan, fits: int) -> BatchPlan:
 
 
 def longest_window(sampler: StepSampler) -> Seconds:
-    """The longest window that a step of this run can have."""
+    """The window in which a whole micro-batch takes as much memory as the largest of this run."""
     plan = sampler.plan
-    if plan.wide_share > 0 or plan.warmup_steps:
+    if plan.warmup_steps or (sampler.layout.num_wide and not plan.by_count):
         return WINDOW_SECONDS
-    return float(sampler.shortest_windows.max())
+    longest = float(sampler.shortest_windows.max())
+    if not sampler.layout.num_wide:
+        return longest
+    # Wide steps hold fewer clips than others: as much as all of them in a shorter window.
+    clips = math.ceil(sampler.layout.wide_size / plan.parts)
+    return max(longest, WINDOW_SECONDS * clips / plan.micro_batch)
 
 
 def surely_fits(model: Any, batch: int, window: Seconds, budget: int | None = None) -> bool:

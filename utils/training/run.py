@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from utils.cli.console import is_main_process, process_count, say
 from utils.cli.files import atomic_write
@@ -24,16 +23,20 @@ from utils.speech.batching import StepSampler
 from utils.speech.dataset import SpeechDataset, TrainingTable
 from utils.training.arguments import training_arguments
 from utils.training.assembly import make_trainer
-from utils.training.context import batch_plan, describe_steps, make_sampler, with_context
+from utils.training.context import (
+    UNDECIDED,
+    batch_plan,
+    describe_steps,
+    make_sampler,
+    with_context,
+)
+from utils.training.cut_windows import measured_context
 from utils.training.data import read_augmenter, read_manifests, tables
 from utils.training.kinds import full_learning_rate
 from utils.training.matching import MatchOptions, match_context, say_distances
 from utils.training.memory_plan import fit_to_memory
 from utils.training.settings import TrainSettings
 from utils.training.trainer import WhisperTrainer, seed_everything, warn_of_failures
-
-if TYPE_CHECKING:
-    pass
 
 MakeTrainable = Callable[[LoadedModel, int], LoadedModel]
 """Model and total optimizer steps -> the model with what is to be trained."""
@@ -65,12 +68,14 @@ def finetune(settings: TrainSettings, make_trainable: MakeTrainable) -> Path:
         use_8bit=getattr(settings, "use_8bit", False),
         use_4bit=getattr(settings, "use_4bit", False),
     )
-    loaded = with_context(settings, loaded)
+    loaded = with_context(settings, loaded, resume)
     train, dev = tables(settings, loaded, manifest, dev_manifest)
     # All that the user can get wrong is known by now; only from here on are files touched.
     if is_main_process():
         begin_run(settings, run, resume, [("train", train), ("dev", dev)])
     barrier()
+    if loaded.audio_context == UNDECIDED:
+        loaded = replace(loaded, audio_context=measured_context(settings, loaded, train, dev))
     seed_everything(settings.seed)
     plan = batch_plan(settings, loaded)
     sampler = make_sampler(train, plan, augmenter)

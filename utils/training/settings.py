@@ -82,7 +82,8 @@ class TrainSettings:
     """Repository on the hub; needed with push_to_hub."""
     audio_context: Literal["auto", "full", "dynamic", "mixed"] = "auto"
     """Windows of 30 s (full), cut to the speech (dynamic), or cut with a share of full ones
-    (mixed); auto: as the base model was trained."""
+    (mixed). auto: as the base model was trained; of one that does not say, a few dev utterances
+    are transcribed both ways, and windows are cut (mixed) if it hears as well on cut ones."""
     full_share: float = 0.05
     """With audio_context=mixed: share of the steps with windows of 30 s."""
     tail_share: float = 0.05

@@ -1,0 +1,128 @@
+"""Whether a base model that says nothing of its windows may be trained on cut ones.
+
+A pretrained Whisper has only ever heard windows of 30 s, and some break when these are cut:
+whisper-tiny.en goes from 4.7 to 226 % word error rate (futo-org/whisper-acft). Nothing in the
+files of a model tells, so it is measured on a few utterances of the dev set.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from utils.cli.console import say
+from utils.manifest.utterance import Seconds, Utterance
+from utils.model.distributed import device_of_this_process
+from utils.model.load import LoadedModel
+from utils.scoring.normalizers import choose_normalizer
+from utils.scoring.score import score_predictions
+from utils.scoring.tokens import default_metric
+from utils.speech.dataset import SpeechDataset, TrainingTable
+from utils.speech.features import WINDOW_SECONDS
+from utils.training.settings import TrainSettings
+from utils.transcription.decoding import AudioContext
+from utils.transcription.transcribe import Decoding, transcribe
+
+PROBED = 32
+"""Utterances that are transcribed both ways."""
+LEAST_SAVING = 0.25
+"""Share of the window below which cutting is not worth a question."""
+TOLERATED_RELATIVE, TOLERATED_POINTS = 0.1, 0.01
+"""So much more error on cut windows is chance on so few utterances."""
+
+
+def is_as_good(cut: float, full: float) -> bool:
+    """Whether an error rate on cut windows is no worse than one on 30 s windows, chance aside."""
+    return cut <= full + max(TOLERATED_RELATIVE * full, TOLERATED_POINTS)
+
+
+def stated_context(loaded: LoadedModel, checkpoint: str | None = None) -> str | None:
+    """The audio context that a checkpoint, or else the model itself, was saved with.
+
+    Args:
+        loaded: the model.
+        checkpoint: folder that a run goes on from: what was measured once holds to its end.
+    """
+    if checkpoint is not None:
+        settings = Path(checkpoint, "generation_config.json")
+        if settings.is_file():
+            known = json.loads(settings.read_text(encoding="utf-8"))
+            return str(known.get("audio_context") or "full")
+    context: str | None = getattr(loaded.whisper.generation_config, "audio_context", None)
+    return context
+
+
+def measured_context(
+    settings: TrainSettings, loaded: LoadedModel, train: TrainingTable, dev: TrainingTable
+) -> str:
+    """Choose between "mixed" and "full" by what the base model hears, and say why.
+
+    Args:
+        settings: of the run.
+        loaded: the base model; it is moved to this process's device.
+        train: its lengths say what cutting would save.
+        dev: a few of its utterances are transcribed on cut windows and on 30 s ones.
+    """
+    saving = _saving(train.durations, loaded.context_margin)
+    if saving < LEAST_SAVING:
+        say(f"windows      30 s: cutting them to the speech would save {max(saving, 0):.0%} only")
+        return "full"
+    utterances = _some(dev, loaded, settings)
+    loaded.model.to(device_of_this_process())
+    cut = _error_rate(loaded, utterances, settings, "dynamic")
+    full = _error_rate(loaded, utterances, settings, "full")
+    found = (
+        f"on {len(utterances)} dev utterances the base model errs {cut:.1%} on windows cut to the "
+        f"speech and {full:.1%} on 30 s"
+    )
+    if is_as_good(cut, full):
+        say(f"windows      mixed: {found}; cutting saves {saving:.0%} of the encoder's work")
+        return "mixed"
+    say(
+        f"windows      30 s: {found}. --audio_context=mixed --context_match_steps=300 teaches it "
+        f"cut windows first, which then save {saving:.0%} of the encoder's work"
+    )
+    return "full"
+
+
+def _saving(durations: Sequence[Seconds], margin: Seconds) -> float:
+    """Share of the 30 s windows that is neither speech nor margin."""
+    return 1 - float(np.minimum(np.asarray(durations) + margin, WINDOW_SECONDS).mean()) / (
+        WINDOW_SECONDS
+    )
+
+
+def _some(dev: TrainingTable, loaded: LoadedModel, settings: TrainSettings) -> list[Utterance]:
+    """A few utterances from all over the dev set."""
+    encoder = loaded.label_encoder(language=settings.language, task=settings.task)
+    dataset = SpeechDataset(dev, encoder)
+    places = np.unique(np.linspace(0, len(dev) - 1, PROBED).round().astype(int))
+    return [dataset.utterance(int(place)) for place in places]
+
+
+def _error_rate(
+    loaded: LoadedModel,
+    utterances: Sequence[Utterance],
+    settings: TrainSettings,
+    audio_context: AudioContext,
+) -> float:
+    """Corpus error rate of greedy text on windows of one kind; empty references count as well."""
+    decoding = Decoding(
+        language=settings.language,
+        task=settings.task,
+        batch_size=settings.per_device_eval_batch_size,
+        audio_context=audio_context,
+        num_workers=settings.num_workers,
+    )
+    what = "30 s windows" if audio_context == "full" else "cut windows"
+    predictions = transcribe(loaded, utterances, decoding, desc=f"base model, {what}")
+    metric = default_metric(u.language or settings.language for u in utterances)
+    score = score_predictions(
+        predictions,
+        metric,
+        lambda p: choose_normalizer(p.language, remove_pun=True, to_simple=True),
+    )
+    return float(score.rate if score.rate is not None else score.errors.sum())
