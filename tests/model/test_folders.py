@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from utils.cli.errors import UserError
-from utils.model.folders import clear_run, model_name, prepare_run, write_folder
+from utils.model.folders import clear_run, model_name, remove_remains, write_folder
 
 
 @pytest.mark.parametrize("path", ["openai/whisper-tiny", "models/whisper-tiny/", "./whisper-tiny"])
@@ -38,29 +37,21 @@ def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["model"]
 
 
-def test_an_earlier_run_is_not_replaced_unasked(tmp_path: Path) -> None:
-    (tmp_path / "checkpoint-10").mkdir()
-    with pytest.raises(UserError, match="holds an earlier run") as caught:
-        prepare_run(tmp_path, None, overwrite=False)
-    assert "--resume_from_checkpoint=auto" in caught.value.hint
-    assert prepare_run(tmp_path, None, overwrite=True) is None
-    assert prepare_run(tmp_path, "auto", overwrite=False) == str(tmp_path / "checkpoint-10")
-
-
-def test_auto_takes_the_newest_by_number(tmp_path: Path) -> None:
-    for step in (9, 100, 20):
-        (tmp_path / f"checkpoint-{step}").mkdir()
-    assert prepare_run(tmp_path, "auto", overwrite=False) == str(tmp_path / "checkpoint-100")
-
-
-def test_a_folder_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"has no trainer_state\.json"):
-        prepare_run(tmp_path, str(tmp_path), overwrite=False)
-
-
 def test_clearing_a_run_leaves_the_users_own_files(tmp_path: Path) -> None:
     (tmp_path / "checkpoint-5").mkdir()
     (tmp_path / "checkpoint-notes").mkdir()
     (tmp_path / "notes.txt").write_text("mine")
     clear_run(tmp_path)
     assert {p.name for p in tmp_path.iterdir()} == {"checkpoint-notes", "notes.txt"}
+
+
+def test_what_a_killed_process_left_is_removed_and_what_it_was_replacing_comes_back(
+    tmp_path: Path,
+) -> None:
+    for name in (".a.12.unfinished", ".a.12.old", ".b.12.old", "b", ".mine"):
+        (tmp_path / name).mkdir()
+    (tmp_path / ".a.12.old" / "weights").write_text("old")
+    (tmp_path / ".c.json.12.unfinished").write_text("{")
+    remove_remains(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"a", "b", ".mine"}
+    assert (tmp_path / "a" / "weights").read_text() == "old"

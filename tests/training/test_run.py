@@ -22,6 +22,8 @@ import finetune_all
 import merge_lora
 from utils.cli.errors import UserError, run_script
 from utils.cli.settings import load_settings_dict
+from utils.model.checksums import find_damage
+from utils.model.folders import checkpoints
 from utils.model.load import load_model
 from utils.training.trainer import WhisperTrainer
 
@@ -77,6 +79,7 @@ def test_a_run_leaves_its_files(finished: Path) -> None:
         "checkpoint-final",
         "dropped.jsonl",
         "metrics.jsonl",
+        "run.json",
         "settings.yaml",
         "tensorboard",
     }
@@ -87,7 +90,7 @@ def test_metrics_hold_what_other_programs_read(finished: Path) -> None:
     steps = [line for line in lines if "loss" in line]
     assert [line["step"] for line in steps] == [1, 2, 3, 4]
     wanted = {"step", "epoch", "loss", "learning_rate", "grad_norm", "examples", "audio_seconds"}
-    assert wanted | {"seconds"} == set(steps[0])
+    assert wanted | {"seconds", "bad_steps"} == set(steps[0])
     assert steps[-1]["examples"] == 4 + 4 + 1 + 4  # nine clips: a pass, and a step of the next
     dev = lines[-1]
     assert {"dev_loss", "dev_cer"} <= set(dev)
@@ -308,10 +311,25 @@ def test_a_users_mistake_is_one_sentence_and_writes_nothing(
     assert not (tmp_path / "output").exists()
 
 
-def test_an_earlier_run_is_kept(finished: Path, tiny_model: Path, speech_manifest: Path) -> None:
+def test_the_same_command_after_the_end_changes_nothing(
+    finished: Path, tiny_model: Path, speech_manifest: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = {path: path.stat().st_mtime_ns for path in finished.rglob("*")}
-    with pytest.raises(UserError, match="holds an earlier run"):
-        finetune.main(flags(tiny_model, speech_manifest, finished.parent))
+    finetune.main(flags(tiny_model, speech_manifest, finished.parent))
+    assert "nothing to do" in capsys.readouterr().out
+    assert {path: path.stat().st_mtime_ns for path in finished.rglob("*")} == before
+
+
+def test_a_run_of_other_settings_is_kept_and_every_difference_named(
+    finished: Path, tiny_model: Path, speech_manifest: Path
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in finished.rglob("*")}
+    more = {"learning_rate": 0.5, "max_steps": 6, "num_workers": 1, "lora_rank": 8}
+    with pytest.raises(UserError, match="earlier run with other settings") as caught:
+        finetune.main(flags(tiny_model, speech_manifest, finished.parent, **more))
+    told = [line.strip() for line in caught.value.message.splitlines()[1:]]
+    assert told == ["learning_rate: 0.001 -> 0.5", "lora_rank: 32 -> 8", "max_steps: 4 -> 6"]
+    assert "--allow_changed_settings=True" in caught.value.hint
     assert {path: path.stat().st_mtime_ns for path in finished.rglob("*")} == before
 
 
@@ -349,8 +367,9 @@ def test_interrupted_it_says_so_and_leaves_the_earlier_checkpoints(
     assert process.returncode == 130, said[-2000:]
     assert "error: interrupted" in said
     assert "Traceback" not in said
-    # The newest may be half written; the one before it is whole.
-    kept = sorted(run.glob("checkpoint-[0-9]*"), key=lambda p: int(p.name[11:]))[0]
+    kept = checkpoints(run)[-1]
+    assert f"{kept} is saved" in said
+    assert find_damage(kept) is None
     WhisperForConditionalGeneration.from_pretrained(kept)
 
 

@@ -6,6 +6,7 @@
 | 1 | a failure: disk full, a worker died, a gate that was not passed, or a bug (with traceback) |
 | 2 | the user's input cannot work: a wrong flag, a missing file, a broken manifest |
 | 130 | interrupted with Ctrl-C |
+| 143 | stopped with SIGTERM, as schedulers do |
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 EXIT_FAILURE = 1
 EXIT_USER_ERROR = 2
@@ -43,7 +45,7 @@ class _ToldError(Exception):
         self.message = message
         self.hint = hint
 
-    def __reduce__(self) -> tuple[type[_ToldError], tuple[str, str]]:
+    def __reduce__(self) -> tuple[type[_ToldError], tuple[Any, ...]]:
         # Data-loading workers send their errors through pickle, which would lose the hint.
         return type(self), (self.message, self.hint)
 
@@ -56,6 +58,23 @@ class Failure(_ToldError):  # noqa: N818 (a failure is no error of the program's
     """Something outside the user's input went wrong; the script ends with exit code 1."""
 
 
+class Stopped(_ToldError):  # noqa: N818 (what was asked for is no error)
+    """A signal ended the work in an orderly way; the script ends with 128 + the signal's number.
+
+    Args:
+        message: What was done before the end.
+        hint: How to go on.
+        exit_code: 130 after Ctrl-C, 143 after SIGTERM.
+    """
+
+    def __init__(self, message: str, hint: str, exit_code: int) -> None:
+        super().__init__(message, hint)
+        self.exit_code = exit_code
+
+    def __reduce__(self) -> tuple[type[Stopped], tuple[Any, ...]]:
+        return type(self), (self.message, self.hint, self.exit_code)
+
+
 def run_script(main: Callable[[Sequence[str] | None], int | None]) -> int:
     """Run a script's `main` and turn what it raises into one clear message.
 
@@ -64,8 +83,8 @@ def run_script(main: Callable[[Sequence[str] | None], int | None]) -> int:
 
     Returns:
         The exit code: main's own (None counts as 0), 2 for a `UserError` or an unusable path,
-        1 for a `Failure` or a full disk, 130 for Ctrl-C. SystemExit passes through; anything
-        else is a bug and keeps its traceback.
+        1 for a `Failure` or a full disk, 130 for Ctrl-C, 128 + the signal for `Stopped`.
+        SystemExit passes through; anything else is a bug and keeps its traceback.
     """
     try:
         return main(None) or 0
@@ -73,6 +92,8 @@ def run_script(main: Callable[[Sequence[str] | None], int | None]) -> int:
         return _tell(error.message, error.hint, EXIT_USER_ERROR)
     except Failure as error:
         return _tell(error.message, error.hint, EXIT_FAILURE)
+    except Stopped as error:
+        return _tell(error.message, error.hint, error.exit_code)
     except KeyboardInterrupt:
         return _tell(
             "interrupted", "Finished checkpoints and reports are intact.", EXIT_INTERRUPTED
@@ -107,6 +128,22 @@ def _tell_path_error(error: OSError) -> int:
     is_users = isinstance(error, _USER_PATH_ERRORS)
     hint = "Check the path and its permissions." if is_users else ""
     return _tell(message, hint, EXIT_USER_ERROR if is_users else EXIT_FAILURE)
+
+
+def refused_write(error: Exception) -> str | None:
+    """Say why the system refused to write; None if the error is of another kind.
+
+    Args:
+        error: The system's, or a library's around it: torch.save raises RuntimeError, tokenizers
+            a plain Exception, safetensors one of its own.
+    """
+    if _is_disk_full(error):
+        return _disk_full_message(error)
+    text = (str(error).splitlines() or [""])[0]
+    is_systems = isinstance(error, OSError) or "(os error " in text
+    # The words of torch's archive writer, with which it hides the reason.
+    is_torchs = "file write failed" in str(error) or "inline_container.cc" in str(error)
+    return text if is_systems or is_torchs else None
 
 
 def _is_disk_full(error: BaseException | None) -> bool:

@@ -44,6 +44,39 @@ def atomic_write(path: str | Path, mode: Literal["w", "wb"] = "w") -> Iterator[I
         unfinished.unlink(missing_ok=True)
 
 
+def sync_path(path: str | Path) -> None:
+    """Wait until a file's content, or a folder's list of names, is on the disk.
+
+    Args:
+        path: A file or folder.
+
+    Raises:
+        OSError: The disk refuses.
+    """
+    if os.name == "nt":  # it syncs only what is open for writing, and opens no folders
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_tree(folder: str | Path) -> None:
+    """Wait until a folder with all that is in it is on the disk.
+
+    Args:
+        folder: An existing folder.
+
+    Raises:
+        OSError: The disk refuses.
+    """
+    for parent, _, names in os.walk(folder, topdown=False):
+        for name in names:
+            sync_path(os.path.join(parent, name))
+        sync_path(parent)
+
+
 def sha256_file(path: str | Path) -> str:
     """Return the SHA-256 of a file's bytes as 64 hexadecimal digits.
 

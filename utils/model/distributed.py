@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 
-from utils.cli.console import process_count, process_rank
+from utils.cli.console import is_main_process, process_count, process_rank
+from utils.cli.errors import Failure, UserError, refused_write
 
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def init_distributed() -> None:
@@ -55,6 +57,52 @@ def broadcast_object(value: Any) -> Any:
     box = [value]
     dist.broadcast_object_list(box)
     return box[0]
+
+
+def on_main_process(action: Callable[[], Result]) -> Result:
+    """What an action gives on rank 0, on every process.
+
+    Raises:
+        UserError: on every process, if the action raises it.
+        Failure: likewise.
+    """
+    result: Any = None
+    told: UserError | Failure | None = None
+    if is_main_process():
+        try:
+            result = action()
+        except (UserError, Failure) as error:
+            told = error
+    result, told = broadcast_object((result, told))
+    if told is not None:
+        raise told
+    return result
+
+
+def write_together(what: str, hint: str, action: Callable[[], None]) -> None:
+    """Write files on every process; if one of them cannot, all say so instead of waiting for it.
+
+    Args:
+        what: is written, for the message.
+        hint: what to do if it cannot be.
+        action: does the writing of this process; with nothing in it that waits for others, unless
+            these fail along.
+
+    Raises:
+        Failure: on every process, if the action failed on one.
+    """
+    reasons: list[str] = []
+    caught: Exception | None = None
+    try:
+        action()
+    except Exception as error:  # whatever it is, the others must not wait for this process
+        caught = error
+        reasons = [refused_write(error) or f"{type(error).__name__}: {error}"]
+    reasons = gather_all(reasons)
+    if caught is not None and refused_write(caught) is None:
+        raise caught
+    if reasons:
+        raise Failure(f"{what} could not be written: {reasons[0]}", hint) from caught
 
 
 def sum_over_processes(*values: float) -> tuple[float, ...]:

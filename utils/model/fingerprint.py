@@ -9,7 +9,7 @@ from utils.cli.files import sha256_file
 from utils.model.folders import read_base_path
 
 FILES = ("*.safetensors", "*.json", "*.txt", "model.bin")
-_NOT_READ = ("trainer_state.json", "conversion.json")
+_NOT_READ = ("trainer_state.json", "conversion.json", "checksums.json")
 
 
 def model_fingerprint(path: str, *, local_files_only: bool = False) -> tuple[str, ...] | None:

@@ -13,10 +13,17 @@ from typing import Any
 from transformers import WhisperProcessor
 
 from utils.cli.errors import UserError
+from utils.cli.files import sync_path, sync_tree
 from utils.model.side_files import save_side_files
 
 CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 BEST, FINAL = "checkpoint-best", "checkpoint-final"
+DAMAGED = ".damaged"
+"""Ending of a checkpoint that was found damaged and set aside."""
+UNFINISHED = ".unfinished"
+"""Folder in a run's in which its next checkpoint is written."""
+RETIRED = ".old"
+REMAINS = re.compile(rf"\.(?P<name>.+)\.\d+(?P<kind>\.unfinished|{re.escape(RETIRED)})")
 
 
 def write_folder(target: Path, fill: Callable[[Path], None]) -> None:
@@ -32,17 +39,54 @@ def write_folder(target: Path, fill: Callable[[Path], None]) -> None:
         OSError: if the disk is full or the folder cannot be written.
     """
     unfinished = target.with_name(f".{target.name}.{os.getpid()}.unfinished")
-    retired = target.with_name(f".{target.name}.{os.getpid()}.old")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     try:
         fill(unfinished)
-        if target.exists():
-            os.replace(target, retired)
-        os.replace(unfinished, target)
+        replace_folder(unfinished, target)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def replace_folder(finished: Path, target: Path) -> None:
+    """Let a finished folder take the place of another, once all of it is on the disk.
+
+    Args:
+        finished: on the same disk as the target.
+        target: existing or not.
+
+    Raises:
+        OSError: if the disk is full or the folder cannot be written.
+    """
+    retired = target.with_name(f".{target.name}.{os.getpid()}{RETIRED}")
+    sync_tree(finished)
+    try:
+        if target.exists():
+            os.replace(target, retired)
+        os.replace(finished, target)
+        sync_path(target.parent)
+    finally:
         shutil.rmtree(retired, ignore_errors=True)
+
+
+def remove_remains(parent: Path) -> None:
+    """Remove what killed processes left half-written; a folder that was being replaced comes back.
+
+    Args:
+        parent: the folder in which `write_folder` and `atomic_write` worked; nobody else may be
+            writing there.
+    """
+    for path in sorted(parent.glob(".*")) if parent.is_dir() else ():
+        match = REMAINS.fullmatch(path.name)
+        if match is None:
+            continue
+        target = parent / match["name"]
+        if match["kind"] == RETIRED and not target.exists():
+            os.replace(path, target)
+        elif path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def save_model(
@@ -94,48 +138,12 @@ def checkpoints(run: Path) -> list[Path]:
     return sorted(found, key=lambda p: int(p.name.rpartition("-")[2]))
 
 
-def prepare_run(run: Path, resume: str | None, overwrite: bool) -> str | None:
-    """Make a run's folder, or find where to go on.
-
-    Args:
-        run: `output/<model name>`.
-        resume: a checkpoint folder, "auto" for the newest of this run, or None.
-        overwrite: begin anew where an earlier run stands.
-
-    Returns:
-        The checkpoint to resume from, or None to begin.
-
-    Raises:
-        UserError: if an earlier run stands there, or there is nothing to resume from.
-    """
-    earlier = checkpoints(run)
-    if resume == "auto":
-        return str(earlier[-1]) if earlier else None
-    if resume is not None:
-        if not Path(resume, "trainer_state.json").is_file():
-            known = ", ".join(str(p) for p in earlier) or "none"
-            raise UserError(
-                f"{resume} is no checkpoint that training can resume from "
-                "(it has no trainer_state.json)",
-                f"Checkpoints of this run: {known}. --resume_from_checkpoint=auto takes the last.",
-            )
-        return resume
-    occupied = earlier or [run / name for name in (BEST, FINAL) if (run / name).exists()]
-    if occupied and not overwrite:
-        raise UserError(
-            f"{run} holds an earlier run ({occupied[-1].name})",
-            "Go on with it: --resume_from_checkpoint=auto\n"
-            "Begin anew and replace it: --overwrite_output_dir=True\n"
-            "Keep both: another --output_dir",
-        )
-    return None
-
-
 def clear_run(run: Path) -> None:
     """Remove what an earlier run wrote, and nothing else."""
-    for folder in [*checkpoints(run), run / BEST, run / FINAL, run / "tensorboard"]:
+    written = [*checkpoints(run), *run.glob(f"checkpoint-*{DAMAGED}"), run / UNFINISHED]
+    for folder in [*written, run / BEST, run / FINAL, run / "tensorboard"]:
         shutil.rmtree(folder, ignore_errors=True)
-    for name in ("metrics.jsonl", "settings.yaml", "dropped.jsonl", "profile.json"):
+    for name in ("run.json", "metrics.jsonl", "settings.yaml", "dropped.jsonl", "profile.json"):
         (run / name).unlink(missing_ok=True)
 
 

@@ -15,9 +15,11 @@ from utils.speech.audio_cache import open_cache
 from utils.speech.batching import BatchPlan, Collator
 from utils.speech.dataset import SpeechDataset, TrainingTable
 from utils.training.callbacks import Bar, MetricsFile, RankAllocation, RunCounters, TensorBoard
+from utils.training.guard import StepGuard
 from utils.training.loss import StepLoss
 from utils.training.profile import StepProfile
 from utils.training.settings import TrainSettings
+from utils.training.signals import Interruption
 from utils.training.trainer import DevSet, WhisperTrainer
 from utils.transcription.transcribe import Decoding
 
@@ -70,6 +72,8 @@ def make_trainer(
             fixed_windows=settings.use_compile,
         ),
         step_loss=StepLoss(settings.label_smoothing, settings.loss_chunk or 0),
+        guard=StepGuard(settings.max_bad_steps, settings.max_grad_spike),
+        interruption=Interruption(settings.grace_seconds),
         args=arguments,
         train_dataset=SpeechDataset(train, encoder, augmenter, settings.seed, cache),
         eval_dataset=dev_dataset,

@@ -72,11 +72,15 @@ class MetricsFile(TrainerCallback):
     """Writes `metrics.jsonl`, a line per log event.
 
     Args:
-        path: the file; lines beyond the step that a run resumes from are taken out first.
+        path: the file; lines beyond the checkpoint that a run resumes from are taken out first.
+
+    Attributes:
+        lines_kept: how many lines the checkpoint knows of; None: all up to its step.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.lines_kept: int | None = None
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Keep the lines up to the step that the run begins at."""
@@ -84,7 +88,10 @@ class MetricsFile(TrainerCallback):
             return
         lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.is_file() else []
         begun = state.global_step > 0
-        kept = [line for line in lines if begun and json.loads(line)["step"] <= state.global_step]
+        if self.lines_kept is not None:
+            kept = lines[: self.lines_kept]
+        else:
+            kept = [li for li in lines if begun and json.loads(li)["step"] <= state.global_step]
         with atomic_write(self.path) as file:
             file.writelines(f"{line}\n" for line in kept)
 
@@ -93,7 +100,7 @@ class MetricsFile(TrainerCallback):
         if not is_main_process() or not any(name in logs for name in METRIC_FIELDS):
             return
         line = {"step": state.global_step, "epoch": round(logs.get("epoch") or 0.0, 4)}
-        for name in (*METRIC_FIELDS, "examples", "audio_seconds", "seconds"):
+        for name in (*METRIC_FIELDS, "examples", "audio_seconds", "seconds", "bad_steps"):
             value = logs.get(name)
             if isinstance(value, (int, float)) and math.isfinite(value):
                 line[name] = value
@@ -182,4 +189,6 @@ class RankAllocation(TrainerCallback):
 
     def on_optimizer_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Measure importance and mask, while the step's gradients are still there."""
+        if all(parameter.grad is None for parameter in self.model.parameters()):
+            return  # a bad step, which is skipped
         self.model.base_model.update_and_allocate(state.global_step)

@@ -10,24 +10,14 @@ from utils.model.load import LoadedModel
 from utils.speech.augment import Augmenter
 from utils.speech.batching import BatchPlan, StepSampler
 from utils.speech.dataset import TrainingTable
-from utils.training.cut_windows import stated_context
+from utils.training.cut_windows import UNDECIDED, stated_context
 from utils.training.settings import TrainSettings
 
-UNDECIDED = "auto"
-"""Neither asked for nor stated by the base model: `measured_context` decides."""
 
-
-def with_context(
-    settings: TrainSettings, loaded: LoadedModel, checkpoint: str | None = None
-) -> LoadedModel:
+def with_context(settings: TrainSettings, loaded: LoadedModel) -> LoadedModel:
     """The model with the audio context that it is trained for and will be saved with.
 
-    As asked for, else as the checkpoint or the base model states it, else UNDECIDED.
-
-    Args:
-        settings: of the run.
-        loaded: the base model.
-        checkpoint: folder that the run goes on from, if it does.
+    As asked for, else as the base model states it, else UNDECIDED until `settled_context`.
 
     Raises:
         UserError: if windows are to be prepared for being cut and none is.
@@ -35,7 +25,7 @@ def with_context(
     context: str = settings.audio_context
     prepared = settings.context_match_steps or settings.context_warmup_steps
     if context == UNDECIDED:
-        context = stated_context(loaded, checkpoint) or ("mixed" if prepared else UNDECIDED)
+        context = stated_context(loaded) or ("mixed" if prepared else UNDECIDED)
     if context == "full" and prepared:
         raise UserError(
             "--context_match_steps and --context_warmup_steps prepare a model for cut windows; "
@@ -61,6 +51,7 @@ def batch_plan(settings: TrainSettings, loaded: LoadedModel) -> BatchPlan:
         "full": (1.0, 0.0),
         "mixed": (settings.full_share, settings.tail_share),
         "dynamic": (0.0, 0.0),
+        UNDECIDED: (0.0, 0.0),  # only what a step holds is asked for so far
     }
     full_share, tail_share = shares[loaded.audio_context]
     return BatchPlan(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,8 @@ from utils.training.settings import TrainSettings
 from utils.transcription.decoding import AudioContext
 from utils.transcription.transcribe import Decoding, transcribe
 
+UNDECIDED = "auto"
+"""The audio context of a model for which nobody has said one."""
 PROBED = 32
 """Utterances that are transcribed both ways."""
 LEAST_SAVING = 0.25
@@ -39,20 +42,32 @@ def is_as_good(cut: float, full: float) -> bool:
     return cut <= full + max(TOLERATED_RELATIVE * full, TOLERATED_POINTS)
 
 
-def stated_context(loaded: LoadedModel, checkpoint: str | None = None) -> str | None:
-    """The audio context that a checkpoint, or else the model itself, was saved with.
-
-    Args:
-        loaded: the model.
-        checkpoint: folder that a run goes on from: what was measured once holds to its end.
-    """
-    if checkpoint is not None:
-        settings = Path(checkpoint, "generation_config.json")
-        if settings.is_file():
-            known = json.loads(settings.read_text(encoding="utf-8"))
-            return str(known.get("audio_context") or "full")
+def stated_context(loaded: LoadedModel) -> str | None:
+    """The audio context that a model says it was trained for, if it says so."""
     context: str | None = getattr(loaded.whisper.generation_config, "audio_context", None)
     return context
+
+
+def settled_context(
+    settings: TrainSettings,
+    loaded: LoadedModel,
+    data: tuple[TrainingTable, TrainingTable],
+    checkpoint: str | None,
+) -> LoadedModel:
+    """The model with an audio context, measured if nobody has said which.
+
+    Args:
+        settings: of the run.
+        loaded: the base model as `with_context` gave it.
+        data: training and dev set.
+        checkpoint: folder that the run goes on from: what was measured once holds to its end.
+    """
+    if loaded.audio_context != UNDECIDED:
+        return loaded
+    if checkpoint is not None:
+        saved = Path(checkpoint, "generation_config.json").read_text(encoding="utf-8")
+        return replace(loaded, audio_context=json.loads(saved)["audio_context"])
+    return replace(loaded, audio_context=measured_context(settings, loaded, *data))
 
 
 def measured_context(

@@ -7,15 +7,16 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from utils.cli.console import is_main_process, process_count, say
+from utils.cli.console import is_main_process, process_count, say, warn
 from utils.cli.files import atomic_write
 from utils.cli.settings import save_settings
 from utils.manifest.languages import language_code
 from utils.model.adapters import count_parameters
 from utils.model.compilation import compile_layers
-from utils.model.distributed import barrier
-from utils.model.folders import FINAL, clear_run, model_name, prepare_run, write_folder
+from utils.model.distributed import barrier, on_main_process
+from utils.model.folders import FINAL, clear_run, model_name
 from utils.model.load import LoadedModel, load_model
 from utils.model.precision import choose_precision
 from utils.speech.audio_cache import discard_cache
@@ -23,20 +24,21 @@ from utils.speech.batching import StepSampler
 from utils.speech.dataset import SpeechDataset, TrainingTable
 from utils.training.arguments import training_arguments
 from utils.training.assembly import make_trainer
-from utils.training.context import (
-    UNDECIDED,
-    batch_plan,
-    describe_steps,
-    make_sampler,
-    with_context,
-)
-from utils.training.cut_windows import measured_context
+from utils.training.context import batch_plan, describe_steps, make_sampler, with_context
+from utils.training.cut_windows import settled_context
 from utils.training.data import read_augmenter, read_manifests, tables
+from utils.training.identity import run_identity, write_run_file
 from utils.training.kinds import full_learning_rate
 from utils.training.matching import MatchOptions, match_context, say_distances
 from utils.training.memory_plan import fit_to_memory
 from utils.training.settings import TrainSettings
+from utils.training.start import Start, choose_start, refuse_foreign_folder, sole_writer
 from utils.training.trainer import WhisperTrainer, seed_everything, warn_of_failures
+
+if TYPE_CHECKING:
+    from transformers import TrainingArguments
+
+    from utils.speech.augment import Augmenter
 
 MakeTrainable = Callable[[LoadedModel, int], LoadedModel]
 """Model and total optimizer steps -> the model with what is to be trained."""
@@ -59,8 +61,8 @@ def finetune(settings: TrainSettings, make_trainable: MakeTrainable) -> Path:
     arguments = training_arguments(settings, run)
     if settings.language is not None:
         settings = replace(settings, language=language_code(settings.language))
+    refuse_foreign_folder(run, settings)
     manifest, dev_manifest = read_manifests(settings)
-    resume = prepare_run(run, settings.resume_from_checkpoint, settings.overwrite_output_dir)
     augmenter = read_augmenter(settings.augment_config_path)
     loaded = load_model(
         settings.base_model,
@@ -68,14 +70,40 @@ def finetune(settings: TrainSettings, make_trainable: MakeTrainable) -> Path:
         use_8bit=getattr(settings, "use_8bit", False),
         use_4bit=getattr(settings, "use_4bit", False),
     )
-    loaded = with_context(settings, loaded, resume)
+    loaded = with_context(settings, loaded)
     train, dev = tables(settings, loaded, manifest, dev_manifest)
+    identity = on_main_process(
+        lambda: run_identity(settings, loaded, (manifest, dev_manifest), (train, dev))
+    )
     # All that the user can get wrong is known by now; only from here on are files touched.
-    if is_main_process():
-        begin_run(settings, run, resume, [("train", train), ("dev", dev)])
-    barrier()
-    if loaded.audio_context == UNDECIDED:
-        loaded = replace(loaded, audio_context=measured_context(settings, loaded, train, dev))
+    with sole_writer(run):
+        start = choose_start(run, settings, identity)
+        if start.finished:
+            say(f"finished     {run / FINAL} was written by this very command; nothing to do")
+            return run
+        if is_main_process():
+            begin_run(settings, run, start, [("train", train), ("dev", dev)])
+            write_run_file(run, identity, finished=False)
+        barrier()
+        loaded = settled_context(settings, loaded, (train, dev), start.checkpoint)
+        trainer = prepare(settings, arguments, loaded, (train, dev), augmenter, make_trainable)
+        train_from(settings, trainer, start)
+        finish(settings, trainer)
+        if is_main_process():
+            write_run_file(run, identity, finished=True)
+    return run
+
+
+def prepare(
+    settings: TrainSettings,
+    arguments: TrainingArguments,
+    loaded: LoadedModel,
+    data: tuple[TrainingTable, TrainingTable],
+    augmenter: Augmenter | None,
+    make_trainable: MakeTrainable,
+) -> WhisperTrainer:
+    """Make the model trainable and put its trainer together."""
+    train, dev = data
     seed_everything(settings.seed)
     plan = batch_plan(settings, loaded)
     sampler = make_sampler(train, plan, augmenter)
@@ -89,24 +117,35 @@ def finetune(settings: TrainSettings, make_trainable: MakeTrainable) -> Path:
     arguments.learning_rate = settings.learning_rate or full_learning_rate(
         loaded.whisper.config.d_model
     )
-    arguments.eval_on_start = settings.eval_on_start and resume is None
-    trainer = make_trainer(settings, arguments, loaded, memory.plan, (train, dev), augmenter)
+    trainer = make_trainer(settings, arguments, loaded, memory.plan, data, augmenter)
     trainer.memory_guard.limit = memory.limit
-    if settings.context_match_steps and resume is None:  # a checkpoint holds what was matched
-        match(settings, trainer)
-    trainer.train(resume_from_checkpoint=resume)
-    return finish(settings, trainer)
+    return trainer
+
+
+def train_from(settings: TrainSettings, trainer: WhisperTrainer, start: Start) -> None:
+    """Train from the first step or from a checkpoint.
+
+    Raises:
+        Stopped: if a signal ended it.
+    """
+    trainer.changed = start.changed
+    trainer.args.eval_on_start = settings.eval_on_start and start.checkpoint is None
+    if settings.context_match_steps and start.checkpoint is None:
+        match(settings, trainer)  # a checkpoint holds what was matched
+    trainer.train(resume_from_checkpoint=start.checkpoint)
+    step = int(trainer.state.global_step)
+    trainer.interruption.raise_if_stopped(step, str(trainer.run / f"checkpoint-{step}"))
 
 
 def begin_run(
     settings: TrainSettings,
     run: Path,
-    resume: str | None,
+    start: Start,
     named_tables: list[tuple[str, TrainingTable]],
 ) -> None:
     """Make the run's folder ready: settings, and the list of what is left out."""
     run.mkdir(parents=True, exist_ok=True)
-    if resume is None:
+    if start.checkpoint is None:
         clear_run(run)
     # One that was left by a killed run may be of other data.
     discard_cache(run)
@@ -159,15 +198,17 @@ def match(settings: TrainSettings, trainer: WhisperTrainer) -> None:
     say_distances(match_context(trainer.loaded, dataset, trainer.plan, options))
 
 
-def finish(settings: TrainSettings, trainer: WhisperTrainer) -> Path:
+def finish(settings: TrainSettings, trainer: WhisperTrainer) -> None:
     """Score the last step if it was not, write the final weights, and say where everything is."""
     if trainer.last_evaluated_step != trainer.state.global_step:
         trainer.evaluate()
     run = trainer.run
+    trainer.write_model_folder(FINAL)
     if is_main_process():
-        write_folder(run / FINAL, trainer._write_model)
         discard_cache(run)
     barrier()
+    if trainer.guard.total:
+        warn(f"{trainer.guard.total} steps had no usable gradient and were skipped")
     warn_of_failures(trainer.all_failures())
     metric = trainer.dev.metric.upper()
     say(
@@ -177,4 +218,3 @@ def finish(settings: TrainSettings, trainer: WhisperTrainer) -> Path:
     say(f"final        {run / FINAL}")
     if settings.push_to_hub:
         trainer.push_to_hub(commit_message="Fine-tuned weights")
-    return run

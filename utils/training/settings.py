@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from utils.cli.errors import UserError
+from utils.training.safety_settings import SafetySettings
 
 
 @dataclass(frozen=True)
-class TrainSettings:
+class TrainSettings(SafetySettings):
     """Settings that every kind of fine-tuning has."""
 
     train_data: str = "dataset/train.json"
@@ -149,6 +150,7 @@ class TrainSettings:
                 raise UserError(f"--{name}={getattr(self, name)}: expected at least 1")
         self._check_context()
         self._check_memory()
+        self.check_safety()
         if self.max_steps < 1 and self.num_train_epochs <= 0:
             raise UserError(
                 f"--num_train_epochs={self.num_train_epochs:g} --max_steps={self.max_steps}: "

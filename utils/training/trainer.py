@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -12,15 +11,15 @@ from typing import Any
 import torch
 from accelerate import DistributedType
 from torch.utils.data import DataLoader
-from transformers import Trainer
 from transformers.trainer_utils import set_seed
 
 from utils.cli.console import is_main_process, warn
 from utils.cli.errors import Failure
 from utils.manifest.utterance import Utterance
 from utils.model.adapters import orthogonality_penalty
-from utils.model.distributed import barrier, gather_all, share_of, sum_over_processes
-from utils.model.folders import BEST, checkpoints, save_model, write_folder
+from utils.model.checksums import write_checksums
+from utils.model.distributed import share_of, sum_over_processes, write_together
+from utils.model.folders import BEST, save_model, write_folder
 from utils.model.load import LoadedModel
 from utils.scoring.normalizers import choose_normalizer
 from utils.scoring.score import score_predictions
@@ -30,9 +29,10 @@ from utils.speech.features import WINDOW_SECONDS
 from utils.speech.labels import IGNORED
 from utils.training.callbacks import RunCounters
 from utils.training.context import make_sampler
+from utils.training.exact_state import same_randomness
+from utils.training.exact_trainer import GO_ON, ExactTrainer
 from utils.training.loader_wait import LoaderWatch
 from utils.training.loss import StepLoss
-from utils.training.out_of_memory import MemoryGuard
 from utils.transcription.transcribe import Decoding, transcribe
 
 
@@ -53,7 +53,7 @@ class DevSet:
     metric: str
 
 
-class WhisperTrainer(Trainer):
+class WhisperTrainer(ExactTrainer):
     """Trains a Whisper or its adapter.
 
     Args:
@@ -63,7 +63,7 @@ class WhisperTrainer(Trainer):
         audio_context: how the windows of the training are cut; kept in what is saved.
         collator: makes batches of the training and dev examples.
         step_loss: what is minimised.
-        **options: as of `transformers.Trainer`.
+        **options: as of `ExactTrainer`.
     """
 
     # `StepLoss` divides by the tokens of the whole step, so nothing is left to divide by.
@@ -81,27 +81,20 @@ class WhisperTrainer(Trainer):
         **options: Any,
     ) -> None:
         super().__init__(
-            model=loaded.model, data_collator=collator, compute_loss_func=step_loss, **options
+            model=loaded.model,
+            data_collator=collator,
+            compute_loss_func=step_loss,
+            plan=plan,
+            **options,
         )
-        # The library would count checkpoint-best as the oldest of all and remove it.
-        self.save_total_limit, self.args.save_total_limit = self.args.save_total_limit, None
         self.loaded = loaded
-        self.plan = plan
         self.dev = dev
         self.audio_context = audio_context
         self.step_loss = step_loss
-        self.memory_guard = MemoryGuard()
         self._share_of_batch = 1.0
         self._backward_began = False
         self._exchanges = True
-        self.failures: dict[str, str] = {}
-        self.last_evaluated_step = -1
         self.loader_watch = LoaderWatch(self.args.dataloader_num_workers)
-
-    @property
-    def run(self) -> Path:
-        """The run's folder."""
-        return Path(str(self.args.output_dir))
 
     @property
     def counters(self) -> RunCounters:
@@ -134,6 +127,7 @@ class WhisperTrainer(Trainer):
     ) -> tuple[list[Any], Any]:
         """The micro-batches of a step, without the lists that the model does not take."""
         self.memory_guard.begin_step()
+        self.begin_guarded_step()
         with self.loader_watch:
             batches, tokens = super().get_batch_samples(epoch_iterator, num_batches, device)
         for batch in batches:
@@ -156,7 +150,9 @@ class WhisperTrainer(Trainer):
             with nullcontext() if is_last else self.accelerator.no_sync(model):
                 return super(WhisperTrainer, self).training_step(model, piece, num_items_in_batch)
 
-        return self.memory_guard.run(inputs, run_piece, lambda: self._drop_gradients(model))
+        loss = self.memory_guard.run(inputs, run_piece, lambda: self._drop_gradients(model))
+        self.guard.note(loss, inputs["utterances"])
+        return loss
 
     def _drop_gradients(self, model: Any) -> bool:
         """Clear the step's gradients if the piece that did not fit may have changed them."""
@@ -204,6 +200,15 @@ class WhisperTrainer(Trainer):
         Returns:
             `dev_loss` (mean nats a token) and `dev_cer` or `dev_wer` (corpus rate).
         """
+        with same_randomness():  # how often the dev set is scored changes nothing else
+            metrics = self._score()
+        self.last_evaluated_step = self._step
+        self._keep_if_best(metrics[f"dev_{self.dev.metric}"])
+        self.log(dict(metrics))
+        self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def _score(self) -> dict[str, float]:
         model = self.accelerator.unwrap_model(self.model)
         was_training = model.training
         model.eval()
@@ -221,10 +226,6 @@ class WhisperTrainer(Trainer):
             f"dev_{self.dev.metric}": float(score.rate if score.rate is not None else 0.0),
         }
         model.train(was_training)
-        self.last_evaluated_step = self._step
-        self._keep_if_best(metrics[f"dev_{self.dev.metric}"])
-        self.log(dict(metrics))
-        self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
     @property
@@ -257,24 +258,32 @@ class WhisperTrainer(Trainer):
             return
         self.state.best_metric = error
         self.state.best_global_step = self._step
-        if is_main_process():
-            write_folder(self.run / BEST, self._write_model)
-        barrier()
+        self.write_model_folder(BEST)
+
+    def write_model_folder(self, name: str) -> None:
+        """Write the weights as they are to a folder of the run, whole or not at all.
+
+        Args:
+            name: `checkpoint-best` or `checkpoint-final`.
+        """
+
+        def write() -> None:
+            if is_main_process():
+                write_folder(self.run / name, fill)
+
+        def fill(folder: Path) -> None:
+            self._write_model(folder)
+            write_checksums(folder)
+
+        write_together(name, GO_ON, write)
 
     # -- logs and files -----------------------------------------------------------------------
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add what the run has seen so far to every event."""
         self.counters.synchronise()
-        super().log({**logs, **self.counters.totals()}, start_time)
-
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        self.counters.synchronise()
-        super()._save_checkpoint(model, trial)
-        if self.args.should_save and self.save_total_limit is not None:
-            numbered = checkpoints(self.run)
-            for folder in numbered[: max(0, len(numbered) - max(1, self.save_total_limit))]:
-                shutil.rmtree(folder, ignore_errors=True)
+        seen = {**self.counters.totals(), "bad_steps": self.guard.total}
+        super().log({**logs, **seen}, start_time)
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         if self.args.should_save:
@@ -283,10 +292,6 @@ class WhisperTrainer(Trainer):
     def _write_model(self, folder: Path) -> None:
         model = self.accelerator.unwrap_model(self.model)
         save_model(model, self.loaded.processor, folder, self.audio_context)
-
-    def all_failures(self) -> dict[str, str]:
-        """Files that could not be read while training, over all processes: id -> reason."""
-        return dict(gather_all(list(self.failures.items())))
 
 
 class _EpochLoader(DataLoader[Any]):

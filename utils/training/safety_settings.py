@@ -1,0 +1,40 @@
+"""Settings about what a run does when it is stopped, resumed, or fed what it cannot learn from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from utils.cli.errors import UserError
+
+
+@dataclass(frozen=True)
+class SafetySettings:
+    """Settings of stopped runs and bad steps."""
+
+    allow_changed_settings: bool = False
+    """Go on with an earlier run although settings or data are no longer the same."""
+    grace_seconds: float = 25.0
+    """Seconds that SIGTERM or Ctrl-C leaves for finishing the step and saving a checkpoint; after
+    them the run ends as it is. Kubernetes, Slurm and torchrun kill after 30."""
+    max_bad_steps: int = 10
+    """Steps in a row without a usable gradient (NaN, infinite, or a spike) that are skipped; one
+    more ends the run."""
+    max_grad_spike: float | None = None
+    """Skip steps whose gradient is longer than the running median by this factor; None: only
+    NaN and infinite ones, since max_grad_norm already bounds what one step can do."""
+
+    def check_safety(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            UserError: if one makes no sense.
+        """
+        if self.grace_seconds <= 0 or self.max_bad_steps < 0:
+            raise UserError(
+                f"--grace_seconds={self.grace_seconds:g} --max_bad_steps={self.max_bad_steps}: "
+                "expected more than 0 seconds and at least 0 steps"
+            )
+        if self.max_grad_spike is not None and self.max_grad_spike <= 1:
+            raise UserError(
+                f"--max_grad_spike={self.max_grad_spike:g}: expected a factor above 1, or None"
+            )
