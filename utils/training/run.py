@@ -9,14 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from utils.cli.console import is_main_process, process_count, say
+from utils.cli.console import is_main_process, say
 from utils.cli.files import atomic_write
 from utils.cli.settings import save_settings
 from utils.manifest.languages import language_code
 from utils.model.adapters import count_parameters
 from utils.model.compilation import compile_layers
 from utils.model.distributed import barrier
-from utils.model.folders import FINAL, clear_run, model_name, prepare_run, write_folder
+from utils.model.folders import FINAL, clear_run, model_name, prepare_run
 from utils.model.load import LoadedModel, load_model
 from utils.model.precision import choose_precision
 from utils.speech.audio_cache import discard_cache
@@ -30,6 +30,12 @@ from utils.training.kinds import full_learning_rate
 from utils.training.matching import MatchOptions, match_context, say_distances
 from utils.training.memory_plan import fit_to_memory
 from utils.training.settings import TrainSettings
+from utils.training.sharding import (
+    describe_sharing,
+    keep_models_whole,
+    refuse_unshardable,
+    sharing_asked_for,
+)
 from utils.training.trainer import WhisperTrainer, seed_everything, warn_of_failures
 
 if TYPE_CHECKING:
@@ -53,7 +59,10 @@ def finetune(settings: TrainSettings, make_trainable: MakeTrainable) -> Path:
         UserError: if the settings, the data or the model cannot be used.
     """
     run = Path(settings.output_dir, model_name(settings.base_model))
+    sharing = sharing_asked_for()
+    refuse_unshardable(sharing, settings)
     arguments = training_arguments(settings, run)
+    keep_models_whole(sharing)
     if settings.language is not None:
         settings = replace(settings, language=language_code(settings.language))
     manifest, dev_manifest = read_manifests(settings)
@@ -80,6 +89,9 @@ def finetune(settings: TrainSettings, make_trainable: MakeTrainable) -> Path:
     if settings.use_compile:
         compile_layers(loaded.model)
     describe(settings, loaded, train, dev)
+    context = loaded.audio_context
+    precision = choose_precision(settings.fp16, settings.bf16).name
+    say(f"compute      {describe_sharing(sharing)}, {precision}, audio context {context}")
     describe_steps(sampler)
     arguments.learning_rate = settings.learning_rate or full_learning_rate(
         loaded.whisper.config.d_model
@@ -129,15 +141,12 @@ def describe(
     """Say what is about to happen."""
     trainable, total = count_parameters(loaded.model)
     hours = sum(train.durations) / 3600
-    precision = choose_precision(settings.fp16, settings.bf16).name
     say(
         f"base model   {settings.base_model} ({total / 1e6:.1f} M parameters, "
         f"{trainable / 1e6:.2f} M trainable)"
     )
     say(f"train        {settings.train_data}: {len(train)} utterances, {hours:.2f} h")
     say(f"dev          {settings.dev_data or settings.test_data}: {len(dev)} utterances")
-    context = loaded.audio_context
-    say(f"compute      {process_count()} process(es), {precision}, audio context {context}")
 
 
 def match(settings: TrainSettings, trainer: WhisperTrainer) -> None:
@@ -159,10 +168,9 @@ def finish(settings: TrainSettings, trainer: WhisperTrainer) -> Path:
     if trainer.last_evaluated_step != trainer.state.global_step:
         trainer.evaluate()
     run = trainer.run
+    trainer.write_final()
     if is_main_process():
-        write_folder(run / FINAL, trainer._write_model)
         discard_cache(run)
-    barrier()
     warn_of_failures(trainer.all_failures())
     metric = trainer.dev.metric.upper()
     say(

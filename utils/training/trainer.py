@@ -20,7 +20,7 @@ from utils.cli.errors import Failure
 from utils.manifest.utterance import Utterance
 from utils.model.adapters import orthogonality_penalty
 from utils.model.distributed import barrier, gather_all, share_of, sum_over_processes
-from utils.model.folders import BEST, checkpoints, save_model, write_folder
+from utils.model.folders import BEST, FINAL, checkpoints, save_model, write_folder
 from utils.model.load import LoadedModel
 from utils.scoring.normalizers import choose_normalizer
 from utils.scoring.score import score_predictions
@@ -33,6 +33,7 @@ from utils.training.context import make_sampler
 from utils.training.loader_wait import LoaderWatch
 from utils.training.loss import StepLoss
 from utils.training.out_of_memory import MemoryGuard
+from utils.training.sharding import WholeModel, expect_sharing, shard_on_cpu, sharing_asked_for
 from utils.transcription.transcribe import Decoding, transcribe
 
 
@@ -80,6 +81,8 @@ class WhisperTrainer(Trainer):
         step_loss: StepLoss,
         **options: Any,
     ) -> None:
+        self.sharing = sharing_asked_for()
+        self.whole = WholeModel(loaded.model, self.sharing)
         super().__init__(
             model=loaded.model, data_collator=collator, compute_loss_func=step_loss, **options
         )
@@ -107,6 +110,19 @@ class WhisperTrainer(Trainer):
     def counters(self) -> RunCounters:
         """What the run has seen; resuming puts another object in the place of the first."""
         return next(c for c in self.callback_handler.callbacks if isinstance(c, RunCounters))
+
+    # -- processes ----------------------------------------------------------------------------
+
+    def create_accelerator_and_postprocess(self) -> None:
+        """The library's, with FSDP2 on CPUs too."""
+        super().create_accelerator_and_postprocess()
+        shard_on_cpu(self.accelerator)
+        self.is_fsdp_enabled = self.accelerator.distributed_type == DistributedType.FSDP
+
+    def _prepare_for_training(self, *args: Any, **kwargs: Any) -> Any:
+        prepared = super()._prepare_for_training(*args, **kwargs)
+        expect_sharing(self.model_wrapped, self.sharing)
+        return prepared
 
     # -- data ---------------------------------------------------------------------------------
 
@@ -204,9 +220,19 @@ class WhisperTrainer(Trainer):
         Returns:
             `dev_loss` (mean nats a token) and `dev_cer` or `dev_wer` (corpus rate).
         """
-        model = self.accelerator.unwrap_model(self.model)
-        was_training = model.training
-        model.eval()
+        trained = self.accelerator.unwrap_model(self.model)
+        was_training = trained.training
+        trained.eval()
+        with self.whole.of(trained) as model:
+            metrics = self._score(model)
+            self._keep_if_best(metrics[f"dev_{self.dev.metric}"], model)
+        trained.train(was_training)
+        self.last_evaluated_step = self._step
+        self.log(dict(metrics))
+        self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def _score(self, model: Any) -> dict[str, float]:
         loaded = replace(self.loaded, model=model, audio_context=self.audio_context)
         predictions = transcribe(
             loaded, self.dev.utterances, self.dev.decoding, desc=f"dev set, step {self._step}"
@@ -216,16 +242,10 @@ class WhisperTrainer(Trainer):
             self.dev.metric,
             lambda p: choose_normalizer(p.language, remove_pun=True, to_simple=True),
         )
-        metrics = {
+        return {
             "dev_loss": self._dev_loss(model),
             f"dev_{self.dev.metric}": float(score.rate if score.rate is not None else 0.0),
         }
-        model.train(was_training)
-        self.last_evaluated_step = self._step
-        self._keep_if_best(metrics[f"dev_{self.dev.metric}"])
-        self.log(dict(metrics))
-        self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
-        return metrics
 
     @property
     def _step(self) -> int:
@@ -252,13 +272,13 @@ class WhisperTrainer(Trainer):
         total, tokens = sum_over_processes(total, tokens)
         return total / max(tokens, 1.0)
 
-    def _keep_if_best(self, error: float) -> None:
+    def _keep_if_best(self, error: float, model: Any) -> None:
         if self.state.best_metric is not None and error >= self.state.best_metric:
             return
         self.state.best_metric = error
         self.state.best_global_step = self._step
         if is_main_process():
-            write_folder(self.run / BEST, self._write_model)
+            write_folder(self.run / BEST, lambda folder: self._write_model(folder, model))
         barrier()
 
     # -- logs and files -----------------------------------------------------------------------
@@ -276,12 +296,21 @@ class WhisperTrainer(Trainer):
             for folder in numbered[: max(0, len(numbered) - max(1, self.save_total_limit))]:
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
-        if self.args.should_save:
-            self._write_model(Path(output_dir or self.run))
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Write the whole model; all processes must call it together."""
+        with self.whole.of(self.accelerator.unwrap_model(self.model)) as model:
+            if self.args.should_save:
+                self._write_model(Path(output_dir or self.run), model)
+        barrier()
 
-    def _write_model(self, folder: Path) -> None:
-        model = self.accelerator.unwrap_model(self.model)
+    def write_final(self) -> None:
+        """Write `checkpoint-final/`; all processes must call it together."""
+        with self.whole.of(self.accelerator.unwrap_model(self.model)) as model:
+            if is_main_process():
+                write_folder(self.run / FINAL, lambda folder: self._write_model(folder, model))
+        barrier()
+
+    def _write_model(self, folder: Path, model: Any) -> None:
         save_model(model, self.loaded.processor, folder, self.audio_context)
 
     def all_failures(self) -> dict[str, str]:
