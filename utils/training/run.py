@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from utils.cli.console import is_main_process, process_count, say, warn
+from utils.cli.console import is_main_process, say, warn
 from utils.cli.files import atomic_write
 from utils.cli.settings import save_settings
 from utils.manifest.languages import language_code
@@ -32,6 +32,12 @@ from utils.training.kinds import full_learning_rate
 from utils.training.matching import MatchOptions, match_context, say_distances
 from utils.training.memory_plan import fit_to_memory
 from utils.training.settings import TrainSettings
+from utils.training.sharding import (
+    describe_sharing,
+    keep_models_whole,
+    refuse_unshardable,
+    sharing_asked_for,
+)
 from utils.training.start import Start, choose_start, refuse_foreign_folder, sole_writer
 from utils.training.trainer import WhisperTrainer, seed_everything, warn_of_failures
 
@@ -58,7 +64,10 @@ def finetune(settings: TrainSettings, make_trainable: MakeTrainable) -> Path:
         UserError: if the settings, the data or the model cannot be used.
     """
     run = Path(settings.output_dir, model_name(settings.base_model))
+    sharing = sharing_asked_for()
+    refuse_unshardable(sharing, settings)
     arguments = training_arguments(settings, run)
+    keep_models_whole(sharing)
     if settings.language is not None:
         settings = replace(settings, language=language_code(settings.language))
     refuse_foreign_folder(run, settings)
@@ -173,15 +182,15 @@ def describe(
     """Say what is about to happen."""
     trainable, total = count_parameters(loaded.model)
     hours = sum(train.durations) / 3600
-    precision = choose_precision(settings.fp16, settings.bf16).name
     say(
         f"base model   {settings.base_model} ({total / 1e6:.1f} M parameters, "
         f"{trainable / 1e6:.2f} M trainable)"
     )
     say(f"train        {settings.train_data}: {len(train)} utterances, {hours:.2f} h")
     say(f"dev          {settings.dev_data or settings.test_data}: {len(dev)} utterances")
-    context = loaded.audio_context
-    say(f"compute      {process_count()} process(es), {precision}, audio context {context}")
+    sharing = describe_sharing(sharing_asked_for())
+    precision = choose_precision(settings.fp16, settings.bf16).name
+    say(f"compute      {sharing}, {precision}, audio context {loaded.audio_context}")
 
 
 def match(settings: TrainSettings, trainer: WhisperTrainer) -> None:

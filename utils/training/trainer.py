@@ -33,6 +33,7 @@ from utils.training.exact_state import same_randomness
 from utils.training.exact_trainer import GO_ON, ExactTrainer
 from utils.training.loader_wait import LoaderWatch
 from utils.training.loss import StepLoss
+from utils.training.sharding import WholeModel, expect_sharing, shard_on_cpu, sharing_asked_for
 from utils.transcription.transcribe import Decoding, transcribe
 
 
@@ -80,6 +81,8 @@ class WhisperTrainer(ExactTrainer):
         step_loss: StepLoss,
         **options: Any,
     ) -> None:
+        self.sharing = sharing_asked_for()
+        self.whole = WholeModel(loaded.model, self.sharing)
         super().__init__(
             model=loaded.model,
             data_collator=collator,
@@ -100,6 +103,19 @@ class WhisperTrainer(ExactTrainer):
     def counters(self) -> RunCounters:
         """What the run has seen; resuming puts another object in the place of the first."""
         return next(c for c in self.callback_handler.callbacks if isinstance(c, RunCounters))
+
+    # -- processes ----------------------------------------------------------------------------
+
+    def create_accelerator_and_postprocess(self) -> None:
+        """The library's, with FSDP2 on CPUs too."""
+        super().create_accelerator_and_postprocess()
+        shard_on_cpu(self.accelerator)
+        self.is_fsdp_enabled = self.accelerator.distributed_type == DistributedType.FSDP
+
+    def _prepare_for_training(self, *args: Any, **kwargs: Any) -> Any:
+        prepared = super()._prepare_for_training(*args, **kwargs)
+        expect_sharing(self.model_wrapped, self.sharing)
+        return prepared
 
     # -- data ---------------------------------------------------------------------------------
 
@@ -200,18 +216,20 @@ class WhisperTrainer(ExactTrainer):
         Returns:
             `dev_loss` (mean nats a token) and `dev_cer` or `dev_wer` (corpus rate).
         """
-        with same_randomness():  # how often the dev set is scored changes nothing else
-            metrics = self._score()
-        self.last_evaluated_step = self._step
-        self._keep_if_best(metrics[f"dev_{self.dev.metric}"])
+        trained = self.accelerator.unwrap_model(self.model)
+        was_training = trained.training
+        trained.eval()
+        # How often the dev set is scored changes nothing else.
+        with same_randomness(), self.whole.of(trained) as model:
+            metrics = self._score(model)
+            self.last_evaluated_step = self._step
+            self._keep_if_best(metrics[f"dev_{self.dev.metric}"], model)
+        trained.train(was_training)
         self.log(dict(metrics))
         self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
-    def _score(self) -> dict[str, float]:
-        model = self.accelerator.unwrap_model(self.model)
-        was_training = model.training
-        model.eval()
+    def _score(self, model: Any) -> dict[str, float]:
         loaded = replace(self.loaded, model=model, audio_context=self.audio_context)
         predictions = transcribe(
             loaded, self.dev.utterances, self.dev.decoding, desc=f"dev set, step {self._step}"
@@ -221,12 +239,10 @@ class WhisperTrainer(ExactTrainer):
             self.dev.metric,
             lambda p: choose_normalizer(p.language, remove_pun=True, to_simple=True),
         )
-        metrics = {
+        return {
             "dev_loss": self._dev_loss(model),
             f"dev_{self.dev.metric}": float(score.rate if score.rate is not None else 0.0),
         }
-        model.train(was_training)
-        return metrics
 
     @property
     def _step(self) -> int:
@@ -253,26 +269,31 @@ class WhisperTrainer(ExactTrainer):
         total, tokens = sum_over_processes(total, tokens)
         return total / max(tokens, 1.0)
 
-    def _keep_if_best(self, error: float) -> None:
+    def _keep_if_best(self, error: float, model: Any) -> None:
         if self.state.best_metric is not None and error >= self.state.best_metric:
             return
         self.state.best_metric = error
         self.state.best_global_step = self._step
-        self.write_model_folder(BEST)
+        self._write_whole(BEST, model)
 
     def write_model_folder(self, name: str) -> None:
-        """Write the weights as they are to a folder of the run, whole or not at all.
+        """Write the weights as they are to a folder of the run; all processes call it together.
 
         Args:
             name: `checkpoint-best` or `checkpoint-final`.
         """
+        with self.whole.of(self.accelerator.unwrap_model(self.model)) as model:
+            self._write_whole(name, model)
+
+    def _write_whole(self, name: str, model: Any) -> None:
+        """Write a model that is in one piece, whole or not at all."""
 
         def write() -> None:
             if is_main_process():
                 write_folder(self.run / name, fill)
 
         def fill(folder: Path) -> None:
-            self._write_model(folder)
+            self._write_model(folder, model)
             write_checksums(folder)
 
         write_together(name, GO_ON, write)
@@ -285,12 +306,13 @@ class WhisperTrainer(ExactTrainer):
         seen = {**self.counters.totals(), "bad_steps": self.guard.total}
         super().log({**logs, **seen}, start_time)
 
-    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
-        if self.args.should_save:
-            self._write_model(Path(output_dir or self.run))
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Write the whole model; all processes must call it together."""
+        with self.whole.of(self.accelerator.unwrap_model(self.model)) as model:
+            if self.args.should_save:
+                self._write_model(Path(output_dir or self.run), model)
 
-    def _write_model(self, folder: Path) -> None:
-        model = self.accelerator.unwrap_model(self.model)
+    def _write_model(self, folder: Path, model: Any) -> None:
         save_model(model, self.loaded.processor, folder, self.audio_context)
 
 
