@@ -206,7 +206,7 @@ def finish(settings: TrainSettings, trainer: WhisperTrainer) -> None:
         discard_cache(run)
     barrier()
     if trainer.guard.total:
-        warn(f"{trainer.guard.total} steps had no usable gradient and were skipped")
+        warn(f"steps without a usable gradient, which were skipped: {trainer.guard.total}")
     warn_of_failures(trainer.all_failures())
     metric = trainer.dev.metric.upper()
     say(
