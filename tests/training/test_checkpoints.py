@@ -9,7 +9,9 @@ import pytest
 from utils.cli.errors import UserError
 from utils.model.checksums import find_damage
 from utils.model.folders import checkpoints
+from utils.speech.batching import BatchPlan
 from utils.training.checkpoints import check_named, newest_good, rotate, seal, unfinished_folder
+from utils.training.exact_state import ExactState, cut_as_before
 
 
 def write(run: Path, step: int) -> Path:
@@ -83,3 +85,12 @@ def test_a_chosen_checkpoint_must_be_one_and_whole(
     (folder / "checksums.json").unlink()
     check_named(folder, tmp_path)
     assert "cannot be verified" in capsys.readouterr().err
+
+
+def test_steps_are_cut_as_before_unless_there_are_more_processes(tmp_path: Path) -> None:
+    ExactState(micro_batch=2, accumulation=4).write(tmp_path)
+    found = cut_as_before(BatchPlan(micro_batch=4, accumulation=2, num_processes=2), tmp_path)
+    assert (found.micro_batch, found.accumulation, found.num_processes) == (2, 4, 2)
+    other = BatchPlan(micro_batch=4, accumulation=1)
+    assert cut_as_before(other, tmp_path) == other
+    assert cut_as_before(other, tmp_path / "older") == other
