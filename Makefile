@@ -19,13 +19,14 @@ DEV_STAMP := $(VENV)/.installed-dev-$(DEV_SUM)
 # One thread a process: the tests run side by side, and the same sums come out everywhere.
 TEST_ENV := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 
-.PHONY: help demo test check format bench bench-train demo-assets venv clean-venv
+.PHONY: help demo test check format soak bench bench-train demo-assets venv clean-venv
 
 help:
 	@echo "make demo         check, score, fine-tune, merge, score again, on the bundled data (5 minutes)"
 	@echo "make test         style, types and all tests (15 minutes)"
 	@echo "make check        style and types alone (1 minute)"
 	@echo "make format       put the code into the project's style"
+	@echo "make soak         kill a training run 100 times, and compare its end with one left alone (an hour)"
 	@echo "make bench        speed of this machine, into benchmarks/results/"
 	@echo "make bench-train  fine-tuning beside the stock recipe, into benchmarks/results/ (an hour)"
 	@echo "make demo-assets  make the bundled model and data again (needs espeak-ng)"
@@ -46,6 +47,9 @@ check: $(DEV_STAMP)
 format: $(DEV_STAMP)
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
+
+soak: $(DEV_STAMP)
+	$(RUN) tests/soak.py
 
 bench: $(USER_STAMP)
 	$(RUN) benchmarks/run.py

@@ -1,7 +1,7 @@
 """Kill a fine-tuning run again and again, and hold what it ends with to a run that was left alone.
 
     python tests/soak.py                       # what `make soak` calls: 100 kills, two processes
-    python tests/soak.py --kills=3 --processes=1 --max_steps=6
+    python tests/soak.py --kills=3 --processes=1 --max_steps=10
 
 Trains the demo's model with AdaLoRA, dropout and augmentation. Each start is the very same command;
 it is killed with -9, with all its processes, at a random moment: while it starts, trains, or writes
@@ -35,6 +35,7 @@ from utils.cli.errors import Failure, UserError, run_script
 from utils.cli.settings import parse_settings
 from utils.model.checksums import find_damage
 from utils.model.folders import UNFINISHED, checkpoints
+from utils.training.checkpoints import step_of
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PATIENCE = 600.0
@@ -219,7 +220,9 @@ class Soak:
         was_writing = any((run / UNFINISHED).glob("*"))
         kill_all(process)
         self.counts["kills"] += 1
-        self.counts[f"kills while {'writing' if was_writing else moment}"] += 1
+        phase = "writing" if was_writing else moment
+        self.counts[f"kills while {phase}"] += 1
+        say(f"kill {self.counts['kills']} while {phase}, after step {last_step(run)}")
         return True
 
     def _maybe_damage(self, folder: Path) -> None:
@@ -265,7 +268,7 @@ class Soak:
         found, expected = self._run_folder(folder), self._run_folder(reference)
         differing = [
             f"{name}/{weights.name}"
-            for name in ("checkpoint-best", "checkpoint-final", f"checkpoint-{self._last_step}")
+            for name in ("checkpoint-best", "checkpoint-final", f"checkpoint-{last_step(expected)}")
             for weights in sorted((expected / name).glob("*.safetensors"))
             if weights.read_bytes() != (found / name / weights.name).read_bytes()
         ]
@@ -273,9 +276,10 @@ class Soak:
             differing.append("metrics.jsonl")
         return differing
 
-    @property
-    def _last_step(self) -> int:
-        return self.settings.max_steps
+
+def last_step(run: Path) -> int:
+    """Number of the newest checkpoint; 0 where there is none."""
+    return max((step_of(path) for path in checkpoints(run)), default=0)
 
 
 def comparable_metrics(run: Path) -> list[dict[str, float]]:

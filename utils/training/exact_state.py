@@ -6,7 +6,7 @@ import json
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from utils.cli.files import atomic_write
+from utils.speech.batching import BatchPlan
 
 STATE_FILE = "exact_state.json"
 
@@ -62,6 +63,24 @@ class ExactState:
         content = json.loads(path.read_text(encoding="utf-8"))
         known = {name: value for name, value in content.items() if name in cls.__annotations__}
         return cls(**known)
+
+
+def cut_as_before(plan: BatchPlan, checkpoint: Path) -> BatchPlan:
+    """Cut steps as the run did before it stopped, whatever memory is free by now.
+
+    Sums over other pieces are rounded differently.
+
+    Args:
+        plan: as found for this start.
+        checkpoint: that it goes on from.
+    """
+    kept = ExactState.read(checkpoint)
+    if kept is None or not plan.by_count:
+        return plan
+    same_size = kept.micro_batch * kept.accumulation == plan.micro_batch * plan.accumulation
+    if not same_size:  # another number of processes
+        return plan
+    return replace(plan, micro_batch=kept.micro_batch, accumulation=kept.accumulation)
 
 
 @contextmanager

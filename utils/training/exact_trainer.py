@@ -7,6 +7,7 @@ step is not trained on any further; and a step without a usable gradient is skip
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ class ExactTrainer(Trainer):
         self.failures: dict[str, str] = {}
         self.last_evaluated_step = -1
         self._resumed: ExactState | None = None
-        self._losses_before_step = 0.0
+        self._losses_before_step: Any = None
 
     @property
     def run(self) -> Path:
@@ -217,7 +218,7 @@ class ExactTrainer(Trainer):
         scaler = getattr(self.accelerator, "scaler", None)
         finding_scale = scaler is not None and scaler.get_scale() > 1
         reason = self.guard.why_bad(norm, may_overflow=finding_scale)
-        if reason is None and norm == norm and abs(norm) != float("inf"):
+        if reason is None and math.isfinite(norm):
             self.guard.accept(norm)
             return found
         # Without gradients the optimizer does nothing, and AdaLoRA measures nothing. DeepSpeed has

@@ -27,6 +27,7 @@ from utils.training.assembly import make_trainer
 from utils.training.context import batch_plan, describe_steps, make_sampler, with_context
 from utils.training.cut_windows import settled_context
 from utils.training.data import read_augmenter, read_manifests, tables
+from utils.training.exact_state import cut_as_before
 from utils.training.identity import run_identity, write_run_file
 from utils.training.kinds import full_learning_rate
 from utils.training.matching import MatchOptions, match_context, say_distances
@@ -95,7 +96,8 @@ def finetune(settings: TrainSettings, make_trainable: MakeTrainable) -> Path:
             write_run_file(run, identity, finished=False)
         barrier()
         loaded = settled_context(settings, loaded, (train, dev), start.checkpoint)
-        trainer = prepare(settings, arguments, loaded, (train, dev), augmenter, make_trainable)
+        data = (train, dev, augmenter)
+        trainer = prepare(settings, start, arguments, loaded, data, make_trainable)
         train_from(settings, trainer, start)
         finish(settings, trainer)
         if is_main_process():
@@ -105,19 +107,21 @@ def finetune(settings: TrainSettings, make_trainable: MakeTrainable) -> Path:
 
 def prepare(
     settings: TrainSettings,
+    start: Start,
     arguments: TrainingArguments,
     loaded: LoadedModel,
-    data: tuple[TrainingTable, TrainingTable],
-    augmenter: Augmenter | None,
+    data: tuple[TrainingTable, TrainingTable, Augmenter | None],
     make_trainable: MakeTrainable,
 ) -> WhisperTrainer:
     """Make the model trainable and put its trainer together."""
-    train, dev = data
+    train, dev, augmenter = data
     seed_everything(settings.seed)
     plan = batch_plan(settings, loaded)
     sampler = make_sampler(train, plan, augmenter)
     loaded = make_trainable(loaded, total_steps(settings, sampler))
     memory = fit_to_memory(settings, loaded, sampler)
+    if settings.auto_batch and start.checkpoint is not None:
+        memory = replace(memory, plan=cut_as_before(memory.plan, Path(start.checkpoint)))
     arguments.gradient_accumulation_steps = memory.plan.accumulation
     if settings.use_compile:
         compile_layers(loaded.model)
@@ -126,7 +130,7 @@ def prepare(
     arguments.learning_rate = settings.learning_rate or full_learning_rate(
         loaded.whisper.config.d_model
     )
-    trainer = make_trainer(settings, arguments, loaded, memory.plan, data, augmenter)
+    trainer = make_trainer(settings, arguments, loaded, memory.plan, (train, dev), augmenter)
     trainer.memory_guard.limit = memory.limit
     return trainer
 
@@ -217,7 +221,7 @@ def finish(settings: TrainSettings, trainer: WhisperTrainer) -> None:
         discard_cache(run)
     barrier()
     if trainer.guard.total:
-        warn(f"{trainer.guard.total} steps had no usable gradient and were skipped")
+        warn(f"steps without a usable gradient, which were skipped: {trainer.guard.total}")
     warn_of_failures(trainer.all_failures())
     metric = trainer.dev.metric.upper()
     say(
