@@ -27,15 +27,11 @@ from utils.training.assembly import make_trainer
 from utils.training.context import batch_plan, describe_steps, make_sampler, with_context
 from utils.training.data import read_augmenter, read_manifests, tables
 from utils.training.kinds import full_learning_rate
+from utils.training.launch import describe_sharing, refuse_unshardable, sharing_asked_for
 from utils.training.matching import MatchOptions, match_context, say_distances
 from utils.training.memory_plan import fit_to_memory
 from utils.training.settings import TrainSettings
-from utils.training.sharding import (
-    describe_sharing,
-    keep_models_whole,
-    refuse_unshardable,
-    sharing_asked_for,
-)
+from utils.training.sharding import keep_models_whole
 from utils.training.trainer import WhisperTrainer, seed_everything, warn_of_failures
 
 if TYPE_CHECKING:

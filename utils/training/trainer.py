@@ -30,10 +30,11 @@ from utils.speech.features import WINDOW_SECONDS
 from utils.speech.labels import IGNORED
 from utils.training.callbacks import RunCounters
 from utils.training.context import make_sampler
+from utils.training.launch import sharing_asked_for
 from utils.training.loader_wait import LoaderWatch
 from utils.training.loss import StepLoss
 from utils.training.out_of_memory import MemoryGuard
-from utils.training.sharding import WholeModel, expect_sharing, shard_on_cpu, sharing_asked_for
+from utils.training.sharding import WholeModel, expect_sharing, shard_on_cpu
 from utils.transcription.transcribe import Decoding, transcribe
 
 
