@@ -10,11 +10,12 @@ import copy
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, cast
 
 import torch
 import torch.distributed as dist
-from accelerate import Accelerator, DistributedType
+from accelerate import Accelerator, DistributedType, FullyShardedDataParallelPlugin
 from accelerate.state import AcceleratorState, PartialState
 from torch import nn
 from torch.distributed.fsdp import FSDPModule
@@ -45,26 +46,31 @@ def keep_models_whole(sharing: str) -> None:
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
 
 
-def shard_on_cpu(accelerator: Accelerator) -> None:
-    """Let accelerate shard with FSDP2 on CPUs; by itself it falls back to DDP in silence.
+def prepare_fsdp(accelerator: Accelerator) -> None:
+    """Let accelerate shard with FSDP2 on CPUs too, and sum in float32 everywhere.
+
+    By itself it falls back to DDP on CPUs in silence, and rounds the loss and the summed gradients
+    to the half precision that the layers compute in.
 
     Args:
-        accelerator: just made; changed only where FSDP was asked for and is not used.
+        accelerator: just made; changed only where FSDP was asked for.
     """
     state = accelerator.state
-    if not is_on(os.environ, "ACCELERATE_USE_FSDP") or state.distributed_type in (
-        DistributedType.FSDP,
-        DistributedType.NO,
-    ):
+    if not is_on(os.environ, "ACCELERATE_USE_FSDP"):
         return
-    from accelerate import FullyShardedDataParallelPlugin
-
-    plugin = FullyShardedDataParallelPlugin()  # reads what the launcher set
-    if state.mixed_precision != "no":
-        plugin.set_mixed_precision(state.mixed_precision)
-    for shared in (PartialState._shared_state, AcceleratorState._shared_state):
-        shared["distributed_type"] = DistributedType.FSDP
-    AcceleratorState._shared_state["fsdp_plugin"] = plugin
+    if state.distributed_type == DistributedType.MULTI_CPU:
+        plugin = FullyShardedDataParallelPlugin()  # reads what the launcher set
+        if state.mixed_precision != "no":
+            plugin.set_mixed_precision(state.mixed_precision)
+        for shared in (PartialState._shared_state, AcceleratorState._shared_state):
+            shared["distributed_type"] = DistributedType.FSDP
+        AcceleratorState._shared_state["fsdp_plugin"] = plugin
+    plugin = getattr(state, "fsdp_plugin", None)
+    policy = plugin.mixed_precision_policy if plugin is not None else None
+    if policy is not None:
+        plugin.mixed_precision_policy = replace(
+            policy, reduce_dtype=torch.float32, output_dtype=None
+        )
 
 
 def sharing_of(prepared: Any) -> str:
