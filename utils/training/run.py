@@ -84,10 +84,7 @@ def finetune(settings: TrainSettings, make_trainable: MakeTrainable) -> Path:
     arguments.gradient_accumulation_steps = memory.plan.accumulation
     if settings.use_compile:
         compile_layers(loaded.model)
-    describe(settings, loaded, train, dev)
-    context = loaded.audio_context
-    precision = choose_precision(settings.fp16, settings.bf16).name
-    say(f"compute      {describe_sharing(sharing)}, {precision}, audio context {context}")
+    describe(settings, loaded, train, dev, sharing)
     describe_steps(sampler)
     arguments.learning_rate = settings.learning_rate or full_learning_rate(
         loaded.whisper.config.d_model
@@ -133,16 +130,20 @@ def describe(
     loaded: LoadedModel,
     train: TrainingTable,
     dev: TrainingTable,
+    sharing: str,
 ) -> None:
     """Say what is about to happen."""
     trainable, total = count_parameters(loaded.model)
     hours = sum(train.durations) / 3600
+    precision = choose_precision(settings.fp16, settings.bf16).name
     say(
         f"base model   {settings.base_model} ({total / 1e6:.1f} M parameters, "
         f"{trainable / 1e6:.2f} M trainable)"
     )
     say(f"train        {settings.train_data}: {len(train)} utterances, {hours:.2f} h")
     say(f"dev          {settings.dev_data or settings.test_data}: {len(dev)} utterances")
+    context = loaded.audio_context
+    say(f"compute      {describe_sharing(sharing)}, {precision}, audio context {context}")
 
 
 def match(settings: TrainSettings, trainer: WhisperTrainer) -> None:

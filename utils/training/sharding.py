@@ -66,10 +66,9 @@ def prepare_fsdp(accelerator: Accelerator) -> None:
             shared["distributed_type"] = DistributedType.FSDP
         AcceleratorState._shared_state["fsdp_plugin"] = plugin
     plugin = getattr(state, "fsdp_plugin", None)
-    policy = plugin.mixed_precision_policy if plugin is not None else None
-    if policy is not None:
+    if plugin is not None and plugin.mixed_precision_policy is not None:
         plugin.mixed_precision_policy = replace(
-            policy, reduce_dtype=torch.float32, output_dtype=None
+            plugin.mixed_precision_policy, reduce_dtype=torch.float32, output_dtype=None
         )
 
 
