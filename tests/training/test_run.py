@@ -125,8 +125,8 @@ def test_old_checkpoints_are_removed_and_the_best_one_stays(
 ) -> None:
     keep = WhisperTrainer._keep_if_best
 
-    def keep_and_age(self: WhisperTrainer, *given: object) -> None:
-        keep(self, *given)
+    def keep_and_age(self: WhisperTrainer, error: float, model: object) -> None:
+        keep(self, error, model)
         os.utime(self.run / "checkpoint-best", (0, 0))
 
     # The library removes the folder that was changed longest ago, whatever its name.

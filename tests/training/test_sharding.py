@@ -19,7 +19,8 @@ import finetune_all
 from tests.test_launchers import curve
 from utils.cli.errors import Failure, UserError
 from utils.model.load import load_model
-from utils.training.sharding import expect_sharing, refuse_unshardable, sharing_asked_for
+from utils.training.launch import refuse_unshardable, sharing_asked_for
+from utils.training.sharding import expect_sharing
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -28,7 +29,8 @@ needs_deepspeed = pytest.mark.skipif(
 )
 WAYS = {"ddp": "DDP", "fsdp2": "FSDP2", "zero1": "ZeRO 1", "zero2": "ZeRO 2", "zero3": "ZeRO 3"}
 
-# Both scripts, and the second one's run again from its second step, in one start of processes.
+# Both scripts, the second one's run again from its second step, and it once more in half precision,
+# in one start of processes.
 RUNS = """
 import shutil
 import sys
@@ -56,6 +58,8 @@ def main(_):
     barrier()
     again = [f"--output_dir={folder / 'resumed'}", "--resume_from_checkpoint=auto"]
     finetune_all.main([*flags, *again])
+    half = [f"--output_dir={folder / 'half'}", "--bf16=True", "--max_steps=2"]
+    finetune_all.main([*flags, *half])
 
 
 sys.exit(run_script(main))
@@ -89,6 +93,7 @@ def alone(
     same = flags(tiny_model, speech_manifest, batch=4)
     finetune.main([*same, f"--output_dir={folder / 'lora'}"])
     finetune_all.main([*same, f"--output_dir={folder / 'all'}"])
+    finetune_all.main([*same, f"--output_dir={folder / 'half'}", "--bf16=True", "--max_steps=2"])
     return folder
 
 
@@ -116,6 +121,9 @@ def test_two_processes_train_like_one_and_resume(
         found = curve(tmp_path / kind / "tiny")
         assert found == pytest.approx(curve(alone / kind / "tiny"), rel=1e-4)
     assert curve(tmp_path / "resumed" / "tiny") == curve(tmp_path / "all" / "tiny")
+    assert curve(tmp_path / "half" / "tiny") == pytest.approx(
+        curve(alone / "half" / "tiny"), rel=1e-3
+    )
     for name in ("checkpoint-best", "checkpoint-final"):
         adapter = load_model(str(tmp_path / "lora" / "tiny" / name))
         whole = load_model(str(tmp_path / "all" / "tiny" / name))

@@ -30,15 +30,11 @@ from utils.training.data import read_augmenter, read_manifests, tables
 from utils.training.exact_state import cut_as_before
 from utils.training.identity import run_identity, write_run_file
 from utils.training.kinds import full_learning_rate
+from utils.training.launch import describe_sharing, refuse_unshardable, sharing_asked_for
 from utils.training.matching import MatchOptions, match_context, say_distances
 from utils.training.memory_plan import fit_to_memory
 from utils.training.settings import TrainSettings
-from utils.training.sharding import (
-    describe_sharing,
-    keep_models_whole,
-    refuse_unshardable,
-    sharing_asked_for,
-)
+from utils.training.sharding import keep_models_whole
 from utils.training.start import Start, choose_start, refuse_foreign_folder, sole_writer
 from utils.training.trainer import WhisperTrainer, seed_everything, warn_of_failures
 
@@ -182,10 +178,12 @@ def describe(
     loaded: LoadedModel,
     train: TrainingTable,
     dev: TrainingTable,
+    sharing: str,
 ) -> None:
     """Say what is about to happen."""
     trainable, total = count_parameters(loaded.model)
     hours = sum(train.durations) / 3600
+    precision = choose_precision(settings.fp16, settings.bf16).name
     say(
         f"base model   {settings.base_model} ({total / 1e6:.1f} M parameters, "
         f"{trainable / 1e6:.2f} M trainable)"

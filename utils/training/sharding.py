@@ -1,23 +1,21 @@
 """What several processes share out: the data alone (DDP), or also the model (FSDP2, ZeRO).
 
-`accelerate launch` asks for a way of sharing through environment variables, and its library falls
-back in silence where it cannot follow: to DDP on CPUs, to one process with `--cpu`. Here what was
-asked for is read, made to work on CPUs too, and held against what runs.
+Sharding is made to work on CPUs too, held against what was asked for, and undone for a while where
+a whole model is needed: to transcribe the dev set and to be saved.
 """
 
 from __future__ import annotations
 
 import copy
-import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
-from accelerate import Accelerator, DistributedType
+from accelerate import Accelerator, DistributedType, FullyShardedDataParallelPlugin
 from accelerate.state import AcceleratorState, PartialState
 from torch import nn
 from torch.distributed.fsdp import FSDPModule
@@ -26,149 +24,8 @@ from torch.nn.parallel import DistributedDataParallel
 from transformers.integrations import deepspeed as hf_deepspeed
 
 from utils.cli.console import process_count
-from utils.cli.errors import Failure, UserError
-
-ONE, DDP, FSDP2, ZERO = "one process", "DDP", "FSDP2", "ZeRO"
-# What mpirun and srun tell each of the processes that they start.
-FOREIGN_COUNTS = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")
-USE_TORCHRUN = (
-    "Two processes: torchrun --nproc_per_node=2 finetune.py ...\n"
-    "or accelerate launch --config_file configs/accelerate/ddp.yaml finetune.py ..."
-)
-
-
-def sharing_asked_for(environment: Mapping[str, str] = os.environ) -> str:
-    """How the launcher's environment wants the processes to share out their work.
-
-    Args:
-        environment: as the launcher left it.
-
-    Returns:
-        "one process", "DDP", "FSDP2", "ZeRO 1", "ZeRO 2" or "ZeRO 3".
-
-    Raises:
-        UserError: if it asks for processes that were not started, for a library that is not
-            installed, or for what does not work here.
-    """
-    count = int(environment.get("WORLD_SIZE", "1"))
-    _expect_processes(environment)
-    if _is_on(environment, "ACCELERATE_USE_DEEPSPEED"):
-        if not hf_deepspeed.is_deepspeed_available():
-            raise UserError(
-                "DeepSpeed was asked for and is not installed",
-                "DS_BUILD_OPS=0 pip install -r requirements-deepspeed.txt -c constraints.txt",
-            )
-        sharing = f"{ZERO} {_zero_stage(environment)}"
-    elif _is_on(environment, "ACCELERATE_USE_FSDP"):
-        if environment.get("FSDP_VERSION", "1") != "2":
-            raise UserError(
-                "FSDP in its first version was asked for; only FSDP2 is supported",
-                "Use configs/accelerate/fsdp2.yaml, or set fsdp_version: 2 in your file.",
-            )
-        if _is_on(environment, "FSDP_CPU_RAM_EFFICIENT_LOADING"):
-            raise UserError(
-                "fsdp_cpu_ram_efficient_loading would load the model on one process only; every "
-                "process needs it before it is sharded",
-                "Set fsdp_cpu_ram_efficient_loading: false, as configs/accelerate/fsdp2.yaml does.",
-            )
-        sharing = FSDP2
-    else:
-        return DDP if count > 1 else ONE
-    if "RANK" not in environment:
-        raise UserError(
-            f"{sharing} was asked for, and `accelerate launch` started one process without it",
-            "Set use_cpu: false in the file and leave out --cpu: without a GPU the processes use "
-            "the CPU anyway.",
-        )
-    return sharing
-
-
-def _expect_processes(environment: Mapping[str, str]) -> None:
-    """Find out where a launcher meant several processes and each would train by itself."""
-    if "RANK" in environment:
-        return
-    for name in FOREIGN_COUNTS:
-        if int(environment.get(name, "1") or "1") > 1:
-            raise UserError(
-                f"{name}={environment[name]}: this is one of several processes, and none of them "
-                "knows of the others",
-                f"Let torchrun start them, once on each node.\n{USE_TORCHRUN}",
-            )
-    # accelerate names a meeting point only where it was told of several processes.
-    if "ACCELERATE_MIXED_PRECISION" in environment and "MASTER_ADDR" in environment:
-        raise UserError(
-            "`accelerate launch` was asked for several processes and started one: --cpu and "
-            "distributed_type: MULTI_CPU do so",
-            f"{USE_TORCHRUN}\nIf one process is what you want: unset MASTER_ADDR",
-        )
-
-
-def _is_on(environment: Mapping[str, str], name: str) -> bool:
-    return environment.get(name, "false").lower() in ("true", "1")
-
-
-def _zero_stage(environment: Mapping[str, str]) -> int:
-    path = environment.get("ACCELERATE_DEEPSPEED_CONFIG_FILE", "none")
-    if path == "none":
-        stage = environment.get("ACCELERATE_DEEPSPEED_ZERO_STAGE", "2")
-    else:
-        stage = json.loads(Path(path).read_text("utf-8")).get("zero_optimization", {}).get("stage")
-    if str(stage) not in ("1", "2", "3"):
-        raise UserError(
-            f"DeepSpeed was asked for with ZeRO stage {stage}; expected 1, 2 or 3",
-            "For no sharding at all use DDP: configs/accelerate/ddp.yaml",
-        )
-    return int(stage)
-
-
-def describe_sharing(sharing: str) -> str:
-    """For the opening lines: "1 process", "2 processes, FSDP2"."""
-    count = "1 process" if process_count() == 1 else f"{process_count()} processes"
-    return count if sharing == ONE else f"{count}, {sharing}"
-
-
-def is_sharded(sharing: str) -> bool:
-    """Whether the processes share out more than the data."""
-    return sharing not in (ONE, DDP)
-
-
-def refuse_unshardable(sharing: str, settings: Any) -> None:
-    """Refuse what a sharded model cannot do, before anything is loaded.
-
-    Args:
-        sharing: as of `sharing_asked_for`.
-        settings: of the run.
-
-    Raises:
-        UserError: naming the setting.
-    """
-    if not is_sharded(sharing):
-        return
-    reasons = {
-        "use_adalora": "moves its ranks by whole gradients",
-        "use_8bit": "holds weights in a form that cannot be sharded",
-        "use_4bit": "holds weights in a form that cannot be sharded",
-        "use_compile": "compiles layers whose weights come and go",
-        "profile": "measures a model that is whole",
-    }
-    for name, reason in reasons.items():
-        if getattr(settings, name, False):
-            raise UserError(
-                f"--{name}=True {reason}, and {sharing} shards the model",
-                "Leave it out, or use DDP: configs/accelerate/ddp.yaml",
-            )
-    if settings.optim != "adamw":
-        raise UserError(
-            f"--optim={settings.optim} does not work with {sharing}, which shards the optimizer",
-            "Use --optim=adamw; sharded, it takes a part of the memory on each process.",
-        )
-    if settings.auto_batch and (settings.batch_seconds or settings.batch_tokens):
-        raise UserError(
-            f"--auto_batch=True cuts batches by seconds or tokens into pieces, as many as each "
-            f"process needs; under {sharing} all processes must compute in step",
-            "Give --batch_seconds or --batch_tokens that fit, or use "
-            "--per_device_train_batch_size with --auto_batch.",
-        )
+from utils.cli.errors import Failure
+from utils.training.launch import DDP, FSDP2, ONE, ZERO, is_on, is_sharded
 
 
 def keep_models_whole(sharing: str) -> None:
@@ -189,26 +46,30 @@ def keep_models_whole(sharing: str) -> None:
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
 
 
-def shard_on_cpu(accelerator: Accelerator) -> None:
-    """Let accelerate shard with FSDP2 on CPUs; by itself it falls back to DDP in silence.
+def prepare_fsdp(accelerator: Accelerator) -> None:
+    """Let accelerate shard with FSDP2 on CPUs too, and sum in float32 everywhere.
+
+    By itself it falls back to DDP on CPUs in silence, and rounds the loss and the summed gradients
+    to the half precision that the layers compute in.
 
     Args:
-        accelerator: just made; changed only where FSDP was asked for and is not used.
+        accelerator: just made; changed only where FSDP was asked for.
     """
     state = accelerator.state
-    if not _is_on(os.environ, "ACCELERATE_USE_FSDP") or state.distributed_type in (
-        DistributedType.FSDP,
-        DistributedType.NO,
-    ):
+    if not is_on(os.environ, "ACCELERATE_USE_FSDP"):
         return
-    from accelerate import FullyShardedDataParallelPlugin
-
-    plugin = FullyShardedDataParallelPlugin()  # reads what the launcher set
-    if state.mixed_precision != "no":
-        plugin.set_mixed_precision(state.mixed_precision)
-    for shared in (PartialState._shared_state, AcceleratorState._shared_state):
-        shared["distributed_type"] = DistributedType.FSDP
-    AcceleratorState._shared_state["fsdp_plugin"] = plugin
+    if state.distributed_type == DistributedType.MULTI_CPU:
+        plugin = FullyShardedDataParallelPlugin()  # reads what the launcher set
+        if state.mixed_precision != "no":
+            plugin.set_mixed_precision(state.mixed_precision)
+        for shared in (PartialState._shared_state, AcceleratorState._shared_state):
+            shared["distributed_type"] = DistributedType.FSDP
+        AcceleratorState._shared_state["fsdp_plugin"] = plugin
+    plugin = getattr(state, "fsdp_plugin", None)
+    if plugin is not None and plugin.mixed_precision_policy is not None:
+        plugin.mixed_precision_policy = replace(
+            plugin.mixed_precision_policy, reduce_dtype=torch.float32, output_dtype=None
+        )
 
 
 def sharing_of(prepared: Any) -> str:
@@ -223,7 +84,8 @@ def sharing_of(prepared: Any) -> str:
     if isinstance(prepared, DistributedDataParallel):
         return DDP
     if isinstance(prepared, FSDPModule):
-        whole = [n for n, p in prepared.named_parameters() if not isinstance(p, DTensor)]
+        named = cast(nn.Module, prepared).named_parameters()
+        whole = [n for n, p in named if not isinstance(p, DTensor)]
         return FSDP2 if not whole else f"FSDP2 but for {whole[0]}"
     stage = getattr(prepared, "zero_optimization_stage", None)
     if stage is None:
@@ -289,7 +151,9 @@ class WholeModel:
         state = {name: tensor.float() for name, tensor in _whole_weights(model)}
         self.copy.load_state_dict(state, assign=True)
         del state
-        whisper = getattr(self.copy, "get_base_model", lambda: self.copy)()
+        whisper: Any = self.copy
+        if hasattr(whisper, "get_base_model"):
+            whisper = whisper.get_base_model()
         whisper.tie_weights()
         self.copy.eval()
         # While this is set, generating would wait for the other processes after every token.
@@ -314,10 +178,21 @@ def _whole_weights(model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
     for name, parameter in model.named_parameters(remove_duplicate=False):
         if isinstance(parameter, DTensor):
             yield name, parameter.full_tensor()
-        elif hasattr(parameter, "ds_tensor"):
-            import deepspeed
-
-            with deepspeed.zero.GatheredParameters([parameter]):
-                yield name, parameter.detach().clone()
+        elif hasattr(parameter, "ds_tensor") or parameter.dtype in (torch.bfloat16, torch.float16):
+            yield name, _from_deepspeed(parameter)
         else:
             yield name, parameter.detach()
+
+
+def _from_deepspeed(parameter: nn.Parameter) -> torch.Tensor:
+    """A sharded weight in one piece; of one in half precision the float32 one that is trained."""
+    import deepspeed
+
+    if parameter.requires_grad and parameter.dtype != torch.float32:
+        exact = deepspeed.utils.safe_get_full_fp32_param(parameter)
+        if exact is not None:
+            return exact.detach().view(getattr(parameter, "ds_shape", parameter.shape))
+    if not hasattr(parameter, "ds_tensor"):
+        return parameter.detach()
+    with deepspeed.zero.GatheredParameters([parameter]):
+        return parameter.detach().clone()

@@ -31,9 +31,10 @@ from utils.training.callbacks import RunCounters
 from utils.training.context import make_sampler
 from utils.training.exact_state import same_randomness
 from utils.training.exact_trainer import GO_ON, ExactTrainer
+from utils.training.launch import sharing_asked_for
 from utils.training.loader_wait import LoaderWatch
 from utils.training.loss import StepLoss
-from utils.training.sharding import WholeModel, expect_sharing, shard_on_cpu, sharing_asked_for
+from utils.training.sharding import WholeModel, expect_sharing, prepare_fsdp
 from utils.transcription.transcribe import Decoding, transcribe
 
 
@@ -107,9 +108,9 @@ class WhisperTrainer(ExactTrainer):
     # -- processes ----------------------------------------------------------------------------
 
     def create_accelerator_and_postprocess(self) -> None:
-        """The library's, with FSDP2 on CPUs too."""
+        """The library's, with FSDP2 on CPUs too and sums in float32."""
         super().create_accelerator_and_postprocess()
-        shard_on_cpu(self.accelerator)
+        prepare_fsdp(self.accelerator)
         self.is_fsdp_enabled = self.accelerator.distributed_type == DistributedType.FSDP
 
     def _prepare_for_training(self, *args: Any, **kwargs: Any) -> Any:
