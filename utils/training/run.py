@@ -178,7 +178,6 @@ def describe(
     loaded: LoadedModel,
     train: TrainingTable,
     dev: TrainingTable,
-    sharing: str,
 ) -> None:
     """Say what is about to happen."""
     trainable, total = count_parameters(loaded.model)
@@ -191,7 +190,6 @@ def describe(
     say(f"train        {settings.train_data}: {len(train)} utterances, {hours:.2f} h")
     say(f"dev          {settings.dev_data or settings.test_data}: {len(dev)} utterances")
     sharing = describe_sharing(sharing_asked_for())
-    precision = choose_precision(settings.fp16, settings.bf16).name
     say(f"compute      {sharing}, {precision}, audio context {loaded.audio_context}")
 
 
