@@ -121,9 +121,11 @@ def test_two_processes_train_like_one_and_resume(
         found = curve(tmp_path / kind / "tiny")
         assert found == pytest.approx(curve(alone / kind / "tiny"), rel=1e-4)
     assert curve(tmp_path / "resumed" / "tiny") == curve(tmp_path / "all" / "tiny")
+    # Gradients of rounded weights are farther off than the losses.
     assert curve(tmp_path / "half" / "tiny") == pytest.approx(
-        curve(alone / "half" / "tiny"), rel=1e-3
+        curve(alone / "half" / "tiny"), rel=5e-3
     )
+    assert losses(tmp_path / "half") == pytest.approx(losses(alone / "half"), rel=5e-4)
     for name in ("checkpoint-best", "checkpoint-final"):
         adapter = load_model(str(tmp_path / "lora" / "tiny" / name))
         whole = load_model(str(tmp_path / "all" / "tiny" / name))
@@ -131,6 +133,11 @@ def test_two_processes_train_like_one_and_resume(
     same_weights(tmp_path / "all", alone / "all", "model.safetensors", 1e-3)
     same_weights(tmp_path / "lora", alone / "lora", "adapter_model.safetensors", 1e-3)
     same_weights(tmp_path / "resumed", tmp_path / "all", "model.safetensors", 0.0)
+
+
+def losses(folder: Path) -> list[float]:
+    lines = (folder / "tiny" / "metrics.jsonl").read_text().splitlines()
+    return [json.loads(line)["loss"] for line in lines if "loss" in json.loads(line)]
 
 
 def same_weights(one: Path, other: Path, name: str, tolerance: float) -> None:
