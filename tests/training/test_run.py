@@ -334,6 +334,26 @@ def test_a_run_of_other_settings_is_kept_and_every_difference_named(
     assert {path: path.stat().st_mtime_ns for path in finished.rglob("*")} == before
 
 
+def test_changed_settings_that_are_allowed_take_effect(
+    finished: Path,
+    tiny_model: Path,
+    speech_manifest: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shutil.copytree(finished, tmp_path / "tiny")
+    more = {"learning_rate": 0.5, "max_steps": 6, "allow_changed_settings": True}
+    finetune.main(flags(tiny_model, speech_manifest, tmp_path, **more))
+    assert "going on with changed settings" in capsys.readouterr().err
+    lines = [line for line in metrics(tmp_path / "tiny") if "loss" in line]
+    assert [line["step"] for line in lines] == [1, 2, 3, 4, 5, 6]
+    # Warm-up of one step, then down to 0 after six: 2/5 and 1/5 of the new highest rate.
+    assert [line["learning_rate"] for line in lines[4:]] == pytest.approx([0.2, 0.1])
+    wider = {**more, "lora_rank": 8}
+    with pytest.raises(UserError, match="does not fit the model of these settings"):
+        finetune.main(flags(tiny_model, speech_manifest, tmp_path, **wider))
+
+
 def test_the_frozen_weights_can_be_held_in_8_bits(
     tiny_model: Path, speech_manifest: Path, tmp_path: Path
 ) -> None:

@@ -128,6 +128,7 @@ class ExactTrainer(Trainer):
             group["initial_lr"] = self.args.learning_rate
             group["lr"] = self.args.learning_rate * rate
             group["weight_decay"] = self.args.weight_decay if group["weight_decay"] else 0.0
+        self.lr_scheduler._last_lr = [group["lr"] for group in groups]  # what the log shows
 
     def _run_epoch(self, *args: Any, **options: Any) -> Any:
         if self._resumed is not None:
