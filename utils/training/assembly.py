@@ -16,6 +16,7 @@ from utils.speech.batching import BatchPlan, Collator
 from utils.speech.dataset import SpeechDataset, TrainingTable
 from utils.training.callbacks import Bar, MetricsFile, RankAllocation, RunCounters, TensorBoard
 from utils.training.loss import StepLoss
+from utils.training.parameter_groups import RateFactors
 from utils.training.profile import StepProfile
 from utils.training.settings import TrainSettings
 from utils.training.trainer import DevSet, WhisperTrainer
@@ -55,7 +56,7 @@ def make_trainer(
         TensorBoard(run / "tensorboard"),
         Bar(),
     ]
-    if getattr(settings, "use_adalora", False):
+    if getattr(settings, "adapter_kind", "") == "adalora":
         callbacks.append(RankAllocation(loaded.model))
     trainer = WhisperTrainer(
         loaded,
@@ -75,6 +76,7 @@ def make_trainer(
         eval_dataset=dev_dataset,
         callbacks=callbacks,
     )
+    trainer.rate_factors = RateFactors.of(settings, loaded.whisper.config)
     # The library's own printers would say everything twice.
     trainer.remove_callback(PrinterCallback)
     trainer.remove_callback(ProgressCallback)

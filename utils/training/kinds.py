@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from utils.cli.errors import UserError
+from utils.training.adapter_settings import AdapterSettings
 from utils.training.settings import TrainSettings
 
 # OpenAI's pre-training rates divided by 40, per model width (arXiv 2212.04356, table 17).
@@ -12,21 +13,13 @@ RATE_BY_WIDTH = {384: 3.75e-5, 512: 2.5e-5, 768: 1.25e-5, 1024: 6.25e-6, 1280: 5
 
 
 @dataclass(frozen=True)
-class LoraSettings(TrainSettings):
+class LoraSettings(AdapterSettings, TrainSettings):
     """Settings of finetune.py: adapters on a frozen model."""
 
-    use_adalora: bool = False
-    """AdaLoRA: ranks move to where they are needed. Plain LoRA otherwise."""
     use_8bit: bool = False
     """Hold the frozen weights in 8 bits (bitsandbytes)."""
     use_4bit: bool = False
     """Hold the frozen weights in 4 bits (bitsandbytes' nf4): half of the memory of 8 bits."""
-    lora_rank: int = 32
-    """Rank of the update of each linear layer."""
-    lora_alpha: int = 64
-    """Scale of the update; it is multiplied by alpha / rank."""
-    lora_dropout: float = 0.0
-    """Dropout on the adapter's input."""
 
     def __post_init__(self) -> None:
         """Check the adapter's numbers too."""
@@ -35,10 +28,11 @@ class LoraSettings(TrainSettings):
             raise UserError(
                 "--use_8bit=True and --use_4bit=True exclude each other", "Give one of them."
             )
-        if self.lora_rank < 1 or not 0 <= self.lora_dropout < 1:
+        self.check_adapter()
+        if self.adapter == "pissa" and (self.use_8bit or self.use_4bit):
             raise UserError(
-                f"--lora_rank={self.lora_rank} --lora_dropout={self.lora_dropout:g}: "
-                "expected a rank of at least 1 and a dropout from 0 to below 1"
+                "--adapter=pissa takes weights apart, which --use_8bit and --use_4bit hold rounded",
+                "Leave one of them out.",
             )
 
 

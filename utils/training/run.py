@@ -18,6 +18,7 @@ from utils.model.compilation import compile_layers
 from utils.model.distributed import barrier
 from utils.model.folders import FINAL, clear_run, model_name, prepare_run, write_folder
 from utils.model.load import LoadedModel, load_model
+from utils.model.new_tokens import add_tokens, read_tokens
 from utils.model.precision import choose_precision
 from utils.speech.audio_cache import discard_cache
 from utils.speech.batching import StepSampler
@@ -65,6 +66,8 @@ def finetune(settings: TrainSettings, make_trainable: MakeTrainable) -> Path:
         use_8bit=getattr(settings, "use_8bit", False),
         use_4bit=getattr(settings, "use_4bit", False),
     )
+    if settings.add_tokens is not None:
+        loaded = add_tokens(loaded, read_tokens(settings.add_tokens))
     loaded = with_context(settings, loaded)
     train, dev = tables(settings, loaded, manifest, dev_manifest)
     # All that the user can get wrong is known by now; only from here on are files touched.

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from utils.cli.errors import UserError
+from utils.training.learning_settings import LearningSettings
 
 
 @dataclass(frozen=True)
-class TrainSettings:
+class TrainSettings(LearningSettings):
     """Settings that every kind of fine-tuning has."""
 
     train_data: str = "dataset/train.json"

@@ -33,6 +33,7 @@ from utils.training.context import make_sampler
 from utils.training.loader_wait import LoaderWatch
 from utils.training.loss import StepLoss
 from utils.training.out_of_memory import MemoryGuard
+from utils.training.parameter_groups import RateFactors, group_parameters
 from utils.transcription.transcribe import Decoding, transcribe
 
 
@@ -96,6 +97,7 @@ class WhisperTrainer(Trainer):
         self._exchanges = True
         self.failures: dict[str, str] = {}
         self.last_evaluated_step = -1
+        self.rate_factors = RateFactors()
         self.loader_watch = LoaderWatch(self.args.dataloader_num_workers)
 
     @property
@@ -107,6 +109,13 @@ class WhisperTrainer(Trainer):
     def counters(self) -> RunCounters:
         """What the run has seen; resuming puts another object in the place of the first."""
         return next(c for c in self.callback_handler.callbacks if isinstance(c, RunCounters))
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """The optimizer, with the learning rates that differ between weights."""
+        if self.optimizer is None and not self.rate_factors.is_trivial:
+            trained = self.model if model is None else model
+            self.optimizer_cls_and_kwargs = group_parameters(self, trained, self.rate_factors)
+        return super().create_optimizer(model)
 
     # -- data ---------------------------------------------------------------------------------
 
