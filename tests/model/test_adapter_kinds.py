@@ -1,4 +1,4 @@
-"""Every kind of adapter begins as the base model, and is the trained model wherever it is loaded."""
+"""Every kind of adapter begins as its base, and is the trained model wherever it is loaded."""
 
 from __future__ import annotations
 

@@ -13,7 +13,8 @@ from utils.model.precision import choose_precision
 from utils.scoring.tokens import default_metric
 from utils.speech.audio_cache import open_cache
 from utils.speech.batching import BatchPlan, Collator
-from utils.speech.dataset import SpeechDataset, TrainingTable
+from utils.speech.dataset import Shares, SpeechDataset, TrainingTable
+from utils.training.averaging import EarlyStopping, MovingAverage
 from utils.training.callbacks import Bar, MetricsFile, RankAllocation, RunCounters, TensorBoard
 from utils.training.loss import StepLoss
 from utils.training.parameter_groups import RateFactors
@@ -72,10 +73,23 @@ def make_trainer(
         ),
         step_loss=StepLoss(settings.label_smoothing, settings.loss_chunk or 0),
         args=arguments,
-        train_dataset=SpeechDataset(train, encoder, augmenter, settings.seed, cache),
+        train_dataset=SpeechDataset(
+            train,
+            encoder,
+            augmenter,
+            settings.seed,
+            cache,
+            Shares(settings.timestamp_prob, settings.prompt_prob),
+        ),
         eval_dataset=dev_dataset,
         callbacks=callbacks,
     )
+    if settings.early_stopping_patience is not None:
+        trainer.add_callback(EarlyStopping(settings.early_stopping_patience))
+    ema_decay = getattr(settings, "ema_decay", None)
+    if ema_decay is not None:
+        trainer.average = MovingAverage(loaded.model, ema_decay)
+        trainer.add_callback(trainer.average)
     trainer.rate_factors = RateFactors.of(settings, loaded.whisper.config)
     # The library's own printers would say everything twice.
     trainer.remove_callback(PrinterCallback)

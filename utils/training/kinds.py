@@ -45,10 +45,27 @@ class FullSettings(TrainSettings):
     small 1.25e-5, medium 6.25e-6, large 5e-6."""
     freeze_encoder: bool = False
     """Train the decoder alone."""
+    freeze_layers: int = 0
+    """Lowest layers of the encoder that stay as they are, with the convolutions before them."""
+    layer_drop: float = 0.0
+    """Stochastic depth: share of the layers that a step leaves out, drawn for each batch."""
+    layer_decay: float = 1.0
+    """Learning rate of each layer by that of the layer above it; 0.9 spares the lower ones."""
+    ema_decay: float | None = None
+    """Score and keep a moving average of the weights that keeps this share at each step, such as
+    0.999; None keeps the weights themselves."""
 
     def __post_init__(self) -> None:
-        """Check that what is to be matched can move."""
+        """Check that what is to be matched can move, and what decides about layers."""
         super().__post_init__()
+        if not (0 <= self.layer_drop < 1 and 0 < self.layer_decay <= 1 and self.freeze_layers >= 0):
+            raise UserError(
+                f"--layer_drop={self.layer_drop:g} --layer_decay={self.layer_decay:g} "
+                f"--freeze_layers={self.freeze_layers}: expected a layer_drop from 0 to below 1, "
+                "a layer_decay above 0 and up to 1, and 0 or more layers"
+            )
+        if self.ema_decay is not None and not 0 < self.ema_decay < 1:
+            raise UserError(f"--ema_decay={self.ema_decay:g}: expected a share between 0 and 1")
         if self.freeze_encoder and self.context_match_steps:
             raise UserError(
                 f"--context_match_steps={self.context_match_steps} trains the encoder, which "

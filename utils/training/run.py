@@ -163,7 +163,8 @@ def finish(settings: TrainSettings, trainer: WhisperTrainer) -> Path:
         trainer.evaluate()
     run = trainer.run
     if is_main_process():
-        write_folder(run / FINAL, trainer._write_model)
+        with trainer.averaged():
+            write_folder(run / FINAL, trainer._write_model)
         discard_cache(run)
     barrier()
     warn_of_failures(trainer.all_failures())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from utils.speech.batching import BatchPlan, Collator, StepSampler
 from utils.speech.dataset import SpeechDataset, evaluation_keys
 from utils.speech.features import WINDOW_SECONDS
 from utils.speech.labels import IGNORED
+from utils.training.averaging import MovingAverage
 from utils.training.callbacks import RunCounters
 from utils.training.context import make_sampler
 from utils.training.loader_wait import LoaderWatch
@@ -98,6 +99,7 @@ class WhisperTrainer(Trainer):
         self.failures: dict[str, str] = {}
         self.last_evaluated_step = -1
         self.rate_factors = RateFactors()
+        self.average: MovingAverage | None = None
         self.loader_watch = LoaderWatch(self.args.dataloader_num_workers)
 
     @property
@@ -217,6 +219,16 @@ class WhisperTrainer(Trainer):
         was_training = model.training
         model.eval()
         loaded = replace(self.loaded, model=model, audio_context=self.audio_context)
+        with self.averaged():
+            return self._score_and_keep(model, loaded, was_training)
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """While it lasts the model has the weights that are scored and kept."""
+        return nullcontext() if self.average is None else self.average.in_place()
+
+    def _score_and_keep(
+        self, model: Any, loaded: LoadedModel, was_training: bool
+    ) -> dict[str, float]:
         predictions = transcribe(
             loaded, self.dev.utterances, self.dev.decoding, desc=f"dev set, step {self._step}"
         )
@@ -288,6 +300,13 @@ class WhisperTrainer(Trainer):
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         if self.args.should_save:
             self._write_model(Path(output_dir or self.run))
+            if self.average is not None:
+                self.average.save(Path(output_dir or self.run))
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        super()._load_from_checkpoint(resume_from_checkpoint, model)
+        if self.average is not None:
+            self.average.load(Path(resume_from_checkpoint))
 
     def _write_model(self, folder: Path) -> None:
         model = self.accelerator.unwrap_model(self.model)

@@ -12,20 +12,20 @@ class AddedTokensAside(LogitsProcessor):
     V vocabulary, B batch, T tokens so far.
 
     Args:
-        rule: the timestamp rules for ids in which the added tokens stand before
-            `<|notimestamps|>`.
-        no_timestamps: id of `<|notimestamps|>`, which the timestamps follow.
+        rule: the timestamp rules for ids in which the added tokens stand before end-of-text,
+            as all text does.
+        end: id of end-of-text.
         first_added: id of the first added token, after the last timestamp.
     """
 
-    def __init__(self, rule: LogitsProcessor, no_timestamps: int, first_added: int) -> None:
+    def __init__(self, rule: LogitsProcessor, end: int, first_added: int) -> None:
         self.rule = rule
-        self.no_timestamps = no_timestamps
+        self.end = end
         self.first_added = first_added
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """Scores float `(B, V)` after the rules; `input_ids` int64 `(B, T)`."""
-        begin, added = self.no_timestamps, scores.shape[1] - self.first_added
+        begin, added = self.end, scores.shape[1] - self.first_added
         ids = torch.where(input_ids >= begin, input_ids + added, input_ids)
         ids = torch.where(input_ids >= self.first_added, begin + input_ids - self.first_added, ids)
         text, times, new = scores.tensor_split([begin, self.first_added], dim=1)

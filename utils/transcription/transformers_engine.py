@@ -119,16 +119,15 @@ class TransformersEngine:
     def _timestamp_rule(self, begin: int) -> LogitsProcessor:
         """Whisper's rules for timestamps: in pairs, never backwards, likely ones first."""
         known = self.whisper.generation_config
-        end = self.tokens.end
-        config = GenerationConfig(eos_token_id=end, bos_token_id=end)
-        config.no_timestamps_token_id = self.tokens.no_timestamps
-        latest = getattr(known, "max_initial_timestamp_index", None)
-        config.max_initial_timestamp_index = latest
         first_added = self.tokens.last_timestamp + 1
         added = max(0, self.whisper.config.vocab_size - first_added)
-        config.no_timestamps_token_id += added
+        end = self.tokens.end
+        config = GenerationConfig(eos_token_id=end + added, bos_token_id=end + added)
+        config.no_timestamps_token_id = self.tokens.no_timestamps + added
+        latest = getattr(known, "max_initial_timestamp_index", None)
+        config.max_initial_timestamp_index = latest
         rule = WhisperTimeStampLogitsProcessor(config, begin_index=begin)
-        return AddedTokensAside(rule, self.tokens.no_timestamps, first_added) if added else rule
+        return AddedTokensAside(rule, end, first_added) if added else rule
 
     def _beam_search(
         self, states: torch.Tensor, prompts: torch.Tensor, search: Search, rule: Any
