@@ -109,3 +109,18 @@ def test_kept_rows_make_up_their_share(speech_manifest: Path, encoder: LabelEnco
         assert len(joined) == 9 + expected
         assert utterances_of(joined)[:9] == utterances_of(table)
         assert {u.id for u in utterances_of(joined)[9:]} <= {"clip-0", "clip-1"}
+
+
+def test_a_prompt_and_a_text_that_together_are_too_long_are_named(
+    speech_manifest: Path, encoder: LabelEncoder
+) -> None:
+    lines = [json.loads(line) for line in speech_manifest.read_text().splitlines()]
+    text = "x y z " * 50
+    lines[0] |= {"sentence": text}
+    lines[1] |= {"sentence": text, "prompt": "x y z " * 100}
+    manifest = speech_manifest.parent / "prompted.jsonl"
+    manifest.write_text("\n".join(json.dumps(line, ensure_ascii=False) for line in lines))
+    table = training_table(read_manifest(manifest), encoder, 0.5, 30.0)
+    (dropped,) = table.dropped
+    assert dropped.id == "clip-1"
+    assert "prompt and label tokens; the decoder takes 448" in dropped.reason

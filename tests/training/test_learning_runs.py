@@ -43,10 +43,10 @@ def metrics(run: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
-def cut_after_two_steps(run: Path, folder: Path) -> Path:
-    """A copy of a run that was killed after its second step."""
+def cut_before(last: str, run: Path, folder: Path) -> Path:
+    """A copy of a run that was killed before its last checkpoint."""
     shutil.copytree(run, folder / run.name)
-    shutil.rmtree(folder / run.name / "checkpoint-4")
+    shutil.rmtree(folder / run.name / last)
     shutil.rmtree(folder / run.name / "checkpoint-final")
     return folder / run.name
 
@@ -77,7 +77,7 @@ def test_all_at_once_resumes_exactly_and_merges(
     }
     finetune.main(flags(tiny_model, speech_manifest, tmp_path / "whole", **more))
     whole = tmp_path / "whole" / "tiny"
-    run = cut_after_two_steps(whole, tmp_path / "cut")
+    run = cut_before("checkpoint-4", whole, tmp_path / "cut")
     again = {**more, "resume_from_checkpoint": "auto"}
     finetune.main(flags(tiny_model, speech_manifest, run.parent, **again))
     name = "checkpoint-final/adapter_model.safetensors"
@@ -102,10 +102,27 @@ def test_the_average_is_kept_and_resumes_exactly(
     assert not torch.equal(final[name], last[name])
     config = json.loads((whole / "checkpoint-final" / "config.json").read_text())
     assert config["encoder_layerdrop"] == config["decoder_layerdrop"] == 0.0
-    run = cut_after_two_steps(whole, tmp_path / "cut")
+    run = cut_before("checkpoint-4", whole, tmp_path / "cut")
     again = {**more, "resume_from_checkpoint": "auto"}
     finetune_all.main(flags(tiny_model, speech_manifest, run.parent, **again))
     name = "checkpoint-final/model.safetensors"
+    assert same_weights(run / name, whole / name)
+
+
+def test_moving_ranks_resume_exactly(
+    tiny_model: Path, speech_manifest: Path, tmp_path: Path
+) -> None:
+    more = {"adapter": "adalora", "lora_rank": 2, "adalora_init_rank": 4, "learning_rate": 0.01}
+    more |= {"max_steps": 12, "save_steps": 6}
+    finetune.main(flags(tiny_model, speech_manifest, tmp_path / "whole", **more))
+    whole = tmp_path / "whole" / "tiny"
+    config = json.loads((whole / "checkpoint-final" / "adapter_config.json").read_text())
+    ranks = [sum(kept) for kept in config["rank_pattern"].values()]
+    assert sum(ranks) == 2 * len(ranks) and len(set(ranks)) > 1
+    run = cut_before("checkpoint-12", whole, tmp_path / "cut")
+    again = {**more, "resume_from_checkpoint": "auto"}
+    finetune.main(flags(tiny_model, speech_manifest, run.parent, **again))
+    name = "checkpoint-final/adapter_model.safetensors"
     assert same_weights(run / name, whole / name)
 
 

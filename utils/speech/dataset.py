@@ -135,7 +135,8 @@ def _why_unusable(
     if seconds < shortest and not utterance.is_no_speech:
         return f"{seconds:.2f} s is shorter than {shortest:g} s"
     if tokens > encoder.max_tokens:
-        return f"{tokens} label tokens; the decoder takes {encoder.max_tokens}"
+        counted = "prompt and label tokens" if utterance.prompt else "label tokens"
+        return f"{tokens} {counted}; the decoder takes {encoder.max_tokens}"
     return None
 
 

@@ -15,10 +15,11 @@ from utils.speech.audio_cache import open_cache
 from utils.speech.batching import BatchPlan, Collator
 from utils.speech.dataset import Shares, SpeechDataset, TrainingTable
 from utils.training.averaging import EarlyStopping, MovingAverage
-from utils.training.callbacks import Bar, MetricsFile, RankAllocation, RunCounters, TensorBoard
+from utils.training.callbacks import Bar, MetricsFile, RunCounters, TensorBoard
 from utils.training.loss import StepLoss
 from utils.training.parameter_groups import RateFactors
 from utils.training.profile import StepProfile
+from utils.training.ranks import RankAllocation
 from utils.training.settings import TrainSettings
 from utils.training.trainer import DevSet, WhisperTrainer
 from utils.transcription.transcribe import Decoding
@@ -57,8 +58,6 @@ def make_trainer(
         TensorBoard(run / "tensorboard"),
         Bar(),
     ]
-    if getattr(settings, "adapter_kind", "") == "adalora":
-        callbacks.append(RankAllocation(loaded.model))
     trainer = WhisperTrainer(
         loaded,
         plan,
@@ -84,6 +83,9 @@ def make_trainer(
         eval_dataset=dev_dataset,
         callbacks=callbacks,
     )
+    if getattr(settings, "adapter_kind", "") == "adalora":
+        trainer.ranks = RankAllocation(loaded.model)
+        trainer.add_callback(trainer.ranks)
     if settings.early_stopping_patience is not None:
         trainer.add_callback(EarlyStopping(settings.early_stopping_patience))
     ema_decay = getattr(settings, "ema_decay", None)

@@ -35,6 +35,7 @@ from utils.training.loader_wait import LoaderWatch
 from utils.training.loss import StepLoss
 from utils.training.out_of_memory import MemoryGuard
 from utils.training.parameter_groups import RateFactors, group_parameters
+from utils.training.ranks import RankAllocation
 from utils.transcription.transcribe import Decoding, transcribe
 
 
@@ -100,6 +101,7 @@ class WhisperTrainer(Trainer):
         self.last_evaluated_step = -1
         self.rate_factors = RateFactors()
         self.average: MovingAverage | None = None
+        self.ranks: RankAllocation | None = None
         self.loader_watch = LoaderWatch(self.args.dataloader_num_workers)
 
     @property
@@ -300,10 +302,13 @@ class WhisperTrainer(Trainer):
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         if self.args.should_save:
             self._write_model(Path(output_dir or self.run))
-            if self.average is not None:
-                self.average.save(Path(output_dir or self.run))
+            for part in (self.average, self.ranks):
+                if part is not None:
+                    part.save(Path(output_dir or self.run))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        if self.ranks is not None and self.ranks.load(Path(resume_from_checkpoint)):
+            return
         super()._load_from_checkpoint(resume_from_checkpoint, model)
         if self.average is not None:
             self.average.load(Path(resume_from_checkpoint))
