@@ -1,4 +1,4 @@
-"""Fine-tune Whisper with LoRA or AdaLoRA.
+"""Fine-tune Whisper with LoRA, DoRA, rsLoRA, PiSSA or AdaLoRA.
 
 One process:      python finetune.py --train_data=dataset/train.json --dev_data=dataset/dev.json
 Two GPUs or CPUs: torchrun --nproc_per_node=2 finetune.py --train_data=dataset/train.json
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from utils.cli.errors import run_script
@@ -27,20 +26,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Parse the flags, attach the adapter, train."""
     settings = parse_settings(LoraSettings, argv, prog="finetune.py", description=__doc__ or "")
     # Imported after the flags: --help and a mistyped flag answer at once.
-    from utils.model.adapters import AdapterPlan, attach_adapter
+    from utils.training.adapting import with_adapter
     from utils.training.run import finetune
 
-    def with_adapter(loaded: LoadedModel, total_steps: int) -> LoadedModel:
-        plan = AdapterPlan(
-            rank=settings.lora_rank,
-            alpha=settings.lora_alpha,
-            dropout=settings.lora_dropout,
-            adaptive=settings.use_adalora,
-            total_steps=total_steps,
-        )
-        return replace(loaded, model=attach_adapter(loaded.model, plan, settings.base_model))
+    def attach(loaded: LoadedModel, total_steps: int) -> LoadedModel:
+        return with_adapter(settings, loaded, total_steps)
 
-    finetune(settings, with_adapter)
+    finetune(settings, attach)
 
 
 if __name__ == "__main__":

@@ -26,10 +26,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     settings = parse_settings(FullSettings, argv, prog="finetune_all.py", description=__doc__ or "")
     # Imported after the flags: --help and a mistyped flag answer at once.
     from utils.training.run import finetune
+    from utils.training.whole import free_weights
 
     def with_all_weights(loaded: LoadedModel, total_steps: int) -> LoadedModel:
-        if settings.freeze_encoder:
-            loaded.model.freeze_encoder()
+        free_weights(settings, loaded.whisper)
         return loaded
 
     finetune(settings, with_all_weights)

@@ -3,7 +3,8 @@
 python merge_lora.py --lora_model=output/whisper-tiny/checkpoint-best/ --output_dir=models/
 
 Writes <output_dir>/<name of the base model>-finetune/, a plain Whisper that every program loads,
-and checks before writing that it answers as the adapted model does.
+and checks before writing that it answers as the adapted model does. --alpha draws the result back
+towards the base model, --alpha_sweep finds out how far, --soup averages several runs.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from utils.cli.console import say
-from utils.cli.errors import run_script
+from utils.cli.errors import UserError, run_script
 from utils.cli.settings import parse_settings
 
 
@@ -28,25 +29,76 @@ class MergeSettings:
     """The merged model is written to <output_dir>/<name of the base model>-finetune/."""
     local_files_only: bool = False
     """Never ask the hub for the base model."""
+    alpha: float = 1.0
+    """How far to go from the base model (0) to the tuned one (1); in between, less is forgotten."""
+    alpha_sweep: str | None = None
+    """Alphas with commas between them, such as 0,0.25,0.5,0.75,1: each is scored on target_data and
+    keep_data, and the one with the lowest mean error is kept. Writes the curve beside the model."""
+    target_data: str | None = None
+    """With alpha_sweep: manifest of what was learned; not the test set."""
+    keep_data: str | None = None
+    """With alpha_sweep: manifest of what is not to be forgotten."""
+    soup: str | None = None
+    """Further adapters on the same base model, with commas between them: the average of all of them
+    and lora_model is written."""
+
+    def __post_init__(self) -> None:
+        """Check what must hold between the settings."""
+        if not 0 <= self.alpha <= 1:
+            raise UserError(
+                f"--alpha={self.alpha:g}: expected 0 (the base model) to 1 (the tuned one)"
+            )
+        if self.alpha_sweep is not None:
+            if self.target_data is None or self.keep_data is None:
+                raise UserError(
+                    f"--alpha_sweep={self.alpha_sweep} needs --target_data and --keep_data",
+                    "Both are manifests; both count the same.",
+                )
+            if self.target_data == self.keep_data:
+                raise UserError(
+                    f"--target_data and --keep_data are both {self.keep_data}",
+                    "The kept set shows what is forgotten: other languages, other domains.",
+                )
+            self.alphas()
+
+    def alphas(self) -> list[float]:
+        """The alphas to score, in rising order.
+
+        Raises:
+            UserError: if one is no number from 0 to 1.
+        """
+        try:
+            values = sorted({float(part) for part in (self.alpha_sweep or "").split(",")})
+        except ValueError:
+            values = [-1.0]
+        if not all(0 <= value <= 1 for value in values):
+            raise UserError(
+                f"--alpha_sweep={self.alpha_sweep}: expected numbers from 0 to 1",
+                "For example --alpha_sweep=0,0.25,0.5,0.75,1",
+            )
+        return values
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Load adapter and base, merge, check, write."""
     settings = parse_settings(MergeSettings, argv, prog="merge_lora.py", description=__doc__ or "")
     # Imported after the flags: --help and a mistyped flag answer at once.
-    from utils.model.folders import model_name, read_base_path, save_model, write_folder
-    from utils.model.load import load_model
-    from utils.model.merging import merge_adapter
+    from utils.model.folders import model_name, save_model, write_folder
+    from utils.report.drawn_back import draw_back, merge_all
 
-    base_path = read_base_path(Path(settings.lora_model))
-    adapted = load_model(settings.lora_model, local_files_only=settings.local_files_only)
-    merged = merge_adapter(adapted)
-    target = Path(settings.output_dir, f"{model_name(base_path)}-finetune")
+    paths = [settings.lora_model, *filter(None, (settings.soup or "").split(","))]
+    merged = merge_all(paths, local_files_only=settings.local_files_only)
+    target = Path(settings.output_dir, f"{model_name(merged.base_path)}-finetune")
+    if settings.alpha_sweep is not None:
+        data = (str(settings.target_data), str(settings.keep_data))
+        merged = draw_back(merged, settings.alphas(), data, target)
+    elif settings.alpha < 1:
+        merged = draw_back(merged, [settings.alpha], None, target)
     write_folder(
         target,
         lambda folder: save_model(merged.model, merged.processor, folder, merged.audio_context),
     )
-    say(f"merged {settings.lora_model} into {base_path}")
+    say(f"merged {', '.join(paths)} into {merged.base_path}")
     say(f"wrote  {target}")
 
 

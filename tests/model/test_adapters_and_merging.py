@@ -15,7 +15,7 @@ from utils.model.folders import save_model
 from utils.model.load import LoadedModel, load_model
 from utils.model.merging import merge_adapter
 
-PLANS = [AdapterPlan(rank=4, alpha=8), AdapterPlan(rank=4, alpha=8, adaptive=True, total_steps=50)]
+PLANS = [AdapterPlan(rank=4, alpha=8), AdapterPlan("adalora", rank=4, alpha=8, total_steps=50)]
 
 
 def logits(model: object) -> torch.Tensor:
@@ -120,6 +120,6 @@ def test_an_adapter_whose_base_is_gone_names_both(tiny_model: Path, tmp_path: Pa
 
 
 def test_too_few_steps_for_adalora_are_refused(tiny_model: Path) -> None:
-    plan = AdapterPlan(adaptive=True, total_steps=3)
+    plan = AdapterPlan("adalora", total_steps=3)
     with pytest.raises(UserError, match="at least 10 steps"):
         attach_adapter(load_model(str(tiny_model)).model, plan, "base")

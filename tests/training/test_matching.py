@@ -23,7 +23,9 @@ PLAN = BatchPlan(4, full_share=0.0, seed=1)
 
 
 def with_adapter(loaded: LoadedModel) -> LoadedModel:
-    return replace(loaded, model=attach_adapter(loaded.model, AdapterPlan(8, 16), loaded.path))
+    return replace(
+        loaded, model=attach_adapter(loaded.model, AdapterPlan(rank=8, alpha=16), loaded.path)
+    )
 
 
 def dataset_of(loaded: LoadedModel, manifest: Path) -> SpeechDataset:

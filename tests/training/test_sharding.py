@@ -237,7 +237,7 @@ def test_a_run_that_is_not_what_was_asked_for_fails() -> None:
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ({"use_adalora": True}, "--use_adalora=True moves its ranks by whole gradients"),
+        ({"adapter_kind": "adalora"}, "--adapter=adalora moves its ranks by whole gradients"),
         ({"use_4bit": True}, "--use_4bit=True holds weights"),
         ({"optim": "adamw_8bit"}, "--optim=adamw_8bit does not work with ZeRO 2"),
         ({"auto_batch": True, "batch_seconds": 9.0}, "must compute in step"),

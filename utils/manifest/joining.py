@@ -40,10 +40,11 @@ def join_sentences(texts: Iterable[str]) -> str:
     """
     joined = ""
     for text in texts:
-        is_solid = not joined or (_has_no_spaces(joined[-1]) and _has_no_spaces(text[0]))
+        is_solid = not joined or (is_written_solid(joined[-1]) and is_written_solid(text[0]))
         joined += text if is_solid else f" {text}"
     return joined
 
 
-def _has_no_spaces(character: str) -> bool:
+def is_written_solid(character: str) -> bool:
+    """Whether no space stands between words of this character's script."""
     return bool(HAN.match(character) or _OTHERS_WITHOUT_SPACES.match(character))

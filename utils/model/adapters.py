@@ -9,9 +9,16 @@ import torch
 from peft import AdaLoraConfig, LoraConfig, PeftModel, get_peft_model
 
 from utils.cli.errors import UserError
+from utils.model.adapter_targets import (
+    ALL_LINEAR,
+    LINEAR_LAYERS,
+    Parts,
+    choose_targets,
+    read_rank_pattern,
+)
+from utils.model.pissa import PissaModel
 
-LINEAR_LAYERS = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
-"""Every linear layer of a Whisper block; adapting all of them beats the attention alone."""
+KINDS = ("lora", "dora", "rslora", "pissa", "adalora")
 
 
 @dataclass(frozen=True)
@@ -19,22 +26,34 @@ class AdapterPlan:
     """What is attached.
 
     Attributes:
+        kind: one of `KINDS`: LoRA, or one that splits off each update's length (DoRA), scales by
+            the root of the rank (rsLoRA), begins with the weights' largest parts (PiSSA), or
+            moves its ranks (AdaLoRA).
         rank: of the update (the average one that AdaLoRA ends with).
-        alpha: scale; the update is multiplied by alpha / rank.
+        alpha: scale; the update is multiplied by alpha / rank, or alpha / sqrt(rank) by rsLoRA.
         dropout: on the adapter's input.
-        adaptive: AdaLoRA instead of LoRA.
+        targets: layers that are adapted, as of `choose_targets`.
+        parts: "both", "encoder" or "decoder".
+        rank_pattern: ranks of single layers, as of `read_rank_pattern`.
+        initial_rank: that AdaLoRA begins with; half as much again as `rank` if None.
+        new_tokens: ids whose embeddings are trained beside the adapter.
         total_steps: optimizer steps of the whole run; AdaLoRA plans its ranks by it.
     """
 
+    kind: str = "lora"
     rank: int = 32
     alpha: int = 64
     dropout: float = 0.0
-    adaptive: bool = False
+    targets: str = ALL_LINEAR
+    parts: Parts = "both"
+    rank_pattern: str | None = None
+    initial_rank: int | None = None
+    new_tokens: tuple[int, ...] = ()
     total_steps: int = 0
 
 
 def attach_adapter(model: Any, plan: AdapterPlan, base_path: str) -> PeftModel:
-    """Freeze a Whisper and attach a trainable adapter to all its linear layers.
+    """Freeze a Whisper and attach a trainable adapter to linear layers of it.
 
     Args:
         model: FlexibleWhisper; changed in place.
@@ -42,21 +61,32 @@ def attach_adapter(model: Any, plan: AdapterPlan, base_path: str) -> PeftModel:
         base_path: written into the adapter so that it finds its base again.
 
     Raises:
-        UserError: if AdaLoRA gets too few steps to move its ranks.
+        UserError: if a target names no layer, or AdaLoRA gets too few steps to move its ranks.
     """
-    config = _adaptive_config(plan) if plan.adaptive else _lora_config(plan)
-    adapted = get_peft_model(model, config)
+    layers = choose_targets(model, plan.targets, plan.parts)
+    config = _adaptive_config(plan) if plan.kind == "adalora" else _lora_config(plan, layers)
+    is_default = plan.targets == ALL_LINEAR and plan.parts == "both"
+    config.target_modules = set(LINEAR_LAYERS) if is_default else set(layers)
+    if plan.new_tokens:
+        config.trainable_token_indices = list(plan.new_tokens)
+    if plan.kind == "pissa":
+        adapted: PeftModel = PissaModel(model, config)
+    else:
+        adapted = get_peft_model(model, config)
     for peft_config in adapted.peft_config.values():
         peft_config.base_model_name_or_path = base_path
     return adapted
 
 
-def _lora_config(plan: AdapterPlan) -> LoraConfig:
+def _lora_config(plan: AdapterPlan, layers: list[str]) -> LoraConfig:
     return LoraConfig(
         r=plan.rank,
         lora_alpha=plan.alpha,
         lora_dropout=plan.dropout,
-        target_modules=list(LINEAR_LAYERS),
+        use_dora=plan.kind == "dora",
+        use_rslora=plan.kind == "rslora",
+        init_lora_weights="pissa" if plan.kind == "pissa" else True,
+        rank_pattern=read_rank_pattern(plan.rank_pattern, layers),
         bias="none",
     )
 
@@ -65,14 +95,14 @@ def _adaptive_config(plan: AdapterPlan) -> AdaLoraConfig:
     # The paper's shape (arXiv 2303.10512): begin half as wide again, hold, shrink, hold.
     if plan.total_steps < 10:
         raise UserError(
-            f"--use_adalora=True needs at least 10 steps to move its ranks; this run has "
+            f"--adapter=adalora needs at least 10 steps to move its ranks; this run has "
             f"{plan.total_steps}",
             "Train longer (--num_train_epochs, --max_steps) or use plain LoRA.",
         )
     warmup = max(1, plan.total_steps // 10)
     final = max(1, plan.total_steps // 3)
     return AdaLoraConfig(
-        init_r=plan.rank + plan.rank // 2,
+        init_r=plan.initial_rank or max(plan.rank + plan.rank // 2, plan.rank + 1),
         target_r=plan.rank,
         tinit=warmup,
         tfinal=final,
@@ -83,7 +113,6 @@ def _adaptive_config(plan: AdapterPlan) -> AdaLoraConfig:
         total_step=plan.total_steps,
         lora_alpha=plan.alpha,
         lora_dropout=plan.dropout,
-        target_modules=list(LINEAR_LAYERS),
     )
 
 

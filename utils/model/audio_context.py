@@ -31,7 +31,8 @@ from transformers.models.whisper.modeling_whisper import (
 )
 
 from utils.model.activations import is_frozen
-from utils.model.token_loss import VocabularyProjection
+from utils.model.token_loss import VocabularyProjection, token_loss_from_hidden
+from utils.speech.labels import IGNORED
 
 AUDIO_CONTEXTS = ("full", "dynamic", "mixed")
 """How a model was trained: on 30 s windows, on windows cut to the speech, or on both."""
@@ -142,7 +143,14 @@ class FlexibleWhisper(WhisperForConditionalGeneration):
         if loss_labels is None:
             return super().forward(*args, **kwargs)
         states = self.model(*args, **kwargs, use_cache=False).last_hidden_state
-        loss = self.proj_out(states, loss_labels, label_smoothing, loss_chunk)
+        if isinstance(self.proj_out, VocabularyProjection):
+            loss = self.proj_out(states, loss_labels, label_smoothing, loss_chunk)
+        else:  # peft has put rows that are trained in the place of some of its weight's
+            options = {"smoothing": label_smoothing, "chunk": loss_chunk}
+            counts = loss_labels != IGNORED
+            loss = token_loss_from_hidden(
+                states[counts], self.proj_out.weight, loss_labels[counts], **options
+            )
         return TokenLossOutput(token_loss_sum=loss)
 
     def generate_window(self, input_features: torch.Tensor | None, **kwargs: Any) -> Any:

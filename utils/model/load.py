@@ -163,6 +163,7 @@ def _load_adapter(path: str, source: str, **options: bool) -> LoadedModel:
             f"{path} is an adapter on the base model {base_path}; {error.message}", error.hint
         ) from error
     try:
+        base = _with_tokens_of(source, base)
         model = PeftModel.from_pretrained(base.model, source)
     except _UNLOADABLE as error:
         raise UserError(
@@ -176,6 +177,17 @@ def _load_adapter(path: str, source: str, **options: bool) -> LoadedModel:
         context = known.get("audio_context") or context
         base.whisper.generation_config.context_margin = known.get("context_margin") or 0.0
     return replace(base, model=model.eval(), path=path, audio_context=context)
+
+
+def _with_tokens_of(source: str, base: LoadedModel) -> LoadedModel:
+    """The base with the tokens that were added when the adapter was trained."""
+    from utils.model.new_tokens import with_vocabulary
+
+    if not any(Path(source, name).is_file() for name in TOKENIZER_FILES):
+        return base
+    processor = WhisperProcessor.from_pretrained(source)
+    grown = len(processor.tokenizer) > len(base.processor.tokenizer)
+    return with_vocabulary(base, processor) if grown else base
 
 
 def check_model_path(path: str) -> str:

@@ -12,6 +12,7 @@ from utils.cli.files import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 INK, MUTED, GRID = "#1f2933", "#66727f", "#e4e8ec"
 # Told apart in every common form of colour blindness (Okabe and Ito).
@@ -60,23 +61,33 @@ def draw_curves(
         UserError: A metrics file is missing or damaged.
     """
     events = {name: read_metrics(path) for name, path in runs.items()}
-    # Imported here: it takes a second, and a server has no display.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
-    rows, columns = (2, 2) if bars else (1, 3)
-    size = (PANEL_INCHES[0] * columns, PANEL_INCHES[1] * rows)
-    figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12))
-    canvas = FigureCanvasAgg(figure)
-    axes = figure.subplots(rows, columns).flat
+    figure, panels = new_figure(*((2, 2) if bars else (1, 3)))
+    axes = panels.flat
     _draw_loss(axes[0], events)
     _draw_learning_rate(axes[1], events)
     _draw_error(axes[2], events)
     if bars:
         _draw_bars(axes[3], bars)
+    save_figure(figure, picture)
+
+
+def new_figure(rows: int = 1, columns: int = 1) -> tuple[Figure, Any]:
+    """A figure of so many panels, and its axes (an array if there are several)."""
+    # Imported here: it takes a second, and a server has no display.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    size = (PANEL_INCHES[0] * columns, PANEL_INCHES[1] * rows)
+    figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12))
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(rows, columns)
+
+
+def save_figure(figure: Figure, picture: str | Path) -> None:
+    """Write a figure as PNG, whole or not at all."""
     with atomic_write(picture, "wb") as handle:
-        canvas.print_figure(handle, format="png", dpi=150, facecolor="white")
+        figure.savefig(handle, format="png", dpi=150, facecolor="white")
 
 
 def _draw_loss(axes: Axes, runs: Mapping[str, Sequence[dict[str, Any]]]) -> None:

@@ -20,10 +20,33 @@ from utils.speech.audio import load_audio
 from utils.speech.audio_cache import AudioCache
 from utils.speech.batching import WEIGHTLESS, Example, ExampleKey
 from utils.speech.features import SAMPLE_RATE, WINDOW_SECONDS
+from utils.speech.joined import PARTS, load_joined
 from utils.speech.labels import IGNORED, LabelEncoder, Labels
 
 if TYPE_CHECKING:
     from utils.speech.augment import Augmenter
+
+
+@dataclass(frozen=True)
+class Shares:
+    """How often an example is shown in one of two ways.
+
+    Attributes:
+        timestamps: share of the examples with times that are shown with them.
+        prompt: share of the examples with previous text that are shown with it.
+    """
+
+    timestamps: float = 1.0
+    prompt: float = 1.0
+
+    def apply(self, utterance: Utterance, rng: np.random.Generator) -> Utterance:
+        """The utterance as it is shown this time; always two draws."""
+        timed, prompted = rng.random(2) < (self.timestamps, self.prompt)
+        return replace(
+            utterance,
+            sentences=utterance.sentences if timed or not utterance.sentences else None,
+            prompt=utterance.prompt if prompted else None,
+        )
 
 
 @dataclass(frozen=True)
@@ -112,7 +135,8 @@ def _why_unusable(
     if seconds < shortest and not utterance.is_no_speech:
         return f"{seconds:.2f} s is shorter than {shortest:g} s"
     if tokens > encoder.max_tokens:
-        return f"{tokens} label tokens; the decoder takes {encoder.max_tokens}"
+        counted = "prompt and label tokens" if utterance.prompt else "label tokens"
+        return f"{tokens} {counted}; the decoder takes {encoder.max_tokens}"
     return None
 
 
@@ -125,6 +149,7 @@ class SpeechDataset(Dataset[Example]):
         augmenter: changes the sound, differently in every epoch, the same way on every run.
         seed: of the augmentation.
         cache: holds decoded sound from the first epoch on, if given.
+        shares: how often an example is shown with its timestamps and with its prompt.
     """
 
     def __init__(
@@ -134,8 +159,10 @@ class SpeechDataset(Dataset[Example]):
         augmenter: Augmenter | None = None,
         seed: int = 0,
         cache: AudioCache | None = None,
+        shares: Shares | None = None,
     ) -> None:
         self.table = table
+        self.shares = shares or Shares()
         self.encoder = encoder
         self.augmenter = augmenter
         self.seed = seed
@@ -160,11 +187,16 @@ class SpeechDataset(Dataset[Example]):
         if key.row == WEIGHTLESS:
             return self._weightless(key, "", None)
         utterance = self.utterance(key.row)
+        seed = (self.seed, key.epoch, key.row)
+        draws = np.random.default_rng([*seed, 2])
         try:
-            samples = self._samples(key.row, utterance)
+            if PARTS in utterance.extra:
+                samples, utterance = load_joined(utterance, draws)
+            else:
+                samples = self._samples(key.row, utterance)
         except UserError as error:
             return self._weightless(key, utterance.id, error.message)
-        seed = (self.seed, key.epoch, key.row)
+        utterance = self.shares.apply(utterance, draws)
         if self.augmenter is not None:
             rng = np.random.default_rng([*seed, 0])
             samples, sentences = self.augmenter.waveform(samples, utterance.sentences, rng)

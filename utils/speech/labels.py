@@ -21,6 +21,7 @@ from utils.scoring.tokens import LANGUAGES_WITHOUT_SPACES
 
 IGNORED = -100  # torch's cross-entropy leaves these labels out
 TIMESTAMP_STEP = 0.02  # seconds a timestamp token, two mel frames
+LAST_TIMESTAMP = 1500  # steps from 0 to 30 s
 SOT, EOT, SOP = "<|startoftranscript|>", "<|endoftext|>", "<|startofprev|>"
 NO_TIMESTAMPS, FIRST_TIMESTAMP = "<|notimestamps|>", "<|0.00|>"
 NO_SPEECH = ("<|nospeech|>", "<|nocaptions|>")  # the name before and after large-v3
@@ -85,6 +86,13 @@ class LabelEncoder:
         self.end = self._special(EOT)
         self.no_timestamps = self._special(NO_TIMESTAMPS)
         self.first_timestamp = self._special(FIRST_TIMESTAMP)
+        self.last_timestamp = self.first_timestamp + LAST_TIMESTAMP
+        # Tokens that were added to the model stand behind the timestamps.
+        self.added_words = frozenset(
+            int(index)
+            for token, index in tokenizer.get_added_vocab().items()
+            if int(index) > self.last_timestamp and token not in self.special_ids
+        )
 
     def _special(self, *names: str) -> int:
         """Id of the first of the tokens that the tokenizer has as a special one."""
@@ -151,7 +159,11 @@ class LabelEncoder:
     def timestamp(self, seconds: float) -> int:
         """Token id of a time, rounded to 20 ms and held within 0 to 30 s."""
         step = round(seconds / TIMESTAMP_STEP)
-        return self.first_timestamp + min(max(step, 0), round(30.0 / TIMESTAMP_STEP))
+        return self.first_timestamp + min(max(step, 0), LAST_TIMESTAMP)
+
+    def is_text(self, token: int) -> bool:
+        """Whether a token is part of the text: neither special nor a timestamp."""
+        return token < self.end or token in self.added_words
 
     def encode(self, utterance: Utterance) -> Labels:
         """Decoder input and labels of one utterance.
@@ -187,6 +199,6 @@ class LabelEncoder:
         for token in ids:
             if token == self.end:
                 break
-            if token < self.end:
+            if self.is_text(token):
                 kept.append(int(token))
         return str(self.tokenizer.decode(kept, clean_up_tokenization_spaces=False)).strip()

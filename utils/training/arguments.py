@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import torch
 from transformers import TrainingArguments
+from transformers.integrations import integration_utils as integrations
 
 from utils.cli.console import process_count
 from utils.model.precision import choose_precision
+from utils.training.choice_settings import check_trackers
 from utils.training.memory_plan import optimizer_name
 from utils.training.settings import TrainSettings
 
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
 def training_arguments(settings: TrainSettings, run: Path) -> TrainingArguments:
     """The Trainer's own settings; building them also joins the process group."""
     precision = choose_precision(settings.fp16, settings.bf16)
+    if settings.trackers:
+        known = list(integrations.INTEGRATION_TO_CALLBACK)
+        installed = integrations.get_available_reporting_integrations()
+        check_trackers(settings.trackers, known, installed)
     on_cpu = not torch.cuda.is_available() and not torch.backends.mps.is_available()
     return TrainingArguments(
         output_dir=str(run),
@@ -45,9 +51,10 @@ def training_arguments(settings: TrainSettings, run: Path) -> TrainingArguments:
         optim=optimizer_name(settings.optim),
         use_cpu=on_cpu,
         ddp_backend="gloo" if on_cpu and process_count() > 1 else None,
-        ddp_find_unused_parameters=False,
+        # Layers that are left out of a step get no gradient.
+        ddp_find_unused_parameters=getattr(settings, "layer_drop", 0.0) > 0,
         remove_unused_columns=False,
-        report_to=[],
+        report_to=settings.trackers,
         disable_tqdm=True,
         seed=settings.seed,
         data_seed=settings.seed,

@@ -13,11 +13,14 @@ from utils.model.precision import choose_precision
 from utils.scoring.tokens import default_metric
 from utils.speech.audio_cache import open_cache
 from utils.speech.batching import BatchPlan, Collator
-from utils.speech.dataset import SpeechDataset, TrainingTable
-from utils.training.callbacks import Bar, MetricsFile, RankAllocation, RunCounters, TensorBoard
+from utils.speech.dataset import Shares, SpeechDataset, TrainingTable
+from utils.training.averaging import EarlyStopping, MovingAverage
+from utils.training.callbacks import Bar, MetricsFile, RunCounters, TensorBoard
 from utils.training.guard import StepGuard
 from utils.training.loss import StepLoss
+from utils.training.parameter_groups import RateFactors
 from utils.training.profile import StepProfile
+from utils.training.ranks import RankAllocation
 from utils.training.settings import TrainSettings
 from utils.training.signals import Interruption
 from utils.training.trainer import DevSet, WhisperTrainer
@@ -57,8 +60,6 @@ def make_trainer(
         TensorBoard(run / "tensorboard"),
         Bar(),
     ]
-    if getattr(settings, "use_adalora", False):
-        callbacks.append(RankAllocation(loaded.model))
     trainer = WhisperTrainer(
         loaded,
         plan,
@@ -75,10 +76,26 @@ def make_trainer(
         guard=StepGuard(settings.max_bad_steps, settings.max_grad_spike),
         interruption=Interruption(settings.grace_seconds),
         args=arguments,
-        train_dataset=SpeechDataset(train, encoder, augmenter, settings.seed, cache),
+        train_dataset=SpeechDataset(
+            train,
+            encoder,
+            augmenter,
+            settings.seed,
+            cache,
+            Shares(settings.timestamp_prob, settings.prompt_prob),
+        ),
         eval_dataset=dev_dataset,
         callbacks=callbacks,
     )
+    if getattr(settings, "adapter_kind", "") == "adalora":
+        trainer.add_callback(RankAllocation(loaded.model))
+    if settings.early_stopping_patience is not None:
+        trainer.add_callback(EarlyStopping(settings.early_stopping_patience))
+    ema_decay = getattr(settings, "ema_decay", None)
+    if ema_decay is not None:
+        trainer.average = MovingAverage(loaded.model, ema_decay)
+        trainer.add_callback(trainer.average)
+    trainer.rate_factors = RateFactors.of(settings, loaded.whisper.config)
     # The library's own printers would say everything twice.
     trainer.remove_callback(PrinterCallback)
     trainer.remove_callback(ProgressCallback)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from utils.cli.console import warn
+from utils.cli.console import say, warn
 from utils.cli.errors import UserError
 from utils.manifest.read import Dropped, Manifest, read_manifest
 from utils.model.load import LoadedModel
 from utils.speech.dataset import TrainingTable, training_table
+from utils.speech.labels import LabelEncoder
+from utils.speech.mixing import balance, join_clips, replay
 from utils.training.settings import TrainSettings
 
 if TYPE_CHECKING:
@@ -54,7 +56,52 @@ def tables(
     dev = training_table(dev_manifest, encoder, *limits)
     for source, table in ((manifest, train), (dev_manifest, dev)):
         warn_of_dropped(source.path, len(source), table.dropped)
+    train = arranged(settings, encoder, train)
+    if settings.keep_data is not None:
+        train = with_kept(settings, encoder, manifest, train)
     return train, dev
+
+
+def with_kept(
+    settings: TrainSettings, encoder: LabelEncoder, manifest: Manifest, table: TrainingTable
+) -> TrainingTable:
+    """The training table with a share of other utterances, against forgetting.
+
+    Raises:
+        UserError: if the kept manifest holds nothing but what is trained on anyway.
+    """
+    kept = read_manifest(str(settings.keep_data))
+    trained = {utterance.audio for utterance in manifest.utterances}
+    if all(utterance.audio in trained for utterance in kept.utterances):
+        raise UserError(
+            f"--keep_data={settings.keep_data} holds nothing but utterances of {manifest.path}",
+            "It is for what must not be forgotten: other languages, other domains, no speech.",
+        )
+    limits = settings.min_audio_len, settings.max_audio_len
+    others = training_table(kept, encoder, *limits)
+    warn_of_dropped(kept.path, len(kept), others.dropped)
+    joined = replay(table, others, settings.keep_share, settings.seed)
+    say(
+        f"kept         {settings.keep_data}: {len(joined) - len(table)} examples a pass, "
+        f"{settings.keep_share:.0%} of all"
+    )
+    return joined
+
+
+def arranged(settings: TrainSettings, encoder: LabelEncoder, table: TrainingTable) -> TrainingTable:
+    """The training table with clips joined and groups balanced, where that is asked for."""
+    if settings.concat:
+        clips = len(table)
+        table = join_clips(table, encoder, settings.max_audio_len, settings.seed)
+        say(f"joined       {clips} clips to {len(table)} examples")
+    if settings.sampling_temperature > 1:
+        by = settings.sampling_by
+        table, sizes = balance(
+            table, settings.sampling_temperature, by, settings.language, settings.seed
+        )
+        shown = ", ".join(f"{name} {old} -> {new}" for name, (old, new) in sizes.items())
+        say(f"sampling     examples a pass by {by}: {shown}")
+    return table
 
 
 def warn_of_dropped(path: Path, total: int, dropped: list[Dropped]) -> None:

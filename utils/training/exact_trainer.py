@@ -22,6 +22,7 @@ from utils.cli.files import sync_path
 from utils.model.adalora import adaptive_state, is_adaptive, restore_adaptive_state
 from utils.model.distributed import gather_all, write_together
 from utils.speech.batching import BatchPlan
+from utils.training.averaging import MovingAverage
 from utils.training.callbacks import MetricsFile
 from utils.training.checkpoints import STATE, rotate, seal, unfinished_folder
 from utils.training.exact_state import ExactState
@@ -45,6 +46,7 @@ class ExactTrainer(Trainer):
 
     Attributes:
         changed: whether the run goes on with other settings than its checkpoint was made with.
+        average: of the weights, if that is what is scored and kept.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class ExactTrainer(Trainer):
         self.memory_guard = MemoryGuard()
         self.failures: dict[str, str] = {}
         self.last_evaluated_step = -1
+        self.average: MovingAverage | None = None
         self._resumed: ExactState | None = None
         self._losses_before_step: Any = None
 
@@ -108,6 +111,8 @@ class ExactTrainer(Trainer):
                 restore_adaptive_state(self.model, tensors, pattern)
             else:
                 super()._load_from_checkpoint(resume_from_checkpoint, model)
+            if self.average is not None:
+                self.average.load(Path(resume_from_checkpoint))
         except (RuntimeError, KeyError, ValueError) as error:
             reason = (str(error).strip().splitlines() or ["it has other parts"])[-1].strip()
             raise UserError(
@@ -117,17 +122,20 @@ class ExactTrainer(Trainer):
             ) from error
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        wanted = [
+            (group.get("initial_lr", group["lr"]), group["weight_decay"])
+            for group in (self.optimizer.param_groups if self.optimizer is not None else ())
+        ]
         super()._load_optimizer_and_scheduler(checkpoint)
         if checkpoint is None or not self.changed or self.is_deepspeed_enabled:
             return
         # What was loaded holds the earlier settings; the changed ones are wanted.
         groups = self.optimizer.param_groups
-        self.lr_scheduler.base_lrs = [self.args.learning_rate] * len(groups)
-        rates = [factor(self.lr_scheduler.last_epoch) for factor in self.lr_scheduler.lr_lambdas]
-        for group, rate in zip(groups, rates, strict=True):
-            group["initial_lr"] = self.args.learning_rate
-            group["lr"] = self.args.learning_rate * rate
-            group["weight_decay"] = self.args.weight_decay if group["weight_decay"] else 0.0
+        self.lr_scheduler.base_lrs = [rate for rate, _ in wanted]
+        shares = [factor(self.lr_scheduler.last_epoch) for factor in self.lr_scheduler.lr_lambdas]
+        for group, (rate, decay), share in zip(groups, wanted, shares, strict=True):
+            group["initial_lr"], group["lr"] = rate, rate * share
+            group["weight_decay"] = decay
         self.lr_scheduler._last_lr = [group["lr"] for group in groups]  # what the log shows
 
     def _run_epoch(self, *args: Any, **options: Any) -> Any:
@@ -173,6 +181,8 @@ class ExactTrainer(Trainer):
         if is_adaptive(self.model):
             tensors, kept.rank_pattern = adaptive_state(self.model)
             save_file(tensors, folder / ADAPTIVE_FILE)
+        if self.average is not None:
+            self.average.save(folder)
         kept.write(folder)
         exported = [*self.callback_handler.callbacks, self.control]
         for each in exported:

@@ -23,6 +23,7 @@ NO_SAY = frozenset(
         # Where things are and what is said and kept.
         *("output_dir", "logging_steps", "save_steps", "save_total_limit", "profile"),
         *("push_to_hub", "hub_model_id", "local_files_only", "audio_cache"),
+        "report_to",
         # How the run is begun and ended.
         *("resume_from_checkpoint", "overwrite_output_dir", "allow_changed_settings"),
         *("grace_seconds", "max_bad_steps"),
@@ -31,6 +32,7 @@ NO_SAY = frozenset(
         "per_device_eval_batch_size",
         # Below, by their content or by what they come to.
         *("train_data", "dev_data", "test_data", "base_model", "augment_config_path"),
+        *("keep_data", "add_tokens", "adapter", "use_adalora"),
         *("per_device_train_batch_size", "gradient_accumulation_steps", "fp16", "bf16"),
         *("audio_context", "context_margin", "batch_seconds", "batch_tokens"),
     }
@@ -53,7 +55,6 @@ def run_identity(
         tables: what of them is used.
     """
     fields = {field.name for field in dataclasses.fields(settings)} - NO_SAY
-    augmentation = settings.augment_config_path
     named = {name: getattr(settings, name) for name in sorted(fields)}
     base = model_fingerprint(settings.base_model, local_files_only=settings.local_files_only)
     found = {
@@ -63,7 +64,7 @@ def run_identity(
         "audio_context": loaded.audio_context,
         "context_margin": loaded.context_margin,
         **_step_size(settings, loaded),
-        "augmentation (SHA-256)": sha256_file(augmentation) if augmentation else None,
+        **_files(settings),
         "base model (SHA-256)": dict(line.split(" ") for line in base or ()),
     }
     for name, manifest, table in zip(("train", "dev"), data, tables, strict=True):
@@ -71,6 +72,20 @@ def run_identity(
         found[f"{name} utterances"] = len(table)
     plain: dict[str, Any] = json.loads(json.dumps(found))
     return plain
+
+
+def _files(settings: TrainSettings) -> dict[str, Any]:
+    """Files that settings name, by their content; and the adapter, whichever flag names it."""
+    named = {
+        "augmentation": settings.augment_config_path,
+        "kept manifest": settings.keep_data,
+        "added tokens": settings.add_tokens,
+    }
+    found: dict[str, Any] = {
+        f"{name} (SHA-256)": sha256_file(path) if path else None for name, path in named.items()
+    }
+    kind = getattr(settings, "adapter_kind", None)
+    return found if kind is None else {"adapter": kind, **found}
 
 
 def _step_size(settings: TrainSettings, loaded: LoadedModel) -> dict[str, Any]:

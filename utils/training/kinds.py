@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from utils.cli.errors import UserError
+from utils.training.adapter_settings import AdapterSettings
 from utils.training.settings import TrainSettings
 
 # OpenAI's pre-training rates divided by 40, per model width (arXiv 2212.04356, table 17).
@@ -12,21 +13,13 @@ RATE_BY_WIDTH = {384: 3.75e-5, 512: 2.5e-5, 768: 1.25e-5, 1024: 6.25e-6, 1280: 5
 
 
 @dataclass(frozen=True)
-class LoraSettings(TrainSettings):
+class LoraSettings(AdapterSettings, TrainSettings):
     """Settings of finetune.py: adapters on a frozen model."""
 
-    use_adalora: bool = False
-    """AdaLoRA: ranks move to where they are needed. Plain LoRA otherwise."""
     use_8bit: bool = False
     """Hold the frozen weights in 8 bits (bitsandbytes)."""
     use_4bit: bool = False
     """Hold the frozen weights in 4 bits (bitsandbytes' nf4): half of the memory of 8 bits."""
-    lora_rank: int = 32
-    """Rank of the update of each linear layer."""
-    lora_alpha: int = 64
-    """Scale of the update; it is multiplied by alpha / rank."""
-    lora_dropout: float = 0.0
-    """Dropout on the adapter's input."""
 
     def __post_init__(self) -> None:
         """Check the adapter's numbers too."""
@@ -35,10 +28,11 @@ class LoraSettings(TrainSettings):
             raise UserError(
                 "--use_8bit=True and --use_4bit=True exclude each other", "Give one of them."
             )
-        if self.lora_rank < 1 or not 0 <= self.lora_dropout < 1:
+        self.check_adapter()
+        if self.adapter == "pissa" and (self.use_8bit or self.use_4bit):
             raise UserError(
-                f"--lora_rank={self.lora_rank} --lora_dropout={self.lora_dropout:g}: "
-                "expected a rank of at least 1 and a dropout from 0 to below 1"
+                "--adapter=pissa takes weights apart, which --use_8bit and --use_4bit hold rounded",
+                "Leave one of them out.",
             )
 
 
@@ -51,10 +45,27 @@ class FullSettings(TrainSettings):
     small 1.25e-5, medium 6.25e-6, large 5e-6."""
     freeze_encoder: bool = False
     """Train the decoder alone."""
+    freeze_layers: int = 0
+    """Lowest layers of the encoder that stay as they are, with the convolutions before them."""
+    layer_drop: float = 0.0
+    """Stochastic depth: share of the layers that a step leaves out, drawn for each batch."""
+    layer_decay: float = 1.0
+    """Learning rate of each layer by that of the layer above it; 0.9 spares the lower ones."""
+    ema_decay: float | None = None
+    """Score and keep a moving average of the weights that keeps this share at each step, such as
+    0.999; None keeps the weights themselves."""
 
     def __post_init__(self) -> None:
-        """Check that what is to be matched can move."""
+        """Check that what is to be matched can move, and what decides about layers."""
         super().__post_init__()
+        if not (0 <= self.layer_drop < 1 and 0 < self.layer_decay <= 1 and self.freeze_layers >= 0):
+            raise UserError(
+                f"--layer_drop={self.layer_drop:g} --layer_decay={self.layer_decay:g} "
+                f"--freeze_layers={self.freeze_layers}: expected a layer_drop from 0 to below 1, "
+                "a layer_decay above 0 and up to 1, and 0 or more layers"
+            )
+        if self.ema_decay is not None and not 0 < self.ema_decay < 1:
+            raise UserError(f"--ema_decay={self.ema_decay:g}: expected a share between 0 and 1")
         if self.freeze_encoder and self.context_match_steps:
             raise UserError(
                 f"--context_match_steps={self.context_match_steps} trains the encoder, which "

@@ -135,16 +135,28 @@ def refuse_unshardable(sharing: str, settings: Any) -> None:
     if not is_sharded(sharing):
         return
     reasons = {
-        "use_adalora": "moves its ranks by whole gradients",
         "use_8bit": "holds weights in a form that cannot be sharded",
         "use_4bit": "holds weights in a form that cannot be sharded",
         "use_compile": "compiles layers whose weights come and go",
         "profile": "measures a model that is whole",
+        "ema_decay": "averages weights that are whole",
+        "layer_decay": "groups weights by their names",
+        "lora_plus_ratio": "groups weights by their names",
     }
-    for name, reason in reasons.items():
-        if getattr(settings, name, False):
+    off = {"ema_decay": None, "layer_decay": 1.0, "lora_plus_ratio": 1.0}
+    for kind, reason in (
+        ("adalora", "moves its ranks by whole gradients"),
+        ("pissa", "is saved as a difference to its whole beginnings"),
+    ):
+        if getattr(settings, "adapter_kind", "") == kind:
             raise UserError(
-                f"--{name}=True {reason}, and {sharing} shards the model",
+                f"--adapter={kind} {reason}, and {sharing} shards the model",
+                "Take --adapter=lora, or use DDP: configs/accelerate/ddp.yaml",
+            )
+    for name, reason in reasons.items():
+        if getattr(settings, name, off.get(name, False)) != off.get(name, False):
+            raise UserError(
+                f"--{name}={getattr(settings, name)} {reason}, and {sharing} shards the model",
                 "Leave it out, or use DDP: configs/accelerate/ddp.yaml",
             )
     if settings.optim != "adamw":

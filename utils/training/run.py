@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from transformers.trainer_utils import set_seed
+
 from utils.cli.console import is_main_process, say, warn
 from utils.cli.files import atomic_write
 from utils.cli.settings import save_settings
@@ -18,6 +20,7 @@ from utils.model.compilation import compile_layers
 from utils.model.distributed import barrier, on_main_process
 from utils.model.folders import FINAL, clear_run, model_name
 from utils.model.load import LoadedModel, load_model
+from utils.model.new_tokens import add_tokens, read_tokens
 from utils.model.precision import choose_precision
 from utils.speech.audio_cache import discard_cache
 from utils.speech.batching import StepSampler
@@ -36,7 +39,7 @@ from utils.training.memory_plan import fit_to_memory
 from utils.training.settings import TrainSettings
 from utils.training.sharding import keep_models_whole
 from utils.training.start import Start, choose_start, refuse_foreign_folder, sole_writer
-from utils.training.trainer import WhisperTrainer, seed_everything, warn_of_failures
+from utils.training.trainer import WhisperTrainer, warn_of_failures
 
 if TYPE_CHECKING:
     from transformers import TrainingArguments
@@ -76,6 +79,8 @@ def finetune(settings: TrainSettings, make_trainable: MakeTrainable) -> Path:
         use_8bit=getattr(settings, "use_8bit", False),
         use_4bit=getattr(settings, "use_4bit", False),
     )
+    if settings.add_tokens is not None:
+        loaded = add_tokens(loaded, read_tokens(settings.add_tokens))
     loaded = with_context(settings, loaded)
     train, dev = tables(settings, loaded, manifest, dev_manifest)
     identity = on_main_process(
@@ -111,7 +116,7 @@ def prepare(
 ) -> WhisperTrainer:
     """Make the model trainable and put its trainer together."""
     train, dev, augmenter = data
-    seed_everything(settings.seed)
+    set_seed(settings.seed)  # data order and augmentation have seeds of their own
     plan = batch_plan(settings, loaded)
     sampler = make_sampler(train, plan, augmenter)
     loaded = make_trainable(loaded, total_steps(settings, sampler))

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from utils.cli.errors import UserError
+from utils.training.choice_settings import ChoiceSettings
+from utils.training.learning_settings import LearningSettings
 from utils.training.safety_settings import SafetySettings
 
 
 @dataclass(frozen=True)
-class TrainSettings(SafetySettings):
+class TrainSettings(LearningSettings, ChoiceSettings, SafetySettings):
     """Settings that every kind of fine-tuning has."""
 
     train_data: str = "dataset/train.json"
@@ -151,6 +153,14 @@ class TrainSettings(SafetySettings):
         self._check_context()
         self._check_memory()
         self.check_safety()
+        self.check_learning()
+        self.check_choice()
+        if self.concat and self.audio_cache:
+            raise UserError(
+                f"--concat=True and --audio_cache={self.audio_cache} exclude each other: joined "
+                "clips change their order in every pass",
+                "Leave one of them out.",
+            )
         if self.max_steps < 1 and self.num_train_epochs <= 0:
             raise UserError(
                 f"--num_train_epochs={self.num_train_epochs:g} --max_steps={self.max_steps}: "

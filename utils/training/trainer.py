@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from accelerate import DistributedType
 from torch.utils.data import DataLoader
-from transformers.trainer_utils import set_seed
 
 from utils.cli.console import is_main_process, warn
 from utils.cli.errors import Failure
@@ -34,6 +33,7 @@ from utils.training.exact_trainer import GO_ON, ExactTrainer
 from utils.training.launch import sharing_asked_for
 from utils.training.loader_wait import LoaderWatch
 from utils.training.loss import StepLoss
+from utils.training.parameter_groups import RateFactors, group_parameters
 from utils.training.sharding import WholeModel, expect_sharing, prepare_fsdp
 from utils.transcription.transcribe import Decoding, transcribe
 
@@ -98,6 +98,7 @@ class WhisperTrainer(ExactTrainer):
         self._share_of_batch = 1.0
         self._backward_began = False
         self._exchanges = True
+        self.rate_factors = RateFactors()
         self.loader_watch = LoaderWatch(self.args.dataloader_num_workers)
 
     @property
@@ -117,6 +118,13 @@ class WhisperTrainer(ExactTrainer):
         prepared = super()._prepare_for_training(*args, **kwargs)
         expect_sharing(self.model_wrapped, self.sharing)
         return prepared
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """The optimizer, with the learning rates that differ between weights."""
+        if self.optimizer is None and not self.rate_factors.is_trivial:
+            trained = self.model if model is None else model
+            self.optimizer_cls_and_kwargs = group_parameters(self, trained, self.rate_factors)
+        return super().create_optimizer(model)
 
     # -- data ---------------------------------------------------------------------------------
 
@@ -221,7 +229,7 @@ class WhisperTrainer(ExactTrainer):
         was_training = trained.training
         trained.eval()
         # How often the dev set is scored changes nothing else.
-        with same_randomness(), self.whole.of(trained) as model:
+        with same_randomness(), self.averaged(), self.whole.of(trained) as model:
             metrics = self._score(model)
             self.last_evaluated_step = self._step
             self._keep_if_best(metrics[f"dev_{self.dev.metric}"], model)
@@ -244,6 +252,10 @@ class WhisperTrainer(ExactTrainer):
             "dev_loss": self._dev_loss(model),
             f"dev_{self.dev.metric}": float(score.rate if score.rate is not None else 0.0),
         }
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """While it lasts the model has the weights that are scored and kept."""
+        return nullcontext() if self.average is None else self.average.in_place()
 
     @property
     def _step(self) -> int:
@@ -283,7 +295,7 @@ class WhisperTrainer(ExactTrainer):
         Args:
             name: `checkpoint-best` or `checkpoint-final`.
         """
-        with self.whole.of(self.accelerator.unwrap_model(self.model)) as model:
+        with self.averaged(), self.whole.of(self.accelerator.unwrap_model(self.model)) as model:
             self._write_whole(name, model)
 
     def _write_whole(self, name: str, model: Any) -> None:
@@ -323,11 +335,6 @@ class _EpochLoader(DataLoader[Any]):
     def set_epoch(self, epoch: int) -> None:
         assert isinstance(self.batch_sampler, StepSampler)
         self.batch_sampler.set_epoch(epoch)
-
-
-def seed_everything(seed: int) -> None:
-    """Seed Python, NumPy and torch; the data order and augmentation have seeds of their own."""
-    set_seed(seed)
 
 
 def warn_of_failures(failures: dict[str, str]) -> None:

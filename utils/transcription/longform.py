@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn.functional import pad
 
-from utils.speech.labels import TIMESTAMP_STEP
+from utils.speech.labels import LAST_TIMESTAMP, TIMESTAMP_STEP
 
 FRAMES_PER_TIMESTAMP = 2  # 20 ms in frames of 10 ms
 
@@ -64,11 +64,11 @@ def cut_at_timestamps(
     def seconds(token: int) -> float:
         return (token - first_timestamp) * TIMESTAMP_STEP
 
-    timed = [token >= first_timestamp for token in ids]
+    timed = [first_timestamp <= token <= first_timestamp + LAST_TIMESTAMP for token in ids]
     ends = [i + 1 for i in range(len(ids) - 1) if timed[i] and timed[i + 1]]
     whole = frames / FRAMES_PER_TIMESTAMP * TIMESTAMP_STEP
     if not ends:
-        stamps = [token for token in ids if token >= first_timestamp]
+        stamps = [token for token, is_time in zip(ids, timed, strict=True) if is_time]
         end = seconds(stamps[-1]) if stamps and stamps[-1] != first_timestamp else whole
         return [Piece(0.0, end, tuple(ids))], frames
     # One timestamp at the very end: nothing is said after it, the window is done.

@@ -10,13 +10,14 @@ from typing import Any
 
 import torch
 import transformers
-from transformers import GenerationConfig
+from transformers import GenerationConfig, LogitsProcessor
 from transformers.generation.logits_process import WhisperTimeStampLogitsProcessor
 from transformers.modeling_outputs import BaseModelOutput
 
 from utils.model.distributed import device_of_this_process
 from utils.model.load import LoadedModel, load_model
 from utils.speech.labels import NO_SPEECH, LabelEncoder
+from utils.transcription.added_tokens import AddedTokensAside
 from utils.transcription.engines import ROW_BY_ROW_FRAMES, Found, Search
 from utils.transcription.greedy import GreedyDecoder, likeliest
 
@@ -115,15 +116,18 @@ class TransformersEngine:
         probabilities: list[float] = self._first_logits(states).softmax(-1)[:, token].tolist()
         return probabilities
 
-    def _timestamp_rule(self, begin: int) -> WhisperTimeStampLogitsProcessor:
+    def _timestamp_rule(self, begin: int) -> LogitsProcessor:
         """Whisper's rules for timestamps: in pairs, never backwards, likely ones first."""
         known = self.whisper.generation_config
+        first_added = self.tokens.last_timestamp + 1
+        added = max(0, self.whisper.config.vocab_size - first_added)
         end = self.tokens.end
-        config = GenerationConfig(eos_token_id=end, bos_token_id=end)
-        config.no_timestamps_token_id = self.tokens.no_timestamps
+        config = GenerationConfig(eos_token_id=end + added, bos_token_id=end + added)
+        config.no_timestamps_token_id = self.tokens.no_timestamps + added
         latest = getattr(known, "max_initial_timestamp_index", None)
         config.max_initial_timestamp_index = latest
-        return WhisperTimeStampLogitsProcessor(config, begin_index=begin)
+        rule = WhisperTimeStampLogitsProcessor(config, begin_index=begin)
+        return AddedTokensAside(rule, end, first_added) if added else rule
 
     def _beam_search(
         self, states: torch.Tensor, prompts: torch.Tensor, search: Search, rule: Any

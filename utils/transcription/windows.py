@@ -241,7 +241,7 @@ class WindowDecoder:
         """Text between pairs of timestamp tokens; what is left open ends with the clip."""
         first, start, words = self.encoder.first_timestamp, 0.0, []
         for token in [*ids, self.encoder.end]:
-            if token < self.encoder.end:
+            if self.encoder.is_text(token):
                 words.append(token)
                 continue
             now = (token - first) * TIMESTAMP_STEP if token >= first else seconds

@@ -1,0 +1,185 @@
+"""Runs with everything that can be learned at once, and what decides which model is kept."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import finetune
+import finetune_all
+import merge_lora
+from utils.cli.errors import UserError
+from utils.model.load import load_model
+from utils.model.new_tokens import new_ids
+from utils.training.choice_settings import check_trackers
+
+
+def flags(model: Path, data: Path, output: Path, **more: object) -> list[str]:
+    """Flags of a small run of four steps."""
+    settings: dict[str, object] = {
+        "base_model": model,
+        "train_data": data,
+        "dev_data": data,
+        "output_dir": output,
+        "max_steps": 4,
+        "per_device_train_batch_size": 2,
+        "num_workers": 0,
+        "logging_steps": 1,
+        "eval_steps": 100,
+        "save_steps": 2,
+        "eval_on_start": False,
+        "warmup_steps": 1,
+        **more,
+    }
+    return [f"--{name}={value}" for name, value in settings.items()]
+
+
+def metrics(run: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def cut_before(last: str, run: Path, folder: Path) -> Path:
+    """A copy of a run that was killed before its last checkpoint."""
+    shutil.copytree(run, folder / run.name)
+    shutil.rmtree(folder / run.name / last)
+    shutil.rmtree(folder / run.name / "checkpoint-final")
+    return folder / run.name
+
+
+def same_weights(first: Path, second: Path) -> bool:
+    found, expected = load_file(first), load_file(second)
+    return found.keys() == expected.keys() and all(
+        torch.equal(found[name], expected[name]) for name in found
+    )
+
+
+def test_all_at_once_resumes_exactly_and_merges(
+    tiny_model: Path, speech_manifest: Path, demo_model: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "tokens.txt").write_text("明天见\ncatheter\n", encoding="utf-8")
+    more = {
+        "adapter": "pissa",
+        "lora_rank": 4,
+        "lora_plus_ratio": 4,
+        "add_tokens": tmp_path / "tokens.txt",
+        "timestamps": True,
+        "timestamp_prob": 0.5,
+        "concat": True,
+        "sampling_temperature": 5,
+        "keep_data": demo_model.parent / "en" / "dev.jsonl",
+        "keep_share": 0.5,
+        "learning_rate": 0.01,
+    }
+    finetune.main(flags(tiny_model, speech_manifest, tmp_path / "whole", **more))
+    whole = tmp_path / "whole" / "tiny"
+    run = cut_before("checkpoint-4", whole, tmp_path / "cut")
+    again = {**more, "resume_from_checkpoint": "auto"}
+    finetune.main(flags(tiny_model, speech_manifest, run.parent, **again))
+    name = "checkpoint-final/adapter_model.safetensors"
+    assert same_weights(run / name, whole / name)
+    merge_lora.main([f"--lora_model={whole / 'checkpoint-final'}", f"--output_dir={tmp_path}"])
+    merged = load_model(str(tmp_path / "tiny-finetune"))
+    assert len(new_ids(merged)) == 2
+    assert merged.whisper.proj_out.weight is merged.whisper.get_input_embeddings().weight
+
+
+def test_the_average_is_kept_and_resumes_exactly(
+    tiny_model: Path, speech_manifest: Path, tmp_path: Path
+) -> None:
+    more = {"ema_decay": 0.9, "learning_rate": 0.01, "layer_drop": 0.3, "layer_decay": 0.9}
+    finetune_all.main(flags(tiny_model, speech_manifest, tmp_path / "whole", **more))
+    whole = tmp_path / "whole" / "tiny"
+    final = load_file(whole / "checkpoint-final" / "model.safetensors")
+    last = load_file(whole / "checkpoint-4" / "model.safetensors")
+    average = load_file(whole / "checkpoint-4" / "averaged_weights.safetensors")
+    assert all(torch.equal(final[name], average[name]) for name in average)
+    name = "model.decoder.layers.0.fc1.weight"
+    assert not torch.equal(final[name], last[name])
+    config = json.loads((whole / "checkpoint-final" / "config.json").read_text())
+    assert config["encoder_layerdrop"] == config["decoder_layerdrop"] == 0.0
+    run = cut_before("checkpoint-4", whole, tmp_path / "cut")
+    again = {**more, "resume_from_checkpoint": "auto"}
+    finetune_all.main(flags(tiny_model, speech_manifest, run.parent, **again))
+    name = "checkpoint-final/model.safetensors"
+    assert same_weights(run / name, whole / name)
+
+
+def test_moving_ranks_resume_exactly(
+    tiny_model: Path, speech_manifest: Path, tmp_path: Path
+) -> None:
+    more = {"adapter": "adalora", "lora_rank": 2, "adalora_init_rank": 4, "learning_rate": 0.01}
+    more |= {"max_steps": 12, "save_steps": 6}
+    finetune.main(flags(tiny_model, speech_manifest, tmp_path / "whole", **more))
+    whole = tmp_path / "whole" / "tiny"
+    config = json.loads((whole / "checkpoint-final" / "adapter_config.json").read_text())
+    ranks = [sum(kept) for kept in config["rank_pattern"].values()]
+    assert sum(ranks) == 2 * len(ranks) and len(set(ranks)) > 1
+    run = cut_before("checkpoint-12", whole, tmp_path / "cut")
+    again = {**more, "resume_from_checkpoint": "auto"}
+    finetune.main(flags(tiny_model, speech_manifest, run.parent, **again))
+    name = "checkpoint-final/adapter_model.safetensors"
+    assert same_weights(run / name, whole / name)
+
+
+def test_a_run_that_no_longer_improves_ends(
+    tiny_model: Path, speech_manifest: Path, tmp_path: Path
+) -> None:
+    more = {"max_steps": 20, "learning_rate": 1e-12, "early_stopping_patience": 2}
+    more |= {"eval_steps": 1, "eval_on_start": True, "save_steps": 100}
+    finetune.main(flags(tiny_model, speech_manifest, tmp_path, **more))
+    assert metrics(tmp_path / "tiny")[-1]["step"] == 2
+
+
+def test_low_layers_can_be_frozen(tiny_model: Path, speech_manifest: Path, tmp_path: Path) -> None:
+    more = {"freeze_layers": 1, "learning_rate": 1e-3, "max_steps": 2}
+    finetune_all.main(flags(tiny_model, speech_manifest, tmp_path, **more))
+    before = load_file(tiny_model / "model.safetensors")
+    after = load_file(tmp_path / "tiny" / "checkpoint-final" / "model.safetensors")
+    still = {name for name in before if torch.equal(before[name], after[name])}
+    assert {name.split(".")[2] for name in still} == {"conv1", "conv2", "embed_positions", "layers"}
+    assert all(name.startswith("model.encoder.") for name in still)
+    assert {name.split(".")[3] for name in still if ".layers." in name} == {"0"}
+
+
+@pytest.mark.parametrize(
+    ("script", "more", "message"),
+    [
+        (finetune, {"keep_data": "SAME"}, "holds nothing but utterances of"),
+        (finetune, {"keep_share": 1}, "expected a share above 0"),
+        (finetune, {"timestamp_prob": 1.5}, "expected a share from 0 to 1"),
+        (finetune, {"sampling_temperature": 0.5}, "expected 1 or more"),
+        (finetune, {"concat": True, "audio_cache": 1}, "exclude each other"),
+        (finetune, {"add_tokens": "nowhere.txt"}, "there is no such file"),
+        (finetune, {"early_stopping_patience": 0}, "expected at least 1"),
+        (finetune, {"lora_targets": "qproj"}, "is called 'qproj'"),
+        (finetune_all, {"ema_decay": 1.0}, "expected a share between 0 and 1"),
+        (finetune_all, {"layer_drop": 1.0}, "expected a layer_drop from 0 to below 1"),
+        (finetune_all, {"freeze_layers": 9}, "the encoder has 2"),
+        (finetune, {"report_to": "wandbb"}, "the Trainer knows no such tracker"),
+    ],
+)
+def test_a_users_mistake_is_one_sentence(
+    tiny_model: Path,
+    speech_manifest: Path,
+    tmp_path: Path,
+    script: object,
+    more: dict[str, object],
+    message: str,
+) -> None:
+    more = {name: speech_manifest if value == "SAME" else value for name, value in more.items()}
+    with pytest.raises(UserError, match=message):
+        script.main(flags(tiny_model, speech_manifest, tmp_path / "output", **more))  # type: ignore
+
+
+def test_a_tracker_must_be_known_and_installed() -> None:
+    check_trackers(["wandb"], ["wandb", "mlflow"], ["wandb"])
+    with pytest.raises(UserError, match="knows no such tracker") as caught:
+        check_trackers(["wandbb"], ["wandb", "mlflow"], ["wandb"])
+    assert "wandb?" in str(caught.value.hint)
+    with pytest.raises(UserError, match="its package is not installed"):
+        check_trackers(["mlflow"], ["wandb", "mlflow"], ["wandb"])

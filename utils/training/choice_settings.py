@@ -1,0 +1,60 @@
+"""What can be set about which model is kept, and who is told how a run goes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from utils.cli.errors import UserError
+from utils.cli.spelling import nearest
+
+
+@dataclass(frozen=True)
+class ChoiceSettings:
+    """When a run has done enough, and where its numbers go."""
+
+    early_stopping_patience: int | None = None
+    """End the run after so many evaluations without a lower dev error; None trains to the end."""
+    report_to: str | None = None
+    """Trackers of the Hugging Face Trainer that get the numbers too, with commas between them, such
+    as wandb,mlflow; metrics.jsonl and TensorBoard are always written."""
+
+    @property
+    def trackers(self) -> list[str]:
+        """The names in `report_to`, but for TensorBoard, which is written anyway."""
+        names = [name.strip() for name in (self.report_to or "").split(",")]
+        return [name for name in names if name and name != "tensorboard"]
+
+    def check_choice(self) -> None:
+        """Check the patience.
+
+        Raises:
+            UserError: if it is out of range.
+        """
+        if self.early_stopping_patience is not None and self.early_stopping_patience < 1:
+            raise UserError(
+                f"--early_stopping_patience={self.early_stopping_patience}: expected at least 1 "
+                "evaluation, or None"
+            )
+
+
+def check_trackers(names: list[str], known: list[str], installed: list[str]) -> None:
+    """See that the trackers exist and their packages are there.
+
+    Args:
+        names: what is wanted.
+        known: trackers that the Trainer has.
+        installed: those whose package is there.
+
+    Raises:
+        UserError: naming the nearest, or the package that is missing.
+    """
+    for name in names:
+        if name not in known:
+            raise UserError(
+                f"--report_to={name}: the Trainer knows no such tracker",
+                nearest(name, known, "") or f"It knows: {', '.join(sorted(known))}",
+            )
+        if name not in installed:
+            raise UserError(
+                f"--report_to={name}: its package is not installed", f"Try: pip install {name}"
+            )
