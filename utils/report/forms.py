@@ -1,0 +1,73 @@
+"""Every form of the report, made from results.json. To add one, write a function and a row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from utils.cli.files import atomic_write
+from utils.report.analyses import analyse
+from utils.report.gather import gather
+from utils.report.github import tell_github
+from utils.report.html import write_html
+from utils.report.junit import format_junit
+from utils.report.model_card import format_model_card
+from utils.report.summary import format_comment, format_summary
+
+FORMS = {
+    "html": "report.html",
+    "summary": "summary.md",
+    "comment": "comment.md",
+    "junit": "junit.xml",
+    "card": "model-card.md",
+}
+"""Form -> its file."""
+
+
+def make_forms(
+    results: Sequence[str | Path],
+    folder: Path,
+    forms: Sequence[str] = tuple(FORMS),
+    *,
+    before: str | Path | None = None,
+    title: str = "Evaluation",
+    **page: Any,
+) -> list[Path]:
+    """Make reports of one results file or several, and tell a GitHub runner, if one listens.
+
+    Args:
+        results: The results files, whose models and sets are put together.
+        folder: Where the reports go; files of their names are replaced.
+        forms: Which of `FORMS`.
+        before: Earlier results, to explain what has changed since.
+        title: Of the reports.
+        page: `embed_mb` and `loudness` of `write_html`.
+
+    Returns:
+        The paths that were written.
+
+    Raises:
+        UserError: A file cannot be used, or two do not go together.
+    """
+    gathered = gather(results)
+    earlier = None if before is None else gather([before])
+    analyses = analyse(gathered, earlier)
+    summary = format_summary(gathered, analyses, title)
+    texts = {
+        "summary": lambda: summary,
+        "comment": lambda: format_comment(gathered, analyses, title),
+        "junit": lambda: format_junit(gathered, title),
+        "card": lambda: format_model_card(gathered),
+    }
+    written = []
+    for form in forms:
+        path = folder / FORMS[form]
+        if form == "html":
+            write_html(path, gathered, analyses, title=title, **page)
+        else:
+            with atomic_write(path) as handle:
+                handle.write(texts[form]().encode("utf-8", "replace").decode("utf-8"))
+        written.append(path)
+    tell_github(gathered, summary)
+    return written
