@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from utils.cli.files import atomic_write
 from utils.report.analyses import analyse
@@ -12,6 +11,7 @@ from utils.report.gather import gather
 from utils.report.github import tell_github
 from utils.report.html import write_html
 from utils.report.junit import format_junit
+from utils.report.labels import labels_of_all
 from utils.report.model_card import format_model_card
 from utils.report.summary import format_comment, format_summary
 
@@ -32,7 +32,8 @@ def make_forms(
     *,
     before: str | Path | None = None,
     title: str = "Evaluation",
-    **page: Any,
+    embed_mb: float = 4.0,
+    loudness: bool | None = None,
 ) -> list[Path]:
     """Make reports of one results file or several, and tell a GitHub runner, if one listens.
 
@@ -42,7 +43,8 @@ def make_forms(
         forms: Which of `FORMS`.
         before: Earlier results, to explain what has changed since.
         title: Of the reports.
-        page: `embed_mb` and `loudness` of `write_html`.
+        embed_mb: Put sound into the page until it is this many MiB.
+        loudness: Whether to measure how loud all sound is; None does so for small sets.
 
     Returns:
         The paths that were written.
@@ -52,7 +54,8 @@ def make_forms(
     """
     gathered = gather(results)
     earlier = None if before is None else gather([before])
-    analyses = analyse(gathered, earlier)
+    labels = labels_of_all(gathered.sets, loudness=loudness)
+    analyses = analyse(gathered, labels, earlier)
     summary = format_summary(gathered, analyses, title)
     texts = {
         "summary": lambda: summary,
@@ -64,7 +67,7 @@ def make_forms(
     for form in forms:
         path = folder / FORMS[form]
         if form == "html":
-            write_html(path, gathered, analyses, title=title, **page)
+            write_html(path, gathered, labels, analyses, title=title, embed_mb=embed_mb)
         else:
             with atomic_write(path) as handle:
                 handle.write(texts[form]().encode("utf-8", "replace").decode("utf-8"))

@@ -19,7 +19,7 @@ import numpy as np
 
 from utils.cli.files import atomic_write
 from utils.report.gather import Gathered, SetView
-from utils.report.labels import labels_of_all
+from utils.report.labels import Labels
 from utils.report.packing import error_columns, pack, pack_labels, text_blocks
 from utils.report.sound import find_sound
 from utils.scoring.normalizers.steps import HAN
@@ -34,34 +34,34 @@ MOST_RAW_TEXTS = 200_000
 def write_html(
     path: Path,
     gathered: Gathered,
+    labels: Labels,
     analyses: dict[str, Any],
     *,
     title: str = "Evaluation",
     embed_mb: float = 4.0,
-    loudness: bool | None = None,
 ) -> None:
     """Write the page, whole or not at all.
 
     Args:
         path: The file; missing folders are made.
         gathered: What `gather` read.
+        labels: Of all utterances, as `labels_of_all` returns them.
         analyses: What `analyse` found, shown as it is.
         title: Of the page.
         embed_mb: Embed sounds until they are this many MiB; the worst utterances first.
-        loudness: Whether to measure the loudness of all sound; None does so for small sets.
     """
     with atomic_write(path) as handle:
-        for part in page_parts(gathered, analyses, path, title, embed_mb, loudness):
+        for part in _page_parts(gathered, labels, analyses, path, title, embed_mb):
             handle.write(part)
 
 
-def page_parts(
+def _page_parts(
     gathered: Gathered,
+    labels: Labels,
     analyses: dict[str, Any],
     path: Path,
     title: str,
     embed_mb: float,
-    loudness: bool | None,
 ) -> Iterator[str]:
     """Yield the page's text piece by piece; see `write_html`."""
     script = "\n".join(_read(f"{name}.js") for name in SCRIPTS)
@@ -75,7 +75,6 @@ def page_parts(
     before, after = _read("template.html").split("{{DATA}}")
     yield _filled(before, blanks)
     sets, models = gathered.sets, gathered.models
-    labels = labels_of_all(sets, loudness=loudness)
     order = worst_first(sets)
     sound = find_sound(sets, path, embed_mb=embed_mb, order=order)
     has_raw = sum(len(view.ids) for view in sets) * (1 + len(models)) <= MOST_RAW_TEXTS
