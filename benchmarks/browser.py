@@ -38,7 +38,9 @@ class Browser:
         self.driver = driver
 
     def get(self, url: str) -> None:
-        """Open a page."""
+        """Open a page; what was asked for before it is forgotten."""
+        self.driver.get("about:blank")
+        self.driver.get_log("performance")
         self.driver.get(url)
 
     def run(self, script: str, *arguments: Any) -> Any:

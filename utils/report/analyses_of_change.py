@@ -107,7 +107,7 @@ def change_section(gathered: Gathered, before: Gathered) -> dict[str, Any]:
     ]
     about = (
         "From the earlier rate to this one, one thing is changed at a time; the steps add up to "
-        "the whole. `scorer` is what today's code counts otherwise than the results state."
+        "the whole. Scorer is what today's code counts otherwise than the results state."
     )
     return {"title": "What changed", "about": about, "tables": tables}
 

@@ -24,8 +24,8 @@ Labels = dict[str, list[str]]
 MOST_LABELS = 200
 CLASSES = 5
 LOUDNESS_STEP = 6  # dB; twice the amplitude
-# About a minute of decoding; above that the loudness must be asked for.
-MOST_LISTENED = 4000
+# A few seconds of decoding; above that the loudness must be asked for.
+MOST_LISTENED = 1000
 
 
 def labels_of(view: SetView, *, loudness: bool | None = None) -> Labels:

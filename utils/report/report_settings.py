@@ -29,7 +29,7 @@ class ReportSettings:
     """Put sound into the page until it is this many MiB, the worst utterances first; the rest is
     played from where it lies."""
     loudness: bool | None = None
-    """Measure how loud each utterance is, which decodes all sound; None: for at most 4000."""
+    """Measure how loud each utterance is, which decodes all sound; None: for at most 1000."""
 
     def __post_init__(self) -> None:
         for form in self.forms:

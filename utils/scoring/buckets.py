@@ -58,7 +58,7 @@ BUCKETS: dict[str, Callable[[Prediction], str]] = {
     "speaker": lambda each: each.speaker or "",
     "source": lambda each: each.source or "",
     "duration": lambda each: duration_class(each.audio_seconds),
-    "rate": lambda each: speech_rate_class(
+    "speech_rate": lambda each: speech_rate_class(
         len("".join(each.reference.split())), each.audio_seconds
     ),
     "speech": lambda each: "yes" if each.reference.strip() else "no",
