@@ -15,6 +15,8 @@ from utils.scoring.invented import find_loops, heard_in_silence
 
 ROWS_SHOWN = 30
 LOOPS_SHOWN = 15
+# Wrong utterances of a model and set in which confusions are counted: the common ones show.
+MOST_ALIGNED = 20_000
 PHRASES_SHOWN = 15
 _WORD = re.compile(r"\w+")
 
@@ -24,7 +26,9 @@ def confusion_section(gathered: Gathered, labels: Mapping[str, list[str]]) -> di
     tables: list[dict[str, Any]] = []
     sounds = []
     for view in gathered.sets:
-        counted = {model: count_confusions(score) for model, score in view.scores.items()}
+        counted = {
+            model: count_confusions(score, MOST_ALIGNED) for model, score in view.scores.items()
+        }
         tables += _confusion_tables(view, counted)
         sounds += [row for row in _sound_rows(view, counted) if row]
     if sounds:
@@ -36,7 +40,7 @@ def confusion_section(gathered: Gathered, labels: Mapping[str, list[str]]) -> di
     about = (
         "Counted along one shortest alignment. Sounds by pinyin: near are zh and z, ch and c, sh "
         "and s, l and n, -ng and -n. Characters that sound the same are a matter of language, not "
-        "of hearing."
+        f"of hearing. Of more than {MOST_ALIGNED} wrong utterances of a model, as many are looked at."
     )
     return {"title": "Confusions", "about": about, "tables": tables}
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from utils.cli.files import atomic_write
+from utils.cli.garbage import garbage_collection_paused
 from utils.report.analyses import analyse
 from utils.report.gather import gather
 from utils.report.github import tell_github
@@ -52,8 +53,9 @@ def make_forms(
     Raises:
         UserError: A file cannot be used, or two do not go together.
     """
-    gathered = gather(results)
-    earlier = None if before is None else gather([before])
+    with garbage_collection_paused():
+        gathered = gather(results)
+        earlier = None if before is None else gather([before])
     labels = labels_of_all(gathered.sets, loudness=loudness)
     analyses = analyse(gathered, labels, earlier)
     summary = format_summary(gathered, analyses, title)

@@ -224,7 +224,7 @@ def _ordered(
 
 def _rescored(described: Mapping[str, Any], predictions: list[Prediction]) -> Score:
     return score_predictions(
-        predictions, described["metric"], normalizer_of(described["normalizer"])
+        predictions, described["metric"], normalizer_of(described["normalizer"]), raw=False
     )
 
 

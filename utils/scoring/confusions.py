@@ -22,11 +22,19 @@ class Confusions:
     insertions: Counter[str] = field(default_factory=Counter)
 
 
-def count_confusions(score: Score) -> Confusions:
-    """Count a score's confusions along one shortest alignment of each utterance."""
+def count_confusions(score: Score, most: int | None = None) -> Confusions:
+    """Count a score's confusions along one shortest alignment of each utterance.
+
+    Args:
+        score: The score.
+        most: Look at so many of the wrong utterances at most, evenly spread over the set.
+    """
     tokenize = tokenizer_of(score.metric)
     found = Confusions()
-    for place in np.flatnonzero(score.errors):
+    wrong = np.flatnonzero(score.errors)
+    if most is not None and len(wrong) > most:
+        wrong = wrong[np.linspace(0, len(wrong) - 1, most).astype(int)]
+    for place in wrong:
         said, heard = tokenize(score.references[place]), tokenize(score.hypotheses[place])
         for kind, i, j in operations(said, heard):
             if kind == "replace":

@@ -15,6 +15,8 @@ from utils.scoring.tokens import tokenizer_of
 FEWEST_TIMES = 4
 FEWEST_TOKENS = 6
 LONGEST_PHRASE = 30
+# Tokens that a loop of at least so many repeats: five of the six in "ha ha ha ha ha ha".
+FEWEST_REPEATED = 5
 # The shortest phrase that stands there again and again.
 _LOOP = re.compile(rf"(.{{1,{LONGEST_PHRASE}}}?)\1{{{FEWEST_TIMES - 1},}}", re.S)
 
@@ -82,7 +84,10 @@ def find_loops(score: Score) -> list[Loop]:
     loops = []
     # A loop that nobody spoke is inserted, or stands for other words.
     for place in np.flatnonzero(score.errors >= FEWEST_TIMES - 1):
-        found = find_loop(tokenize(score.hypotheses[place]))
+        heard = tokenize(score.hypotheses[place])
+        if len(heard) - len(set(heard)) < FEWEST_REPEATED:
+            continue
+        found = find_loop(heard)
         if found and find_loop(tokenize(score.references[place])) is None:
             loops.append(Loop(score.predictions[place].id, *found))
     return sorted(loops, key=lambda loop: -loop.times * len(loop.phrase))

@@ -7,6 +7,8 @@ let selected = -1; // place in the view
 function showList() {
   $('list-space').style.height = `${view.length * ROW_HEIGHT}px`;
   selected = view.indexOf(Number(state.row === '' ? -1 : state.row));
+  $('list').scrollTop = 0;
+  if (selected >= 0) keepInSight(selected);
   drawRows();
 }
 

@@ -61,7 +61,6 @@ function show(mask, hits, began, done) {
   let size = 0;
   for (const number of all) if (mask[number] && (!hits || hits[number])) chosen[size++] = number;
   view = chosen.subarray(0, size);
-  $('list').scrollTop = 0;
   showList();
   showParts(view);
   const took = (performance.now() - began) / 1000;
@@ -184,9 +183,19 @@ async function openState() {
   readState();
   showControls();
   update();
-  if (state.row === '') return;
-  const place = view.indexOf(Number(state.row));
-  if (place >= 0) await select(place);
+  if (state.row !== '') await openRow(Number(state.row));
+}
+
+async function openRow(number) {
+  const lines = number < data.tokens.length ? (await texts.read([number])).get(number) : [];
+  if (state.id && lines[0] !== state.id) {
+    const pattern = state.id.replace(/[\\^$.|?*+()[\]{}/]/g, '\\$&');
+    choose({ row: '', q: `^${pattern}$`, show: 'all', fields: {} });
+    return;
+  }
+  document.body.classList.add('reading');
+  showDetail(number, lines);
+  if (selected >= 0) keepInSight(selected);
 }
 
 async function start() {
