@@ -67,7 +67,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     os.chdir(REPOSITORY)
     with tempfile.TemporaryDirectory() as folder:
         results = write_evaluation(settings, Path(folder))
-        say("predictions written")
         began, worked = time.perf_counter(), time.process_time()
         make_forms([results], Path(folder), ("html", "summary", "comment", "junit", "card"))
         made = {"wall": time.perf_counter() - began, "processor": time.process_time() - worked}

@@ -40,7 +40,7 @@ def confusion_section(gathered: Gathered, labels: Mapping[str, list[str]]) -> di
     about = (
         "Counted along one shortest alignment. Sounds by pinyin: near are zh and z, ch and c, sh "
         "and s, l and n, -ng and -n. Characters that sound the same are a matter of language, not "
-        f"of hearing. Of more than {MOST_ALIGNED} wrong utterances of a model, as many are looked at."
+        f"of hearing. Of a model's wrong utterances at most {MOST_ALIGNED} are looked at."
     )
     return {"title": "Confusions", "about": about, "tables": tables}
 

@@ -35,7 +35,7 @@ function emptyRow(position, ...children) {
   const number = view[position];
   return el('div', {
     class: 'row', role: 'option', id: `row-${number}`, style: `top:${position * ROW_HEIGHT}px`,
-    'aria-selected': position === selected, 'aria-posinset': position + 1, 'aria-setsize': view.length,
+    'aria-selected': String(position === selected), 'aria-posinset': position + 1, 'aria-setsize': view.length,
     onclick: () => select(position),
   }, ...children);
 }
