@@ -80,7 +80,8 @@ def operations(reference: Sequence[str], hypothesis: Sequence[str]) -> list[tupl
         >>> operations("abd", "xbcd")
         [('replace', 0, 0), ('insert', 2, 2)]
     """
-    return Levenshtein.editops(*_interned(reference, hypothesis)).as_list()
+    found = Levenshtein.editops(*_interned(reference, hypothesis))
+    return [(each.tag, each.src_pos, each.dest_pos) for each in found]
 
 
 def align(reference: Sequence[str], hypothesis: Sequence[str]) -> list[tuple[str, str]]:
