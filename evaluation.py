@@ -7,8 +7,9 @@ Against a base: python evaluation.py --model_path=models/whisper-tiny-finetune \
                     --baseline=openai/whisper-tiny --gate="cer<=0.10, cer.delta<0"
 Two processes:  torchrun --nproc_per_node=2 evaluation.py --test_data=dataset/test.json
 
-Writes into --report_dir: results.json, report.md, predictions/<model>--<set>.jsonl,
-speed.png, settings.yaml.
+Writes into --report_dir: results.json, report.html, report.md, predictions/<model>--<set>.jsonl,
+speed.png, settings.yaml, and what continuous integration shows (summary.md, comment.md, junit.xml,
+model-card.md). report.py makes these again, also of several results together.
 Exit code: 0 the gate passes (or there is none), 3 it does not, 4 the data cannot tell, 2 unusable
 input, 1 failure. (torchrun itself ends with 1 whenever that is not 0.)
 """
@@ -64,6 +65,7 @@ def _report(
 ) -> int:
     """Score, compare, write the reports, show the table; return the gate's exit code."""
     from utils.report.evaluate import compare_all, score_all, write_reports
+    from utils.report.forms import make_forms
     from utils.report.results import build_results
     from utils.report.terminal import format_results
 
@@ -74,6 +76,7 @@ def _report(
     results = build_results(evaluated, compared, gate)
     report_dir = Path(settings.report_dir)
     written = write_reports(results, evaluated, test_sets, report_dir)
+    written += make_forms([written[0]], report_dir)
     save_settings(settings, report_dir / "settings.yaml")
     say("\n" + format_results(results))
     say("\nwrote " + ", ".join(map(str, written)))

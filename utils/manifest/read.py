@@ -7,17 +7,16 @@ every line that cannot be used is named with its number and what is wrong with i
 
 from __future__ import annotations
 
-import gc
 import os
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
 from utils.cli.errors import UserError
 from utils.cli.files import sha256_file
+from utils.cli.garbage import garbage_collection_paused
 from utils.manifest.json_lines import BLANK, Unreadable, json_values
 from utils.manifest.utterance import AudioRef, Seconds, Utterance
 
@@ -115,7 +114,7 @@ def scan_manifest(path: str | Path) -> tuple[Manifest, list[BrokenLine]]:
     broken: list[BrokenLine] = []
     blank_lines = 0
     name = path.name.split(".")[0]
-    with _garbage_collection_paused():
+    with garbage_collection_paused():
         for number, value in json_values(path):
             if value is BLANK:
                 blank_lines += 1
@@ -193,18 +192,6 @@ def _expect_file(path: Path) -> None:
         near = f"there is no folder {folder}"
     problem = "is a folder, not a manifest file" if path.is_dir() else "there is no such manifest"
     raise UserError(f"{path}: {problem}", f"{near}; aishell.py makes manifests from AISHELL-1")
-
-
-@contextmanager
-def _garbage_collection_paused() -> Iterator[None]:
-    """Keep Python from searching ever more new values for cycles; it saves a third of the time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 # ---------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -116,22 +117,25 @@ def _worst_utterances(evaluated: Evaluated) -> str:
     about = f"{len(wrong)} of {len(score.utterances)} utterances have errors"
     if len(wrong) > WORST_SHOWN:
         about += f"; these are the first {WORST_SHOWN}"
-    blocks = [_utterance_block(each, score.metric) for each in wrong[:WORST_SHOWN]]
+    blocks = [utterance_block(each, score.metric) for each in wrong[:WORST_SHOWN]]
     marks = "S substituted, D deleted, I inserted; the text is normalised"
     return "\n\n".join([title, f"{about} ({marks}).", *blocks])
 
 
-def _utterance_block(utterance: UtteranceScore, metric: str) -> str:
+def utterance_block(utterance: UtteranceScore, metric: str) -> str:
+    """Return an utterance's errors and its tokens, what was heard under what was said."""
     tokenize = tokenizer_of(metric)
     counts = utterance.counts
     failed = ", failed" if counts.failed else ", missing" if counts.missing else ""
     errors = count_of(counts.errors, "error")
-    head = f"**`{utterance.id}`** {errors}, {counts.reference_tokens} said{failed}"
+    name = utterance.id.replace("`", "'")
+    head = f"**`{name}`** {errors}, {counts.reference_tokens} said{failed}"
     if counts.rate is not None:
         head += f" ({percent(counts.rate)})"
     lines = aligned_lines(tokenize(utterance.reference), tokenize(utterance.hypothesis))
-    # Tildes: the text may hold backticks.
-    return "\n".join([head, "", "~~~~text", *lines, "~~~~"])
+    # Tildes: the text may hold backticks. As many as the text itself cannot end.
+    fence = "~" * (3 + max(map(len, re.findall("~+", "\n".join(lines))), default=1))
+    return "\n".join([head, "", f"{fence}text", *lines, fence])
 
 
 def _origins(scores: Sequence[dict[str, Any]]) -> str:

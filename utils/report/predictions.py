@@ -75,6 +75,7 @@ def read_ready(model: Model, test_set: TestSet) -> Ready:
             replace(
                 found,
                 reference=utterance.sentence,
+                language=test_set.languages[utterance.id] or found.language,
                 speaker=utterance.speaker,
                 recording=utterance.audio.path,
                 source=utterance.source,

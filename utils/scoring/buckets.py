@@ -16,6 +16,9 @@ from utils.scoring.predictions import Prediction
 _BUCKET = re.compile(r"\s*(\w+)\s*=\s*(.+?)\s*")
 # The upper ends of the classes of duration, in seconds.
 DURATIONS = (2, 5, 10, 20, 30)
+# The upper ends of the classes of speech rate, in characters a second: slow to fast Mandarin is 3
+# to 8, English 8 to 20.
+SPEECH_RATES = (2, 4, 6, 8, 12, 16, 20)
 
 
 def duration_class(seconds: float) -> str:
@@ -33,11 +36,31 @@ def duration_class(seconds: float) -> str:
     return f"{low}-"
 
 
+def speech_rate_class(characters: int, seconds: float) -> str:
+    """Return the class of a speech rate in characters a second, "" where nothing is said.
+
+    Example:
+        >>> speech_rate_class(9, 2.0), speech_rate_class(0, 2.0)
+        ('4-6/s', '')
+    """
+    if not characters or seconds <= 0:
+        return ""
+    low = 0
+    for high in SPEECH_RATES:
+        if characters / seconds < high:
+            return f"{low}-{high}/s"
+        low = high
+    return f"{low}-/s"
+
+
 BUCKETS: dict[str, Callable[[Prediction], str]] = {
     "language": lambda each: each.language or "",
     "speaker": lambda each: each.speaker or "",
     "source": lambda each: each.source or "",
     "duration": lambda each: duration_class(each.audio_seconds),
+    "speech_rate": lambda each: speech_rate_class(
+        len("".join(each.reference.split())), each.audio_seconds
+    ),
     "speech": lambda each: "yes" if each.reference.strip() else "no",
 }
 """Kind of bucket -> the label of a prediction."""

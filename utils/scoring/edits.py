@@ -70,6 +70,20 @@ def operation_places(reference: Sequence[str], hypothesis: Sequence[str]) -> lis
     return [2 * each.src_pos + (each.tag != "insert") for each in operations]
 
 
+def operations(reference: Sequence[str], hypothesis: Sequence[str]) -> list[tuple[str, int, int]]:
+    """Return the errors along one shortest alignment.
+
+    Returns:
+        ("replace", "delete" or "insert", place in the reference, place in the hypothesis).
+
+    Example:
+        >>> operations("abd", "xbcd")
+        [('replace', 0, 0), ('insert', 2, 2)]
+    """
+    found = Levenshtein.editops(*_interned(reference, hypothesis))
+    return [(each.tag, each.src_pos, each.dest_pos) for each in found]
+
+
 def align(reference: Sequence[str], hypothesis: Sequence[str]) -> list[tuple[str, str]]:
     """Pair the tokens along one shortest alignment.
 

@@ -76,13 +76,16 @@ class Prediction:
         for name in _REQUIRED:
             if not isinstance(value.get(name), str):
                 raise ValueError(f"{name!r} should be text, got {value.get(name)!r}")
-        known = {f.name: value[f.name] for f in fields(cls) if f.name in value}
+        known = {name: value[name] for name in _NAMES if name in value}
         segments = known.pop("segments", None) or ()
         try:
             times = tuple(Segment(s["start"], s["end"], s["text"]) for s in segments)
         except (TypeError, KeyError) as error:
             raise ValueError(f"a segment needs start, end and text, got {segments!r}") from error
         return cls(**known, segments=times)
+
+
+_NAMES = tuple(each.name for each in fields(Prediction))
 
 
 def write_predictions(path: str | Path, predictions: Iterable[Prediction]) -> None:

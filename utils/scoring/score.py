@@ -165,7 +165,11 @@ class Score:
 
 
 def score_predictions(
-    predictions: Iterable[Prediction], metric: str, normalizer_choice: NormalizerChoice
+    predictions: Iterable[Prediction],
+    metric: str,
+    normalizer_choice: NormalizerChoice,
+    *,
+    raw: bool = True,
 ) -> Score:
     """Count the errors of one model on one test set.
 
@@ -173,6 +177,8 @@ def score_predictions(
         predictions: One per utterance.
         metric: A key of `metrics.METRICS`.
         normalizer_choice: See `NormalizerChoice`.
+        raw: Whether the text as it came is counted too; without it, that table holds the same
+            as the other.
 
     Returns:
         The score, with its utterances in the given order.
@@ -192,11 +198,13 @@ def score_predictions(
         normalize = _normalizer_for(prediction, normalizer_choice, normalizers)
         said = prediction.reference
         heard = prediction.hypothesis if prediction.status == "ok" else ""
-        reference, hypothesis = normalize(said), normalize(heard)
+        reference = normalize(said)
+        hypothesis = reference if heard == said else normalize(heard)
         tokens = tokenize(reference)
-        counted = (*count_operations(tokens, tokenize(hypothesis)), len(tokens))
+        heard_tokens = tokens if hypothesis == reference else tokenize(hypothesis)
+        counted = (*count_operations(tokens, heard_tokens), len(tokens))
         normal.extend(counted)
-        if reference != said or hypothesis != heard:
+        if raw and (reference != said or hypothesis != heard):
             tokens = tokenize(said)
             counted = (*count_operations(tokens, tokenize(heard)), len(tokens))
         as_written.extend(counted)

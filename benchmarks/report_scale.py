@@ -1,0 +1,164 @@
+"""How long a report of 100 thousand utterances and ten models takes to make, to open and to filter.
+
+    python benchmarks/report_scale.py                        # two minutes
+    python benchmarks/report_scale.py --utterances=5000      # a quick look
+
+Makes predictions of ten models on utterances of 2 to 40 words or 4 to 24 Han characters, half of
+each, makes the report, and opens it in headless Chromium: seconds until the page answers, until all
+texts are unpacked, and until each filter has gone through all utterances. Needs `chromium` and
+`chromedriver`. Writes benchmarks/results/report.json: the machine, the versions, every single
+measurement.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+# A script's own folder is on the path; the repository, which holds `utils`, is not.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.browser import open_browser
+from benchmarks.scoring import HAN, misheard
+from utils.cli.console import say
+from utils.cli.errors import run_script
+from utils.cli.files import atomic_write
+from utils.cli.settings import parse_settings
+from utils.report.forms import make_forms
+from utils.report.results import Evaluated, build_results, write_results
+from utils.scoring.predictions import Prediction, write_predictions
+from utils.scoring.score import score_predictions
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+WORDS = [f"{a}{b}" for a in ("ba", "lo", "mi", "re", "su", "ta", "von") for b in "adeiknorst"]
+FILTERS = ("von[ade] mi", r"\b(\w+) \1\b", "^ba.*ta$", "中.{0,3}国", "u-99")
+
+
+@dataclass(frozen=True)
+class BenchSettings:
+    """What is measured."""
+
+    utterances: int = 100_000
+    """Utterances of the test set."""
+    models: int = 10
+    """Models that transcribed it."""
+    repeats: int = 5
+    """Times that the page is opened, and each filter is set."""
+    seed: int = 0
+    """Of the text."""
+    output: str = "benchmarks/results/report.json"
+    """File for the measurements."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Make the predictions, the report, and the measurements."""
+    settings = parse_settings(
+        BenchSettings, argv, prog="report_scale.py", description=__doc__ or ""
+    )
+    os.chdir(REPOSITORY)
+    with tempfile.TemporaryDirectory() as folder:
+        results = write_evaluation(settings, Path(folder))
+        began, worked = time.perf_counter(), time.process_time()
+        make_forms([results], Path(folder), ("html", "summary", "comment", "junit", "card"))
+        made = {"wall": time.perf_counter() - began, "processor": time.process_time() - worked}
+        page = Path(folder, "report.html")
+        measured = {
+            "make_seconds": made,
+            "page_bytes": page.stat().st_size,
+            **measure_page(page, settings.repeats),
+        }
+    found = {"schema": 1, "machine": machine(), "utterances": settings.utterances}
+    with atomic_write(settings.output) as handle:
+        json.dump({**found, "models": settings.models, **measured}, handle, indent=2)
+        handle.write("\n")
+    say(json.dumps(measured, indent=2))
+    say(f"wrote {settings.output}")
+
+
+def machine() -> dict[str, Any]:
+    """Describe the machine, and how busy it was."""
+    return {
+        "cpu": platform.processor() or platform.machine(),
+        "system": platform.system(),
+        "cores": os.cpu_count(),
+        "load_average": list(os.getloadavg()) if hasattr(os, "getloadavg") else None,
+        "python": platform.python_version(),
+    }
+
+
+def write_evaluation(settings: BenchSettings, folder: Path) -> Path:
+    """Write results.json and predictions of all models, as evaluation.py does."""
+    chance = random.Random(settings.seed)
+    said = list(texts(settings.utterances, chance))
+    evaluated = []
+    for number in range(settings.models):
+        rate = 0.02 + 0.02 * number
+        lines = [
+            Prediction(
+                id=f"u-{place}",
+                reference=between.join(tokens),
+                hypothesis=between.join(misheard(tokens, vocabulary, rate, chance)),
+                language=language,
+                audio_seconds=0.3 * len(tokens),
+                speaker=f"speaker-{place % 150}",
+            )
+            for place, (language, between, vocabulary, tokens) in enumerate(said)
+        ]
+        path = folder / "predictions" / f"model-{number}--bench.jsonl"
+        write_predictions(path, lines)
+        score = score_predictions(lines, "mer", "basic")
+        evaluated.append(
+            Evaluated(f"model-{number}", score, None, "bench.jsonl", predictions=str(path))
+        )
+    write_results(folder / "results.json", build_results(evaluated))
+    return folder / "results.json"
+
+
+def texts(
+    number: int, chance: random.Random
+) -> Iterator[tuple[str, str, Sequence[str], list[str]]]:
+    """Yield language, what stands between tokens, vocabulary and tokens of each utterance."""
+    for place in range(number):
+        if place % 2:
+            yield "en", " ", WORDS, chance.choices(WORDS, k=chance.randint(2, 40))
+        else:
+            yield "zh", "", HAN, chance.choices(HAN, k=chance.randint(4, 24))
+
+
+def measure_page(page: Path, repeats: int) -> dict[str, Any]:
+    """Open a page again and again, and set each filter."""
+    opened, unpacked = [], []
+    filtered: dict[str, list[float]] = {each: [] for each in FILTERS}
+    first: dict[str, list[float]] = {each: [] for each in FILTERS}
+    for _ in range(repeats):
+        with open_browser() as browser:
+            browser.get(page.as_uri())
+            browser.wait("document.body.dataset.ready")
+            opened.append(float(browser.run("return document.body.dataset.opened")))
+            unpacked.append(float(browser.run("return document.body.dataset.ready")))
+            for pattern in FILTERS:
+                browser.run("document.getElementById('chosen').dataset.done = 'false'")
+                browser.type_into("q", pattern)
+                browser.wait("document.getElementById('chosen').dataset.done === 'true'")
+                chosen = "return document.getElementById('chosen').dataset"
+                filtered[pattern].append(float(browser.run(f"{chosen}.took")))
+                first[pattern].append(float(browser.run(f"{chosen}.first")))
+    return {
+        "open_seconds": opened,
+        "unpacked_seconds": unpacked,
+        "filter_seconds": filtered,
+        "filter_first_seconds": first,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main))

@@ -1,0 +1,42 @@
+r"""Make reports from results.json: a page to look at, and what continuous integration shows.
+
+After evaluation.py: python report.py --results=output/evaluation/results.json
+Several together:    python report.py --results=output/a/results.json,output/b/results.json \
+                         --output_dir=output/both/
+What has changed:    python report.py --results=output/new/results.json \
+                         --before=output/old/results.json
+
+Writes report.html (one file, no network), summary.md, comment.md, junit.xml and model-card.md.
+Needs the predictions that the results name, no model and no GPU.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from utils.cli.console import say
+from utils.cli.errors import run_script
+from utils.cli.settings import parse_settings
+from utils.report.report_settings import ReportSettings
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Read the results and what they name, and write every form that is wanted."""
+    settings = parse_settings(ReportSettings, argv, prog="report.py", description=__doc__ or "")
+    from utils.report.forms import make_forms
+
+    written = make_forms(
+        settings.files,
+        settings.folder,
+        settings.forms,
+        before=settings.before,
+        title=settings.title,
+        embed_mb=settings.embed_mb,
+        loudness=settings.loudness,
+    )
+    say("wrote " + ", ".join(map(str, written)))
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main))

@@ -1,0 +1,221 @@
+"""The page in a real browser: it opens, filters, plays, compares, links, and asks for nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks.browser import Browser, find_programs, open_browser
+from tests.report.conftest import HOSTILE, LINES
+from utils.report.forms import make_forms
+
+pytestmark = pytest.mark.skipif(
+    find_programs() is None, reason="chromium or chromedriver is not installed"
+)
+SELECTED = "document.querySelectorAll('#detail .stretch').length"
+PRESS = (
+    "document.getElementById('list').dispatchEvent("
+    "new KeyboardEvent('keydown', {key: arguments[0], bubbles: true}))"
+)
+
+
+@pytest.fixture(scope="module")
+def page(evaluated: Path) -> Path:
+    """The report with its sound by path, nothing embedded."""
+    make_forms([evaluated / "report" / "results.json"], evaluated / "page", ("html",), embed_mb=0)
+    return evaluated / "page" / "report.html"
+
+
+@pytest.fixture(scope="module")
+def shared_browser() -> Iterator[Browser]:
+    with open_browser() as browser:
+        yield browser
+
+
+@pytest.fixture
+def browser(shared_browser: Browser, page: Path) -> Iterator[Browser]:
+    """A browser in which the page is open; at the end it has complained of nothing."""
+    shared_browser.log()
+    shared_browser.get(page.as_uri())
+    shared_browser.wait("document.body.dataset.ready")
+    yield shared_browser
+    assert shared_browser.log() == []
+
+
+def chosen(browser: Browser) -> str:
+    browser.wait("document.getElementById('chosen').dataset.done === 'true'")
+    return str(browser.run("return document.getElementById('chosen').textContent"))
+
+
+def find(browser: Browser, pattern: str) -> str:
+    browser.run("document.getElementById('chosen').dataset.done = 'false'")
+    browser.type_into("q", pattern)
+    return chosen(browser)
+
+
+def select(browser: Browser, id: str) -> None:
+    """Choose an utterance as a reader does, by clicking on its row."""
+    browser.run(
+        "[...document.querySelectorAll('.row')].find((row) =>"
+        "row.querySelector('.meta bdi, .meta span').textContent === arguments[0]).click()",
+        id,
+    )
+    browser.wait(f"(document.querySelector('#detail h3') || {{}}).textContent === {json.dumps(id)}")
+
+
+def test_nothing_is_asked_for_but_the_page_itself(browser: Browser, page: Path):
+    asked = [url for url in browser.requests() if not url.startswith(("blob:", "data:"))]
+    assert asked == [page.as_uri()]
+
+
+def test_texts_are_shown_and_not_run(browser: Browser):
+    select(browser, "bad <b>id</b>")
+    browser.run("document.querySelector('#detail details').open = true")
+    browser.wait("document.querySelectorAll('#detail dd').length === 3")
+    assert browser.run("return document.querySelector('#detail dd').textContent") == HOSTILE
+    assert browser.run("return document.title") == "Evaluation"
+    assert browser.run("return document.querySelectorAll('img, b, i').length") == 0
+
+
+@pytest.mark.parametrize(
+    ("pattern", "words"),
+    [
+        ("light", "1 of 8 utterances"),
+        ("^turn .* off$", "1 of 8 utterances"),
+        ("打开", "2 of 8 utterances"),
+        ("صيدلية", "1 of 8 utterances"),
+        ("zh-", "2 of 8 utterances"),
+        ("THANK", "None of 8 utterances is like that."),
+        ("thank", "1 of 8 utterances"),
+        (r"good\s+good", "1 of 8 utterances"),
+        ("^$", "1 of 8 utterances"),
+        ("", "8 of 8 utterances"),
+    ],
+)
+def test_a_pattern_filters(browser: Browser, pattern: str, words: str):
+    find(browser, "zzz")
+    assert find(browser, pattern) == words
+
+
+def test_a_match_does_not_reach_into_the_next_text(browser: Browser):
+    assert find(browser, r"off\s+turn") == "None of 8 utterances is like that."
+
+
+def test_one_models_texts_can_be_searched(browser: Browser):
+    browser.choose("#in", "new")
+    assert find(browser, "thank") == "None of 8 utterances is like that."
+    # What equals its reference is stored once, and found all the same.
+    assert find(browser, "turn the light off") == "1 of 8 utterances"
+
+
+def test_a_broken_pattern_is_said(browser: Browser):
+    browser.type_into("q", "(")
+    browser.wait("document.getElementById('problem').textContent")
+    assert "no regular expression" in browser.run(
+        "return document.getElementById('problem').textContent"
+    )
+
+
+def test_menus_filter_by_the_manifests_own_fields(browser: Browser):
+    browser.choose("[data-field=room]", "=kitchen")
+    assert chosen(browser) == "4 of 8 utterances"
+    browser.choose("#show", "wrong")
+    browser.choose("#model", "old")
+    assert chosen(browser) == "4 of 8 utterances"
+    assert browser.run("return location.hash.length") >= 0
+
+
+def test_the_rates_are_those_of_the_results(browser: Browser, evaluated: Path):
+    results = json.loads((evaluated / "report" / "results.json").read_text(encoding="utf-8"))
+    shown = browser.run(
+        "return [...document.querySelectorAll('#parts tbody td')].map((e) => e.textContent)"
+    )
+    rates = [f"{100 * score['rate']:.2f} %" for score in results["scores"]]
+    assert shown[1:] == rates
+
+
+def test_models_are_compared_token_by_token(browser: Browser, evaluated: Path):
+    results = json.loads((evaluated / "report" / "results.json").read_text(encoding="utf-8"))
+    errors = dict.fromkeys(("old", "new"), 0)
+    for id, *_ in LINES:
+        select(browser, id)
+        rows = browser.run(
+            "return [...document.querySelectorAll('#detail .stretch tr:not(.said)')].map((row) =>"
+            "[row.querySelector('th').textContent, row.querySelectorAll('.sub,.del,.ins').length])"
+        )
+        for model, wrong in rows:
+            errors[model] += wrong
+    assert errors == {score["model"]: score["errors"] for score in results["scores"]}
+
+
+def test_right_to_left_texts_run_from_the_right(browser: Browser):
+    select(browser, "ar-1")
+    places = browser.run(
+        "return [...document.querySelectorAll('#detail .said td')]"
+        ".map((cell) => cell.getBoundingClientRect().left)"
+    )
+    assert places == sorted(places, reverse=True) and len(places) == 4
+
+
+def test_sound_is_played_from_where_it_lies(browser: Browser):
+    select(browser, "zh-1")
+    browser.run(PRESS, " ")
+    browser.wait("document.querySelector('audio').currentTime > 0.2")
+
+
+def test_a_link_shows_the_same_again(browser: Browser, page: Path):
+    find(browser, "打开")
+    browser.choose("#show", "wrong")
+    chosen(browser)
+    select(browser, "zh-2")
+    browser.wait("location.hash.includes('id=zh-2')")
+    link, shown = browser.run("return location.href"), chosen(browser)
+    browser.get(link)
+    browser.wait(f"document.body.dataset.ready && {SELECTED} > 0")
+    assert chosen(browser) == shown
+    assert browser.run("return document.querySelector('#detail h3').textContent") == "zh-2"
+
+
+def test_the_list_is_used_by_the_keyboard(browser: Browser):
+    browser.run(PRESS, "End")
+    browser.wait("document.querySelector('.row[aria-selected=true]')")
+    browser.wait(SELECTED)
+    selected = "document.querySelector('.row[aria-selected=true]')"
+    assert browser.run(f"return {selected}.ariaPosInSet") == "8"
+
+
+def test_colours_can_be_changed(browser: Browser):
+    before = browser.run("return getComputedStyle(document.body).backgroundColor")
+    browser.run("document.getElementById('theme').click()")
+    assert browser.run("return getComputedStyle(document.body).backgroundColor") != before
+
+
+def test_a_phone_needs_no_sideways_scrolling(page: Path):
+    with open_browser(390, 844, dark=True) as browser:
+        browser.get(page.as_uri())
+        browser.wait("document.body.dataset.ready")
+        assert browser.run("return document.documentElement.scrollWidth") <= 390
+        assert browser.log() == []
+
+
+def test_sound_that_is_gone_is_said_and_small_sound_is_in_the_page(evaluated: Path, tmp_path: Path):
+    make_forms([evaluated / "report" / "results.json"], tmp_path / "in", ("html",), embed_mb=9)
+    make_forms([evaluated / "report" / "results.json"], tmp_path / "by", ("html",), embed_mb=0)
+    with open_browser() as browser:
+        moved = shutil.copy(tmp_path / "in" / "report.html", tmp_path / "alone.html")
+        browser.get(Path(moved).as_uri())
+        browser.wait("document.body.dataset.ready")
+        select(browser, "zh-1")
+        browser.run("document.querySelector('audio').play()")
+        browser.wait("document.querySelector('audio').currentTime > 0.2")
+        (tmp_path / "deep" / "er" / "still").mkdir(parents=True)
+        moved = shutil.copy(tmp_path / "by" / "report.html", tmp_path / "deep" / "er" / "still")
+        browser.get(Path(moved).as_uri())
+        browser.wait("document.body.dataset.ready")
+        select(browser, "zh-1")
+        browser.run("document.querySelector('audio').play().catch(() => 0)")
+        browser.wait("document.querySelector('.player .note')")

@@ -1,0 +1,78 @@
+"""Every form of the report, made from results.json. To add one, write a function and a row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from utils.cli.files import atomic_write
+from utils.cli.garbage import garbage_collection_paused
+from utils.report.analyses import analyse
+from utils.report.gather import gather
+from utils.report.github import tell_github
+from utils.report.html import write_html
+from utils.report.junit import format_junit
+from utils.report.labels import labels_of_all
+from utils.report.model_card import format_model_card
+from utils.report.summary import format_comment, format_summary
+
+FORMS = {
+    "html": "report.html",
+    "summary": "summary.md",
+    "comment": "comment.md",
+    "junit": "junit.xml",
+    "card": "model-card.md",
+}
+"""Form -> its file."""
+
+
+def make_forms(
+    results: Sequence[str | Path],
+    folder: Path,
+    forms: Sequence[str] = tuple(FORMS),
+    *,
+    before: str | Path | None = None,
+    title: str = "Evaluation",
+    embed_mb: float = 4.0,
+    loudness: bool | None = None,
+) -> list[Path]:
+    """Make reports of one results file or several, and tell a GitHub runner, if one listens.
+
+    Args:
+        results: The results files, whose models and sets are put together.
+        folder: Where the reports go; files of their names are replaced.
+        forms: Which of `FORMS`.
+        before: Earlier results, to explain what has changed since.
+        title: Of the reports.
+        embed_mb: Put sound into the page until it is this many MiB.
+        loudness: Whether to measure how loud all sound is; None does so for small sets.
+
+    Returns:
+        The paths that were written.
+
+    Raises:
+        UserError: A file cannot be used, or two do not go together.
+    """
+    with garbage_collection_paused():
+        gathered = gather(results)
+        earlier = None if before is None else gather([before])
+    labels = labels_of_all(gathered.sets, loudness=loudness)
+    analyses = analyse(gathered, labels, earlier)
+    summary = format_summary(gathered, analyses, title)
+    texts = {
+        "summary": lambda: summary,
+        "comment": lambda: format_comment(gathered, analyses, title),
+        "junit": lambda: format_junit(gathered, title),
+        "card": lambda: format_model_card(gathered),
+    }
+    written = []
+    for form in forms:
+        path = folder / FORMS[form]
+        if form == "html":
+            write_html(path, gathered, labels, analyses, title=title, embed_mb=embed_mb)
+        else:
+            with atomic_write(path) as handle:
+                handle.write(texts[form]().encode("utf-8", "replace").decode("utf-8"))
+        written.append(path)
+    tell_github(gathered, summary)
+    return written

@@ -1,0 +1,108 @@
+"""A model card: what was scored, how, and the metadata that model hubs read (`model-index`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from utils.manifest.languages import LANGUAGES
+from utils.report.gather import Gathered, SetView
+from utils.report.layout import markdown_table, percent, percent_interval
+from utils.report.results import set_of
+
+_TASK = {"type": "automatic-speech-recognition", "name": "Automatic Speech Recognition"}
+_LIMITS = """\
+The rates hold for speech like that of these test sets. They say nothing of other languages, rooms
+or speakers. Whisper can write fluent text where nothing was said; the report counts it."""
+
+
+def format_model_card(gathered: Gathered) -> str:
+    """Return the card of the models in question, Markdown with a YAML head."""
+    names = [name for name in gathered.models if name not in gathered.baselines]
+    languages = sorted(
+        {each.language for view in gathered.sets for each in view.lines if each.language}
+    )
+    head: dict[str, Any] = {
+        "language": [code for code in languages if code in LANGUAGES],
+        "library_name": "transformers",
+        "pipeline_tag": _TASK["type"],
+        "tags": ["whisper", *(["peft"] if _is_adapter(gathered, names) else [])],
+        "metrics": sorted({view.metric for view in gathered.sets if view.metric != "mer"}),
+        "model-index": [_index_entry(gathered, name) for name in names],
+    }
+    yaml_head = yaml.safe_dump(
+        {key: value for key, value in head.items() if value}, sort_keys=False, allow_unicode=True
+    )
+    sections = [f"---\n{yaml_head}---", *(_section(gathered, name) for name in names)]
+    return "\n\n".join([*sections, "## Limits", _LIMITS]) + "\n"
+
+
+def _is_adapter(gathered: Gathered, names: Sequence[str]) -> bool:
+    paths = [s.get("model_path", "") for s in gathered.results["scores"] if s["model"] in names]
+    return any(Path(path, "adapter_config.json").is_file() for path in paths if path)
+
+
+def _index_entry(gathered: Gathered, name: str) -> dict[str, Any]:
+    results = []
+    for view in gathered.sets:
+        score = view.described.get(name)
+        if score is None or score["rate"] is None:
+            continue
+        results.append(
+            {
+                "task": dict(_TASK),
+                "dataset": {"type": view.name, "name": view.name, "split": "test"},
+                "metrics": [
+                    {
+                        "type": view.metric,
+                        "name": view.metric.upper(),
+                        "value": round(100 * score["rate"], 4),
+                        "args": {"normalizer": score["normalizer"]},
+                    }
+                ],
+            }
+        )
+    return {"name": name, "results": results}
+
+
+def _section(gathered: Gathered, name: str) -> str:
+    rows = [_row(view, name, gathered) for view in gathered.sets if name in view.described]
+    header = ["test set", "utterances", "rate", "95 % interval", "before", "normalizer"]
+    described = next(v.described[name] for v in gathered.sets if name in v.described)
+    lines = [f"# {name}", "", markdown_table(header, rows, words=1), "", *_origin(described)]
+    return "\n".join(lines)
+
+
+def _row(view: SetView, name: str, gathered: Gathered) -> list[str]:
+    score = view.described[name]
+    before = next(
+        (
+            f"{percent(view.described[each['baseline']]['rate'])} ({each['baseline']})"
+            for each in gathered.results["comparisons"]
+            if each["model"] == name
+            and set_of(each) == view.name
+            and each["baseline"] in view.described
+        ),
+        "",
+    )
+    return [
+        view.name,
+        str(score["utterances"]),
+        f"{view.metric.upper()} {percent(score['rate'])}",
+        percent_interval(score.get("interval")),
+        before,
+        score["normalizer"],
+    ]
+
+
+def _origin(score: Mapping[str, Any]) -> list[str]:
+    """Say what was scored and how."""
+    decoding = ", ".join(f"{k}={v}" for k, v in (score.get("decoding") or {}).items())
+    facts = [
+        ("weights", score.get("model_sha256") and f"`sha256:{score['model_sha256']}`"),
+        ("decoding", decoding),
+    ]
+    return [f"- {what}: {value}" for what, value in facts if value]

@@ -1,0 +1,227 @@
+// Pictures: rates with their intervals, accuracy against speed, curves of the training.
+
+// Told apart in every common form of colour blindness (Okabe and Ito), then by shape.
+const COLOURS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#8a6d00', '#7a5195'];
+const MARKS = ['circle', 'square', 'diamond', 'up'];
+const BASELINE_COLOUR = 'var(--muted)';
+
+function colourOf(model) {
+  if (overview.baselines.includes(model)) return BASELINE_COLOUR;
+  const asked = models.filter((name) => !overview.baselines.includes(name));
+  return COLOURS[asked.indexOf(model) % COLOURS.length];
+}
+
+function setOf(score) {
+  return score.test_set || score.test_data;
+}
+
+// Round steps that give about `wanted` ticks between two values.
+function ticks(low, high, wanted) {
+  const rough = (high - low) / wanted || 1;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].map((n) => n * power).find((n) => n >= rough);
+  const found = [];
+  for (let at = Math.ceil(low / step) * step; at <= high + step / 1e6; at += step) found.push(at);
+  return found;
+}
+
+function number(value) {
+  return String(Number(value.toPrecision(4)));
+}
+
+function mark(shape, x, y, size, colour, title) {
+  const s = size;
+  const paths = {
+    circle: `M${x - s} ${y}a${s} ${s} 0 1 0 ${2 * s} 0a${s} ${s} 0 1 0 ${-2 * s} 0`,
+    square: `M${x - s} ${y - s}h${2 * s}v${2 * s}h${-2 * s}z`,
+    diamond: `M${x} ${y - s - 1}l${s + 1} ${s + 1}l${-s - 1} ${s + 1}l${-s - 1} ${-s - 1}z`,
+    up: `M${x} ${y - s}l${s} ${2 * s}h${-2 * s}z`,
+  };
+  return draw('path', { d: paths[shape], fill: colour, class: 'mark' }, draw('title', {}, title));
+}
+
+function text(x, y, content, attributes) {
+  return draw('text', { x, y, ...attributes }, content);
+}
+
+function canvas(width, height, label, ...children) {
+  const box = { viewBox: `0 0 ${width} ${height}`, width, height, role: 'img', 'aria-label': label };
+  return draw('svg', box, ...children);
+}
+
+function figure(title, note, picture) {
+  const caption = el('figcaption', {}, el('strong', {}, title), note ? ` ${note}` : '');
+  return el('figure', {}, caption, picture);
+}
+
+// One line a model and set: the rate and its 95 % interval.
+function intervalsChart(width) {
+  const scores = overview.scores.filter((score) => score.rate !== null);
+  const groups = [...new Set(scores.map(setOf))];
+  const left = Math.min(180, width * 0.36);
+  const right = width - 58;
+  const most = Math.max(...scores.map((s) => (s.interval ? s.interval[1] : s.rate)), 0.001);
+  const x = (rate) => left + ((right - left) * rate) / most;
+  const parts = [];
+  let y = 8;
+  for (const group of groups) {
+    const of = scores.filter((score) => setOf(score) === group);
+    y += 18;
+    parts.push(text(0, y, `${group}, ${of[0].metric.toUpperCase()}`, { class: 'chart-head' }));
+    for (const score of of) {
+      y += 22;
+      parts.push(...whisker(score, x, y, left, right));
+    }
+    y += 8;
+  }
+  const grid = ticks(0, 100 * most, Math.max(2, (right - left) / 70)).map((tick) =>
+    draw('g', {},
+      draw('line', { x1: x(tick / 100), x2: x(tick / 100), y1: 4, y2: y, class: 'grid' }),
+      text(x(tick / 100), y + 16, `${number(tick)} %`, { class: 'tick', 'text-anchor': 'middle' })));
+  return canvas(width, y + 24, 'Error rates with 95 % intervals', ...grid, ...parts);
+}
+
+function whisker(score, x, y, left, right) {
+  const colour = colourOf(score.model);
+  const [low, high] = score.interval || [score.rate, score.rate];
+  const title = `${score.model}: ${percent(score.rate)}`;
+  return [
+    text(left - 8, y + 4, shortened(score.model, left - 12), { class: 'label', 'text-anchor': 'end' }),
+    draw('line', { x1: x(low), x2: x(high), y1: y, y2: y, stroke: colour, 'stroke-width': 3, opacity: 0.45 }),
+    mark('circle', x(score.rate), y, 5, colour, title),
+    text(right + 54, y + 4, percent(score.rate), { class: 'label number', 'text-anchor': 'end' }),
+  ];
+}
+
+function shortened(name, width) {
+  const most = Math.max(4, Math.floor(width / 7));
+  return name.length <= most ? name : `${name.slice(0, most - 1)}…`;
+}
+
+// Error rate against speed: the lower right corner is best, and a line joins what nothing beats.
+function speedChart(width) {
+  const measured = overview.scores.filter((s) => s.rate !== null && s.cost && s.cost.real_time_factor);
+  if (!measured.length) return null;
+  const height = 320;
+  const place = { left: 46, right: width - 12, top: 12, bottom: height - 40 };
+  const dots = measured.map((score) => ({ score, speed: 1 / score.cost.real_time_factor }));
+  const fastest = Math.max(...dots.map((d) => d.speed));
+  const slowest = Math.min(...dots.map((d) => d.speed));
+  const isLog = fastest / slowest > 8;
+  const scale = isLog ? Math.log : (value) => value;
+  const low = isLog ? slowest / 1.5 : 0;
+  const high = fastest * (isLog ? 1.8 : 1.15);
+  const top = 1.12 * Math.max(...dots.map((d) => d.score.rate), 0.001);
+  const x = (v) => place.left + ((place.right - place.left) * (scale(v) - scale(low || (isLog ? 1 : 0)))) /
+    (scale(high) - scale(low || (isLog ? 1 : 0)));
+  const y = (rate) => place.bottom - ((place.bottom - place.top) * rate) / top;
+  const at = (isLog ? logTicks(low, high) : ticks(0, high, 6)).map((v) => [x(v), number(v)]);
+  const up = ticks(0, 100 * top, 5).map((v) => [y(v / 100), `${number(v)}`]);
+  const sets = [...new Set(dots.map((d) => setOf(d.score)))];
+  const parts = [...axes(place, at, up, 'times real time', '% errors')];
+  for (const name of sets) parts.push(front(dots.filter((d) => setOf(d.score) === name), x, y));
+  parts.push(...speedMarks(dots, sets, x, y, place));
+  return canvas(width, height, 'Error rate against speed', ...parts);
+}
+
+function logTicks(low, high) {
+  const found = [];
+  for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power++) {
+    for (const n of [1, 2, 5]) found.push(n * 10 ** power);
+  }
+  return found.filter((v) => v >= low && v <= high);
+}
+
+function axes(place, at, up, across, upwards) {
+  const parts = [];
+  for (const [x, label] of at) {
+    parts.push(draw('line', { x1: x, x2: x, y1: place.top, y2: place.bottom, class: 'grid' }));
+    parts.push(text(x, place.bottom + 16, label, { class: 'tick', 'text-anchor': 'middle' }));
+  }
+  for (const [y, label] of up) {
+    parts.push(draw('line', { x1: place.left, x2: place.right, y1: y, y2: y, class: 'grid' }));
+    parts.push(text(place.left - 6, y + 4, label, { class: 'tick', 'text-anchor': 'end' }));
+  }
+  parts.push(text(place.right, place.bottom + 32, across, { class: 'tick', 'text-anchor': 'end' }));
+  parts.push(text(4, place.top + 2, upwards, { class: 'tick unit' }));
+  return parts;
+}
+
+function front(dots, x, y) {
+  const best = [];
+  for (const dot of [...dots].sort((a, b) => b.speed - a.speed)) {
+    if (!best.length || dot.score.rate < best[best.length - 1].score.rate) best.push(dot);
+  }
+  const path = best.map((d) => `${x(d.speed)},${y(d.score.rate)}`).join(' ');
+  return draw('polyline', { points: path, class: 'front' });
+}
+
+function speedMarks(dots, sets, x, y, place) {
+  const taken = [];
+  return dots.flatMap(({ score, speed }) => {
+    const [cx, cy] = [x(speed), y(score.rate)];
+    const label = sets.length > 1 ? `${score.model}, ${setOf(score)}` : score.model;
+    const isRight = cx + 12 + 7 * label.length > place.right;
+    let ty = cy + 4;
+    while (taken.some(([tx, t]) => Math.abs(t - ty) < 13 && Math.abs(tx - cx) < 7 * label.length)) ty += 13;
+    taken.push([cx, ty]);
+    const title = `${label}: ${percent(score.rate)}, ${number(speed)} times real time`;
+    return [
+      mark(MARKS[sets.indexOf(setOf(score)) % MARKS.length], cx, cy, 5, colourOf(score.model), title),
+      text(cx + (isRight ? -10 : 10), ty, label, { class: 'label', 'text-anchor': isRight ? 'end' : 'start' }),
+    ];
+  });
+}
+
+// A value over the steps of one or several trainings.
+function curveChart(width, name, scale, unit) {
+  const runs = overview.analyses.curves || [];
+  const lines = runs
+    .map((run) => ({ run: run.name, dots: run.events.filter((e) => e[name] !== undefined && e[name] !== null) }))
+    .filter((line) => line.dots.length);
+  if (!lines.length) return null;
+  const height = 240;
+  const place = { left: 46, right: width - 12, top: 12, bottom: height - 40 };
+  const last = Math.max(...lines.flatMap((l) => l.dots.map((d) => d.step)), 1);
+  const top = 1.08 * scale * Math.max(...lines.flatMap((l) => l.dots.map((d) => d[name])), 1e-9);
+  const x = (step) => place.left + ((place.right - place.left) * step) / last;
+  const y = (value) => place.bottom - ((place.bottom - place.top) * value * scale) / top;
+  const at = ticks(0, last, 5).map((v) => [x(v), number(v)]);
+  const up = ticks(0, top, 5).map((v) => [y(v / scale), number(v)]);
+  const parts = axes(place, at, up, 'step', unit);
+  lines.forEach((line, i) => {
+    const points = line.dots.map((d) => `${x(d.step)},${y(d[name])}`).join(' ');
+    parts.push(draw('polyline', { points, fill: 'none', stroke: COLOURS[i % COLOURS.length], 'stroke-width': 2 }));
+    const end = line.dots[line.dots.length - 1];
+    parts.push(mark('circle', x(end.step), y(end[name]), 4, COLOURS[i % COLOURS.length], line.run));
+    if (lines.length > 1) {
+      parts.push(text(place.right, place.top + 12 + 15 * i, line.run, {
+        class: 'label', 'text-anchor': 'end', fill: COLOURS[i % COLOURS.length] }));
+    }
+  });
+  return canvas(width, height, `${name} over the training`, ...parts);
+}
+
+const CURVES = [
+  ['loss', 'Training loss', 1, 'nats a token'],
+  ['dev_cer', 'Dev set, CER', 100, '%'],
+  ['dev_wer', 'Dev set, WER', 100, '%'],
+];
+
+function showCharts() {
+  const box = $('charts');
+  const whole = box.clientWidth;
+  const columns = whole > 900 ? 2 : 1;
+  const width = Math.floor((whole - (columns - 1) * 16) / columns) - 34;
+  const shown = [figure('Error rates', 'with their 95 % intervals; left is better', intervalsChart(width))];
+  const speed = speedChart(width);
+  if (speed) {
+    const note = 'right and down is better; nothing beats the models on the dashed line';
+    shown.push(figure('Accuracy against speed', note, speed));
+  }
+  for (const [name, title, scale, unit] of CURVES) {
+    const picture = curveChart(width, name, scale, unit);
+    if (picture) shown.push(figure(title, 'over the steps of the training', picture));
+  }
+  box.replaceChildren(...shown);
+}

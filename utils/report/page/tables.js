@@ -1,0 +1,167 @@
+// Tables: the scores, the analyses, and the rates of the chosen utterances.
+
+function table(header, rows, words, caption) {
+  const head = el('tr', {}, ...header.map((title, i) => el('th', { scope: 'col', class: i < words ? null : 'number' }, title)));
+  const body = rows.map((cells) => el('tr', {}, ...cells.map((cell, i) => tableCell(cell, i, words))));
+  const parts = [el('thead', {}, head), el('tbody', {}, ...body)];
+  if (caption) parts.unshift(el('caption', {}, caption));
+  return el('div', { class: 'scroll' }, el('table', {}, ...parts));
+}
+
+// A cell is text, a node, or {text, find, in, field, share, tone} as the analyses give it.
+function tableCell(cell, place, words) {
+  const tag = place === 0 ? 'th' : 'td';
+  const scope = place === 0 ? 'row' : null;
+  const name = place < words ? null : 'number';
+  if (cell instanceof Node) return el(tag, { scope, class: name }, cell);
+  if (cell === null || typeof cell !== 'object') return el(tag, { scope, class: name, dir: 'auto' }, String(cell ?? '–'));
+  const classes = [name, cell.tone].filter(Boolean).join(' ') || null;
+  const inner = cell.find !== undefined || cell.field ? cellButton(cell) : cell.text;
+  const bar = cell.share === undefined ? null : el('span', { class: 'bar', style: `width:${Math.min(100, 100 * cell.share)}%` });
+  return el(tag, { scope, class: classes, dir: 'auto' }, inner, bar);
+}
+
+function cellButton(cell) {
+  const change = () => {
+    const fields = cell.field ? { ...state.fields, [cell.field]: cell.label } : state.fields;
+    choose({ q: cell.find ?? state.q, in: cell.in ?? 'all', show: cell.show ?? state.show, fields });
+    $('explore').scrollIntoView();
+  };
+  return el('button', { type: 'button', class: 'plain', title: 'Show these utterances', onclick: change }, cell.text);
+}
+
+function showGate() {
+  const gate = overview.gate;
+  if (!gate || !gate.answer) return;
+  const words = { pass: 'passed', regress: 'not passed', inconclusive: 'cannot tell' };
+  const list = gate.conditions.map((each) => el('li', { class: each.answer }, each.sentence));
+  $('gate').replaceChildren(el('div', { class: `gate ${gate.answer}` },
+    el('strong', {}, `Gate: ${words[gate.answer] || gate.answer}. `), gate.sentence, el('ul', {}, ...list)));
+}
+
+function showNotes() {
+  $('notes').replaceChildren(...overview.notes.map((note) => el('p', { class: 'note' }, note)));
+}
+
+function showScores() {
+  const sets = overview.sets.map((set) => set.name);
+  const rows = models.map((model) => [modelName(model), ...sets.map((set) => scoreCell(model, set))]);
+  const header = ['model', ...overview.sets.map((set) => `${set.name}, ${set.metric.toUpperCase()}`)];
+  const all = table(header, rows, 1, 'Error rates, with the difference from the baseline where there is one');
+  const details = el('details', {}, el('summary', {}, 'Errors by kind, and how the scores were made'), kindsTable());
+  $('score-table').replaceChildren(all, details);
+}
+
+function modelName(model) {
+  const dot = el('span', { class: 'dot', style: `background:${colourOf(model)}`, 'aria-hidden': 'true' });
+  const note = overview.baselines.includes(model) ? el('small', {}, ' baseline') : null;
+  return el('span', { class: 'model', dir: 'auto' }, dot, model, note);
+}
+
+function scoreCell(model, set) {
+  const score = overview.scores.find((each) => each.model === model && setOf(each) === set);
+  if (!score) return '–';
+  const of = overview.scores.filter((each) => setOf(each) === set && each.rate !== null);
+  const isBest = score.rate !== null && of.length > 1 && of.every((each) => each.rate >= score.rate);
+  const change = overview.comparisons.find((each) => each.model === model && (each.test_set || '') === set);
+  const range = score.interval ? `${percent(score.interval[0])} to ${percent(score.interval[1])}` : '';
+  return el('span', { class: isBest ? 'best' : null, title: range && `95 %: ${range}` },
+    el('span', { class: 'rate' }, percent(score.rate)), change ? changeTag(change) : null);
+}
+
+function changeTag(change) {
+  if (change.difference === null) return null;
+  const p = change.p_holm ?? change.p;
+  const isSure = p !== null && p !== undefined && p < 0.05;
+  const tone = !isSure ? 'unsure' : change.difference < 0 ? 'better' : 'worse';
+  const words = { unsure: 'could be chance', better: 'better', worse: 'worse' }[tone];
+  return el('small', { class: `change ${tone}`, title: `against ${change.baseline}: ${words}` },
+    ` ${points(change.difference)} ${words}`);
+}
+
+function kindsTable() {
+  const header = ['model', 'test set', 'substituted', 'deleted', 'inserted', 'failed', 'wrong sentences', 'raw rate', 'normalizer'];
+  const rows = overview.scores.map((s) => [
+    s.model, setOf(s), count(s.substitutions), count(s.deletions), count(s.insertions),
+    count((s.failed || 0) + (s.missing || 0)), percent(s.sentence_error_rate), percent((s.raw || {}).rate), s.normalizer]);
+  return table(header, rows, 2, '');
+}
+
+function showAnalyses() {
+  const sections = overview.analyses.sections || [];
+  $('reasons').hidden = !sections.length;
+  const tabs = sections.map((section, i) => el('button', {
+    type: 'button', role: 'tab', id: `tab-${i}`, 'aria-controls': 'analysis', onclick: () => openAnalysis(i),
+    onkeydown: (event) => moveTab(event, i, sections.length) }, section.title));
+  $('analysis-tabs').replaceChildren(...tabs);
+  if (sections.length) openAnalysis(0);
+}
+
+function moveTab(event, place, size) {
+  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  if (!step) return;
+  const next = (place + step + size) % size;
+  openAnalysis(next);
+  $(`tab-${next}`).focus();
+}
+
+function openAnalysis(place) {
+  const section = overview.analyses.sections[place];
+  [...$('analysis-tabs').children].forEach((tab, i) => {
+    tab.setAttribute('aria-selected', i === place);
+    tab.tabIndex = i === place ? 0 : -1;
+  });
+  $('analysis').setAttribute('aria-labelledby', `tab-${place}`);
+  const tables = section.tables.map((each) => table(each.header, each.rows, each.words ?? 1, each.title));
+  const body = tables.length ? el('div', { class: 'tables' }, ...tables) : el('p', {}, section.empty || 'Nothing found.');
+  $('analysis').replaceChildren(el('p', { class: 'about' }, section.about), body);
+}
+
+// Errors and tokens of the chosen utterances: for each label of a field, or all in one.
+function tally(view, labels) {
+  const size = labels ? labels.names.length : 1;
+  const sums = { utterances: new Float64Array(size), errors: [], tokens: [] };
+  for (const number of view) sums.utterances[labels ? labels.numbers[number] : 0] += 1;
+  for (const errors of data.errors) {
+    const wrong = new Float64Array(size);
+    const tokens = new Float64Array(size);
+    for (let i = 0; i < view.length; i++) {
+      const number = view[i];
+      if (errors[number] === ABSENT) continue;
+      const label = labels ? labels.numbers[number] : 0;
+      wrong[label] += errors[number];
+      tokens[label] += data.tokens[number];
+    }
+    sums.errors.push(wrong);
+    sums.tokens.push(tokens);
+  }
+  return sums;
+}
+
+function showParts(view) {
+  const field = state.by;
+  const labels = field ? data.labels[field] : null;
+  const sums = tally(view, labels);
+  const names = labels ? labels.names : ['all of these'];
+  const rows = names.map((name, i) => [name, i]).filter(([, i]) => sums.utterances[i]);
+  const most = Math.max(...rows.flatMap(([, i]) => models.map((_, m) => rateOf(sums, m, i) || 0)), 1e-9);
+  const body = rows.map(([name, i]) => [
+    labels ? { text: name || '(none)', field, label: name } : name,
+    count(sums.utterances[i]),
+    ...models.map((_, m) => rateCell(sums, m, i, most)),
+  ]);
+  const header = [field || 'utterances', 'number', ...models];
+  $('parts').replaceChildren(table(header, body, 1, ''));
+}
+
+function rateOf(sums, model, label) {
+  const tokens = sums.tokens[model][label];
+  return tokens ? sums.errors[model][label] / tokens : null;
+}
+
+function rateCell(sums, model, label, most) {
+  const rate = rateOf(sums, model, label);
+  const errors = sums.errors[model][label];
+  if (rate === null) return errors ? `${count(errors)} heard` : '–';
+  return { text: percent(rate), share: rate / most };
+}

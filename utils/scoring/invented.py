@@ -1,0 +1,107 @@
+"""What was heard and never said: the same words over and over, and words in silence."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from utils.scoring.score import Score
+from utils.scoring.tokens import tokenizer_of
+
+FEWEST_TIMES = 4
+FEWEST_TOKENS = 6
+LONGEST_PHRASE = 30
+# Tokens that a loop of at least so many repeats: five of the six in "ha ha ha ha ha ha".
+FEWEST_REPEATED = 5
+# The shortest phrase that stands there again and again.
+_LOOP = re.compile(rf"(.{{1,{LONGEST_PHRASE}}}?)\1{{{FEWEST_TIMES - 1},}}", re.S)
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A phrase that a model repeats, and nobody does.
+
+    Attributes:
+        id: Of the utterance.
+        phrase: Its tokens.
+        times: It stands there one after another.
+    """
+
+    id: str
+    phrase: tuple[str, ...]
+    times: int
+
+
+@dataclass(frozen=True)
+class Silence:
+    """What a model heard where nothing was said.
+
+    Attributes:
+        utterances: Without speech.
+        heard: Of them, those in which it heard anything.
+        minutes: Their length together.
+        characters: That it wrote, without spaces.
+        phrases: What it wrote, and how often.
+    """
+
+    utterances: int
+    heard: int
+    minutes: float
+    characters: int
+    phrases: Counter[str]
+
+    @property
+    def characters_a_minute(self) -> float | None:
+        """Characters written for each minute without speech; None where there is no time."""
+        return self.characters / self.minutes if self.minutes else None
+
+
+def find_loop(tokens: Sequence[str]) -> tuple[tuple[str, ...], int] | None:
+    """Return the first phrase that stands four times or more in a row, and how often.
+
+    Example:
+        >>> find_loop("so it goes on and on and on and on and on".split())
+        (('on', 'and'), 4)
+        >>> find_loop("no no no".split()) is None
+        True
+    """
+    numbers: dict[str, int] = {}
+    text = "".join([chr(numbers.setdefault(token, len(numbers))) for token in tokens])
+    for found in _LOOP.finditer(text):
+        if len(found[0]) >= FEWEST_TOKENS:
+            size = len(found[1])
+            return tuple(tokens[found.start() : found.start() + size]), len(found[0]) // size
+    return None
+
+
+def find_loops(score: Score) -> list[Loop]:
+    """Return the loops of a model, those repeated most first; what was said so is no loop."""
+    tokenize = tokenizer_of(score.metric)
+    loops = []
+    # A loop that nobody spoke is inserted, or stands for other words.
+    for place in np.flatnonzero(score.errors >= FEWEST_TIMES - 1):
+        heard = tokenize(score.hypotheses[place])
+        if len(heard) - len(set(heard)) < FEWEST_REPEATED:
+            continue
+        found = find_loop(heard)
+        if found and find_loop(tokenize(score.references[place])) is None:
+            loops.append(Loop(score.predictions[place].id, *found))
+    return sorted(loops, key=lambda loop: -loop.times * len(loop.phrase))
+
+
+def heard_in_silence(score: Score) -> Silence:
+    """Return what a model heard where the reference is empty."""
+    places = np.flatnonzero(score.tokens == 0)
+    texts = [score.hypotheses[place] for place in places]
+    seconds = sum(score.predictions[place].audio_seconds for place in places)
+    return Silence(
+        utterances=len(places),
+        heard=sum(bool(text) for text in texts),
+        minutes=seconds / 60,
+        characters=sum(len("".join(text.split())) for text in texts),
+        phrases=Counter(text for text in texts if text),
+    )
