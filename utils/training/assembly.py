@@ -16,6 +16,7 @@ from utils.speech.batching import BatchPlan, Collator
 from utils.speech.dataset import Shares, SpeechDataset, TrainingTable
 from utils.training.averaging import EarlyStopping, MovingAverage
 from utils.training.callbacks import Bar, MetricsFile, RunCounters, TensorBoard
+from utils.training.distillation import SelfDistillation
 from utils.training.loss import StepLoss
 from utils.training.parameter_groups import RateFactors
 from utils.training.profile import StepProfile
@@ -86,6 +87,8 @@ def make_trainer(
     if getattr(settings, "adapter_kind", "") == "adalora":
         trainer.ranks = RankAllocation(loaded.model)
         trainer.add_callback(trainer.ranks)
+    if settings.keep_data is not None and settings.keep_mode == "distill":
+        trainer.distillation = SelfDistillation(loaded.model)
     if settings.early_stopping_patience is not None:
         trainer.add_callback(EarlyStopping(settings.early_stopping_patience))
     ema_decay = getattr(settings, "ema_decay", None)

@@ -31,6 +31,7 @@ from utils.speech.labels import IGNORED
 from utils.training.averaging import MovingAverage
 from utils.training.callbacks import RunCounters
 from utils.training.context import make_sampler
+from utils.training.distillation import SelfDistillation, kept_loss
 from utils.training.loader_wait import LoaderWatch
 from utils.training.loss import StepLoss
 from utils.training.out_of_memory import MemoryGuard
@@ -102,6 +103,7 @@ class WhisperTrainer(Trainer):
         self.rate_factors = RateFactors()
         self.average: MovingAverage | None = None
         self.ranks: RankAllocation | None = None
+        self.distillation: SelfDistillation | None = None
         self.loader_watch = LoaderWatch(self.args.dataloader_num_workers)
 
     @property
@@ -196,11 +198,14 @@ class WhisperTrainer(Trainer):
         num_items_in_batch: Any = None,
     ) -> Any:
         """The micro-batch's part of the step's loss, with AdaLoRA's regulariser if it is used."""
-        inputs = {**inputs, **self.step_loss.model_inputs(inputs["labels"])}
+        bare = self.accelerator.unwrap_model(model)
+        taught, inputs = kept_loss(self.distillation, bare, inputs, num_items_in_batch)
+        inputs |= self.step_loss.model_inputs(inputs["labels"])
         loss, outputs = super().compute_loss(
             model, inputs, return_outputs=True, num_items_in_batch=num_items_in_batch
         )
-        penalty = orthogonality_penalty(self.accelerator.unwrap_model(model))
+        loss = loss if taught is None else loss + taught
+        penalty = orthogonality_penalty(bare)
         if penalty is not None:
             # Once a step: every process adds it, and their gradients are averaged.
             loss = loss + penalty * self._share_of_batch / self.plan.accumulation
