@@ -84,6 +84,19 @@ def make_trainer(
         eval_dataset=dev_dataset,
         callbacks=callbacks,
     )
+    equip(trainer, settings)
+    # The library's own printers would say everything twice.
+    trainer.remove_callback(PrinterCallback)
+    trainer.remove_callback(ProgressCallback)
+    if settings.profile:
+        precision = choose_precision(settings.fp16, settings.bf16)
+        StepProfile(run / "profile.json", precision).attach(trainer)
+    return trainer
+
+
+def equip(trainer: WhisperTrainer, settings: TrainSettings) -> None:
+    """Give a trainer what the settings ask for beside the steps: averages, ranks, rates, an end."""
+    loaded = trainer.loaded
     if getattr(settings, "adapter_kind", "") == "adalora":
         trainer.ranks = RankAllocation(loaded.model)
         trainer.add_callback(trainer.ranks)
@@ -96,10 +109,3 @@ def make_trainer(
         trainer.average = MovingAverage(loaded.model, ema_decay)
         trainer.add_callback(trainer.average)
     trainer.rate_factors = RateFactors.of(settings, loaded.whisper.config)
-    # The library's own printers would say everything twice.
-    trainer.remove_callback(PrinterCallback)
-    trainer.remove_callback(ProgressCallback)
-    if settings.profile:
-        precision = choose_precision(settings.fp16, settings.bf16)
-        StepProfile(run / "profile.json", precision).attach(trainer)
-    return trainer
