@@ -182,6 +182,8 @@ def every_kind(noise_dir: Path) -> list[dict[str, Any]]:
         {"type": "speed", "prob": 0.5, "params": {"num_rates": 0}},
         {"type": "shift", "prob": 0.5, "params": {"min_shift_ms": -500, "max_shift_ms": 500}},
         {"type": "volume", "prob": 0.5, "params": {"min_gain_dBFS": -15, "max_gain_dBFS": 15}},
+        {"type": "reverb", "prob": 0.5, "params": {}},
+        {"type": "codec", "prob": 0.5, "params": {}},
         {"type": "spec_augment", "prob": 0.5, "params": {}},
     ]
 
@@ -329,7 +331,7 @@ def test_files_of_other_tools_with_an_aug_type_are_read(tmp_path: Path) -> None:
     ("item", "message", "hint"),
     [
         ({"type": "sped"}, "item 2: type 'sped' is unknown", "did you mean speed?"),
-        ({"type": "reverb"}, "item 2: type 'reverb' is unknown", "there are: resample, noise"),
+        ({"type": "echo"}, "item 2: type 'echo' is unknown", "there are: resample, noise"),
         ({}, "item 2: type 'None' is unknown", "there are: resample"),
         ({"type": "speed", "probb": 1}, "item 2: key 'probb'", "did you mean prob?"),
         (

@@ -1,9 +1,8 @@
-"""What a run is given it learns: times, silence, prompts, new tokens, and two languages at once."""
+"""What a run is given it learns: a new token, and two languages at once, between other lessons."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,7 @@ from utils.transcription.transcribe import transcribe
 
 WORD = "医保卡"
 DELAYS = (0.4, 1.0, 1.6, 0.7)
+pytestmark = pytest.mark.timeout(1200)  # one training for all of them, a minute on a free core
 
 
 def lines_of_lesson(demo: Path, folder: Path) -> list[dict[str, object]]:
@@ -90,52 +90,11 @@ def utterances(lesson: Path, kind: str) -> list[Utterance]:
     return [u for u in read_manifest(lesson / "train.jsonl") if u.id.startswith(kind)]
 
 
-def said_after(taught: LoadedModel, utterance: Utterance, previous: str | None) -> list[int]:
-    """Ids of the answer where some text came before."""
-    samples = load_audio(utterance.audio)
-    features = taught.log_mel(pad_samples([samples], window_frames(len(samples))))
-    prompt = taught.label_encoder(language=utterance.language).prompt(previous=previous)
-    with torch.no_grad():
-        ids = taught.whisper.generate_window(
-            features, decoder_input_ids=torch.tensor([prompt]), max_new_tokens=40, do_sample=False
-        )
-    return [int(token) for token in ids[0][len(prompt) :]]
-
-
-def test_times_are_within_a_tenth_of_a_second(taught: LoadedModel, lesson: Path) -> None:
-    timed = utterances(lesson, "timed")
-    for utterance, found in zip(
-        timed, transcribe(taught, timed, Decoding(timestamps=True)), strict=True
-    ):
-        (expected,) = utterance.sentences or ()
-        (segment,) = found.segments
-        assert segment.start == pytest.approx(expected.start, abs=0.1)
-        assert segment.end == pytest.approx(expected.end, abs=0.1)
-
-
 def test_two_languages_are_kept_apart(taught: LoadedModel, lesson: Path) -> None:
     timed = utterances(lesson, "timed")
     assert {u.language for u in timed} == {"zh", "en"}
     found = transcribe(taught, timed, Decoding(timestamps=True))
     assert [p.hypothesis for p in found] == [u.sentence for u in timed]
-
-
-def test_silence_stays_silent_with_other_noise_too(
-    taught: LoadedModel, lesson: Path, tmp_path: Path
-) -> None:
-    noise = 0.02 * np.random.default_rng(9).standard_normal(2 * SAMPLE_RATE)
-    soundfile.write(tmp_path / "noise.wav", noise, SAMPLE_RATE)
-    silent = utterances(lesson, "silent")
-    other = replace(silent[0], audio=replace(silent[0].audio, path=str(tmp_path / "noise.wav")))
-    assert [p.hypothesis for p in transcribe(taught, [*silent, other], Decoding())] == [""] * 4
-
-
-def test_a_prompt_changes_the_spelling(taught: LoadedModel, lesson: Path) -> None:
-    (plain,) = utterances(lesson, "plain")
-    encoder = taught.label_encoder(language="en")
-    assert encoder.decode(said_after(taught, plain, None)) == plain.sentence
-    loud = encoder.decode(said_after(taught, plain, "WRITTEN LOUD"))
-    assert loud == plain.sentence.upper()
 
 
 def test_a_new_token_appears(taught: LoadedModel, lesson: Path) -> None:

@@ -16,16 +16,16 @@ import numpy as np
 
 from utils.cli.errors import UserError
 from utils.manifest.decode import AudioError, header_duration
-from utils.manifest.utterance import AudioRef, Seconds, TimedSentence
+from utils.manifest.utterance import AudioRef, Seconds
 from utils.speech.audio import load_audio, resample
+from utils.speech.channel import Codec, Reverb, Sentences
 from utils.speech.features import SAMPLE_RATE, WINDOW_SAMPLES
+from utils.speech.parameters import expect
 
 LARGEST_SHIFT_MS = 5_000
 AUDIO_SUFFIXES = frozenset(
     (".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".mp4", ".webm", ".aac", ".mka", ".wma")
 )
-
-Sentences = tuple[TimedSentence, ...] | None
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class Resample:
     new_sample_rates: tuple[int, ...] = (8000, 32000, 44100)
 
     def __post_init__(self) -> None:
-        _expect(bool(self.new_sample_rates), "new_sample_rates", "at least one rate")
+        expect(bool(self.new_sample_rates), "new_sample_rates", "at least one rate")
         good = all(1_000 <= rate <= 400_000 for rate in self.new_sample_rates)
-        _expect(good, "new_sample_rates", "rates in Hz between 1000 and 400000")
+        expect(good, "new_sample_rates", "rates in Hz between 1000 and 400000")
 
     def waveform(
         self, samples: np.ndarray, sentences: Sentences, rng: np.random.Generator
@@ -58,9 +58,9 @@ class Noise:
     files: tuple[tuple[str, Seconds], ...] = field(default=(), init=False, repr=False)
 
     def __post_init__(self) -> None:
-        _expect(self.min_snr_dB <= self.max_snr_dB, "min_snr_dB", "no more than max_snr_dB")
-        _expect(self.min_snr_dB >= -50, "min_snr_dB", "-50 or more")
-        _expect(self.max_snr_dB <= 100, "max_snr_dB", "100 or less")
+        expect(self.min_snr_dB <= self.max_snr_dB, "min_snr_dB", "no more than max_snr_dB")
+        expect(self.min_snr_dB >= -50, "min_snr_dB", "-50 or more")
+        expect(self.max_snr_dB <= 100, "max_snr_dB", "100 or less")
 
     def prepared(self) -> Noise:
         """Return this with the noise files found and measured.
@@ -101,10 +101,10 @@ class Speed:
     num_rates: int = 3
 
     def __post_init__(self) -> None:
-        _expect(self.min_speed_rate <= self.max_speed_rate, "min_speed_rate", "<= max_speed_rate")
-        _expect(self.min_speed_rate >= 0.5, "min_speed_rate", "0.5 or more")
-        _expect(self.max_speed_rate <= 2.0, "max_speed_rate", "2 or less")
-        _expect(self.num_rates >= 0, "num_rates", "0 or more")
+        expect(self.min_speed_rate <= self.max_speed_rate, "min_speed_rate", "<= max_speed_rate")
+        expect(self.min_speed_rate >= 0.5, "min_speed_rate", "0.5 or more")
+        expect(self.max_speed_rate <= 2.0, "max_speed_rate", "2 or less")
+        expect(self.num_rates >= 0, "num_rates", "0 or more")
 
     def waveform(
         self, samples: np.ndarray, sentences: Sentences, rng: np.random.Generator
@@ -134,9 +134,9 @@ class Shift:
     max_shift_ms: float = 5.0
 
     def __post_init__(self) -> None:
-        _expect(self.min_shift_ms <= self.max_shift_ms, "min_shift_ms", "<= max_shift_ms")
-        _expect(self.min_shift_ms >= -LARGEST_SHIFT_MS, "min_shift_ms", f"{-LARGEST_SHIFT_MS}+")
-        _expect(self.max_shift_ms <= LARGEST_SHIFT_MS, "max_shift_ms", f"<= {LARGEST_SHIFT_MS}")
+        expect(self.min_shift_ms <= self.max_shift_ms, "min_shift_ms", "<= max_shift_ms")
+        expect(self.min_shift_ms >= -LARGEST_SHIFT_MS, "min_shift_ms", f"{-LARGEST_SHIFT_MS}+")
+        expect(self.max_shift_ms <= LARGEST_SHIFT_MS, "max_shift_ms", f"<= {LARGEST_SHIFT_MS}")
 
     def waveform(
         self, samples: np.ndarray, sentences: Sentences, rng: np.random.Generator
@@ -164,9 +164,9 @@ class Volume:
     max_gain_dBFS: float = 15.0  # noqa: N815
 
     def __post_init__(self) -> None:
-        _expect(self.min_gain_dBFS <= self.max_gain_dBFS, "min_gain_dBFS", "<= max_gain_dBFS")
-        _expect(self.min_gain_dBFS >= -100, "min_gain_dBFS", "-100 or more")
-        _expect(self.max_gain_dBFS <= 100, "max_gain_dBFS", "100 or less")
+        expect(self.min_gain_dBFS <= self.max_gain_dBFS, "min_gain_dBFS", "<= max_gain_dBFS")
+        expect(self.min_gain_dBFS >= -100, "min_gain_dBFS", "-100 or more")
+        expect(self.max_gain_dBFS <= 100, "max_gain_dBFS", "100 or less")
 
     def waveform(
         self, samples: np.ndarray, sentences: Sentences, rng: np.random.Generator
@@ -196,9 +196,9 @@ class SpecAugment:
 
     def __post_init__(self) -> None:
         for name in ("freq_masks", "freq_width", "time_masks", "time_width"):
-            _expect(getattr(self, name) >= 0, name, "0 or more")
+            expect(getattr(self, name) >= 0, name, "0 or more")
         for name in ("max_freq_share", "max_time_share"):
-            _expect(0.0 <= getattr(self, name) <= 1.0, name, "between 0 and 1")
+            expect(0.0 <= getattr(self, name) <= 1.0, name, "between 0 and 1")
 
     def features(self, features: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return a copy of the features, the hidden parts at the mean of all."""
@@ -214,7 +214,7 @@ class SpecAugment:
         return masked
 
 
-Augmentation = Resample | Noise | Speed | Shift | Volume | SpecAugment
+Augmentation = Resample | Noise | Speed | Shift | Volume | Reverb | Codec | SpecAugment
 
 AUGMENTATIONS: dict[str, type[Augmentation]] = {
     "resample": Resample,
@@ -222,17 +222,14 @@ AUGMENTATIONS: dict[str, type[Augmentation]] = {
     "speed": Speed,
     "shift": Shift,
     "volume": Volume,
+    "reverb": Reverb,
+    "codec": Codec,
     "spec_augment": SpecAugment,
 }
 
 
 # ---------------------------------------------------------------------------------------------
 # Parts of the above.
-
-
-def _expect(is_good: bool, name: str, expected: str) -> None:
-    if not is_good:
-        raise ValueError(f"{name} must be {expected}")
 
 
 def _of_length(samples: np.ndarray, length: int) -> np.ndarray:

@@ -57,10 +57,12 @@ class TrainingTable:
         rows: Arrow table with `line` (the manifest line as JSON), `duration` in seconds and
             `num_tokens`, shared by workers without a copy.
         dropped: what was left out and why.
+        num_kept: rows at the end that are there against forgetting.
     """
 
     rows: datasets.Dataset
     dropped: list[Dropped] = field(default_factory=list)
+    num_kept: int = 0
 
     @property
     def durations(self) -> list[float]:
@@ -202,7 +204,9 @@ class SpeechDataset(Dataset[Example]):
             samples, sentences = self.augmenter.waveform(samples, utterance.sentences, rng)
             utterance = replace(utterance, sentences=sentences)
         samples = samples[: int(WINDOW_SECONDS * SAMPLE_RATE)]
-        return Example(samples, self.encoder.encode(utterance), utterance.id, key.window, seed)
+        kept = key.row >= len(self.table) - self.table.num_kept
+        labels = self.encoder.encode(utterance)
+        return Example(samples, labels, utterance.id, key.window, seed, kept=kept)
 
     def _samples(self, row: int, utterance: Utterance) -> np.ndarray:
         if self.cache is None:

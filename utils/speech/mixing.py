@@ -98,4 +98,4 @@ def replay(table: TrainingTable, kept: TrainingTable, share: float, seed: int) -
     repeats, more = divmod(wanted, len(kept))
     chosen = [*range(len(kept))] * repeats + rng.choice(len(kept), more, replace=False).tolist()
     rows = datasets.concatenate_datasets([table.rows, kept.rows.select(sorted(chosen))])
-    return TrainingTable(rows, [*table.dropped, *kept.dropped])
+    return TrainingTable(rows, [*table.dropped, *kept.dropped], num_kept=wanted)

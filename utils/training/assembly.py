@@ -16,6 +16,7 @@ from utils.speech.batching import BatchPlan, Collator
 from utils.speech.dataset import Shares, SpeechDataset, TrainingTable
 from utils.training.averaging import EarlyStopping, MovingAverage
 from utils.training.callbacks import Bar, MetricsFile, RunCounters, TensorBoard
+from utils.training.distillation import SelfDistillation
 from utils.training.guard import StepGuard
 from utils.training.loss import StepLoss
 from utils.training.parameter_groups import RateFactors
@@ -87,15 +88,7 @@ def make_trainer(
         eval_dataset=dev_dataset,
         callbacks=callbacks,
     )
-    if getattr(settings, "adapter_kind", "") == "adalora":
-        trainer.add_callback(RankAllocation(loaded.model))
-    if settings.early_stopping_patience is not None:
-        trainer.add_callback(EarlyStopping(settings.early_stopping_patience))
-    ema_decay = getattr(settings, "ema_decay", None)
-    if ema_decay is not None:
-        trainer.average = MovingAverage(loaded.model, ema_decay)
-        trainer.add_callback(trainer.average)
-    trainer.rate_factors = RateFactors.of(settings, loaded.whisper.config)
+    equip(trainer, settings)
     # The library's own printers would say everything twice.
     trainer.remove_callback(PrinterCallback)
     trainer.remove_callback(ProgressCallback)
@@ -103,3 +96,19 @@ def make_trainer(
         precision = choose_precision(settings.fp16, settings.bf16)
         StepProfile(run / "profile.json", precision).attach(trainer)
     return trainer
+
+
+def equip(trainer: WhisperTrainer, settings: TrainSettings) -> None:
+    """Give a trainer what the settings ask for beside the steps: averages, ranks, rates, an end."""
+    loaded = trainer.loaded
+    if getattr(settings, "adapter_kind", "") == "adalora":
+        trainer.add_callback(RankAllocation(loaded.model))
+    if settings.keep_data is not None and settings.keep_mode == "distill":
+        trainer.distillation = SelfDistillation(loaded.model)
+    if settings.early_stopping_patience is not None:
+        trainer.add_callback(EarlyStopping(settings.early_stopping_patience))
+    ema_decay = getattr(settings, "ema_decay", None)
+    if ema_decay is not None:
+        trainer.average = MovingAverage(loaded.model, ema_decay)
+        trainer.add_callback(trainer.average)
+    trainer.rate_factors = RateFactors.of(settings, loaded.whisper.config)

@@ -29,6 +29,11 @@ class LoraSettings(AdapterSettings, TrainSettings):
                 "--use_8bit=True and --use_4bit=True exclude each other", "Give one of them."
             )
         self.check_adapter()
+        if self.adapter == "pissa" and self.keep_mode == "distill":
+            raise UserError(
+                "--adapter=pissa takes the base model apart, which --keep_mode=distill asks",
+                "Use --keep_mode=replay, or another adapter.",
+            )
         if self.adapter == "pissa" and (self.use_8bit or self.use_4bit):
             raise UserError(
                 "--adapter=pissa takes weights apart, which --use_8bit and --use_4bit hold rounded",

@@ -32,6 +32,9 @@ class LearningSettings:
     share of it is trained along."""
     keep_share: float = 0.1
     """Share of the examples that come from keep_data."""
+    keep_mode: Literal["replay", "distill"] = "replay"
+    """What keep_data teaches: its texts (replay), or what the base model says of its sound
+    (distill), which also keeps what the texts do not show."""
 
     def check_learning(self) -> None:
         """Check the shares.

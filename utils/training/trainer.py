@@ -28,6 +28,7 @@ from utils.speech.features import WINDOW_SECONDS
 from utils.speech.labels import IGNORED
 from utils.training.callbacks import RunCounters
 from utils.training.context import make_sampler
+from utils.training.distillation import SelfDistillation, kept_loss
 from utils.training.exact_state import same_randomness
 from utils.training.exact_trainer import GO_ON, ExactTrainer
 from utils.training.launch import sharing_asked_for
@@ -99,6 +100,7 @@ class WhisperTrainer(ExactTrainer):
         self._backward_began = False
         self._exchanges = True
         self.rate_factors = RateFactors()
+        self.distillation: SelfDistillation | None = None
         self.loader_watch = LoaderWatch(self.args.dataloader_num_workers)
 
     @property
@@ -204,11 +206,14 @@ class WhisperTrainer(ExactTrainer):
         num_items_in_batch: Any = None,
     ) -> Any:
         """The micro-batch's part of the step's loss, with AdaLoRA's regulariser if it is used."""
-        inputs = {**inputs, **self.step_loss.model_inputs(inputs["labels"])}
+        bare = self.accelerator.unwrap_model(model)
+        taught, inputs = kept_loss(self.distillation, bare, inputs, num_items_in_batch)
+        inputs |= self.step_loss.model_inputs(inputs["labels"])
         loss, outputs = super().compute_loss(
             model, inputs, return_outputs=True, num_items_in_batch=num_items_in_batch
         )
-        penalty = orthogonality_penalty(self.accelerator.unwrap_model(model))
+        loss = loss if taught is None else loss + taught
+        penalty = orthogonality_penalty(bare)
         if penalty is not None:
             # Once a step: every process adds it, and their gradients are averaged.
             loss = loss + penalty * self._share_of_batch / self.plan.accumulation
