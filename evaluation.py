@@ -21,8 +21,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from utils.cli.console import is_main_process, say
-from utils.cli.errors import run_script
+from utils.cli.console import is_main_process, say, warn
+from utils.cli.errors import UserError, run_script
 from utils.cli.settings import parse_settings, save_settings
 from utils.report.settings import EvaluationSettings
 from utils.scoring.gate import answer_gate, check_gate
@@ -76,7 +76,11 @@ def _report(
     results = build_results(evaluated, compared, gate)
     report_dir = Path(settings.report_dir)
     written = write_reports(results, evaluated, test_sets, report_dir)
-    written += make_forms([written[0]], report_dir)
+    try:
+        written += make_forms([written[0]], report_dir)
+    except UserError as error:
+        # Such as predictions without references, scored where they lie: the gate is answered still.
+        warn(f"report.html and its like were not made: {error.message}")
     save_settings(settings, report_dir / "settings.yaml")
     say("\n" + format_results(results))
     say("\nwrote " + ", ".join(map(str, written)))

@@ -39,7 +39,7 @@ def analyse(gathered: Gathered, labels: Labels, before: Gathered | None = None) 
     Returns:
         {"sections": [{"title", "about", "tables"}], "curves": [{"name", "events"}]}.
     """
-    found = [change_section(gathered, before)] if before else []
+    found: list[Section | None] = [change_section(gathered, before)] if before else []
     found += [make(gathered, labels) for make in ANALYSES]
     return {"sections": [each for each in found if each], "curves": find_curves(gathered)}
 
@@ -101,7 +101,7 @@ def _part_rows(view: SetView, labels: Labels, model: str, baseline: str | None) 
 
 
 def _sums(numbers: NDArray[Any], values: NDArray[np.int64]) -> NDArray[np.float64]:
-    return np.bincount(numbers, weights=values)
+    return np.bincount(numbers, weights=values).astype(np.float64)
 
 
 def _tone(rate: float | None, average: float) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from utils.report.gather import Gathered, SetView
@@ -71,7 +71,7 @@ def _confusion_tables(view: SetView, counted: Mapping[str, Confusions]) -> list[
     return tables
 
 
-def _commonest(counters: Iterable[Counter[Any]]) -> list[Hashable]:
+def _commonest(counters: Iterable[Counter[Any]]) -> list[Any]:
     """Return what is most often in any of the counters."""
     most: Counter[Any] = Counter()
     for counter in counters:

@@ -29,7 +29,7 @@ def tell_github(gathered: Gathered, summary: str) -> None:
     if path:
         _append(Path(path), summary)
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        for line in annotations(gathered):
+        for line in annotation_lines(gathered):
             say(line)
 
 
@@ -42,7 +42,7 @@ def _append(path: Path, summary: str) -> None:
         handle.write(summary)
 
 
-def annotations(gathered: Gathered) -> list[str]:
+def annotation_lines(gathered: Gathered) -> list[str]:
     """Return a workflow command for each condition that does not hold, and the lines behind it."""
     gate: dict[str, Any] = gathered.results["gate"]
     lines = [
