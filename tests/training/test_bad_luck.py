@@ -55,7 +55,7 @@ def test_processes_without_data_and_another_number_of_them_when_resumed(
     resumed = training_flags(tiny_model, one, tmp_path / "one", 2)
     from_two = f"--resume_from_checkpoint={run / 'checkpoint-2'}"
     said = launch("torchrun", repository, "finetune.py", [*resumed, "--save_steps=2", from_two])
-    assert "2 process(es)" in said
+    assert "2 processes, DDP" in said
     assert curve(run) == pytest.approx(expected, rel=1e-4)
 
 

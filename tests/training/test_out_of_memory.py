@@ -70,6 +70,7 @@ def test_smaller_pieces_give_the_same_gradient(
         "max_steps": 2,
         "per_device_train_batch_size": batch,
         "gradient_accumulation_steps": accumulation,
+        "audio_context": "dynamic",
         "learning_rate": 1e-3,
         "gradient_checkpointing": False,
     }
