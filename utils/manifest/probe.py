@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import math
 import multiprocessing
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -23,14 +24,17 @@ CLIPPED_RUN = 3
 FEW_FILES = 64
 FILES_A_TASK = 16
 
+Answer = TypeVar("Answer")
+
 
 @dataclass(frozen=True, slots=True)
 class AudioFacts:
     """What one sound is like.
 
     `peak` and `loudness` (root mean square over all channels) are in dBFS, -inf for digital
-    silence; `clipped` is the share of samples in runs at the end of the range; `sha256` is that of
-    the samples, so that the same sound in two kinds of lossless file is seen as the same.
+    silence; `clipped` is the share of samples in runs at the end of the range; `shift` is the mean
+    of the channel whose mean is farthest from 0; `sha256` is that of the samples, so that the same
+    sound in two kinds of lossless file is seen as the same.
     """
 
     duration: Seconds
@@ -39,6 +43,7 @@ class AudioFacts:
     peak: float
     loudness: float
     clipped: float
+    shift: float
     sha256: str
 
 
@@ -65,31 +70,40 @@ def probe(ref: AudioRef) -> AudioFacts | Unheard:
         peak=_decibels(float(level.max())),
         loudness=_decibels(math.sqrt(power)),
         clipped=_clipped_share(level),
+        shift=max(samples.mean(axis=0, dtype=np.float64).tolist(), key=abs),
         sha256=hashlib.sha256(rate.to_bytes(4, "little") + samples.tobytes()).hexdigest(),
     )
 
 
 def probe_all(refs: Sequence[AudioRef], num_workers: int) -> Iterator[AudioFacts | Unheard]:
-    """Decode and measure sounds in several processes.
+    """Decode and measure sounds in several processes; see `for_each_sound`."""
+    yield from for_each_sound(probe, refs, num_workers)
+
+
+def for_each_sound(
+    work: Callable[[AudioRef], Answer], refs: Sequence[AudioRef], num_workers: int
+) -> Iterator[Answer]:
+    """Do something with each of many sounds in several processes.
 
     Args:
+        work: a function of a module, so that a process can be told of it.
         refs: what to listen to.
         num_workers: how many processes; with 0 or 1, or few sounds, this one does the work.
 
     Yields:
-        The facts of each sound, in the order of `refs`.
+        The answer for each sound, in the order of `refs`.
 
     Raises:
         Failure: a worker died, as one does that runs out of memory.
     """
     if num_workers <= 1 or len(refs) < FEW_FILES:
-        yield from map(probe, refs)
+        yield from map(work, refs)
         return
     # A fresh process each: forking one that has threads can hang.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(num_workers, mp_context=context) as pool:
         try:
-            yield from pool.map(probe, refs, chunksize=FILES_A_TASK)
+            yield from pool.map(work, refs, chunksize=FILES_A_TASK)
         except BrokenProcessPool:
             raise Failure(
                 f"one of {num_workers} processes that decode died, perhaps for want of memory",
