@@ -367,6 +367,27 @@ def test_loudness_and_clipping_are_measured(tmp_path: Path) -> None:
     assert facts.clipped == pytest.approx(4 * np.arccos(0.8) / (2 * np.pi), abs=0.02)
 
 
+@pytest.mark.parametrize("ending", [".wav", ".flac"])
+def test_a_long_sound_is_measured_in_parts_and_gives_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    path = tmp_path / f"long{ending}"
+    samples = np.stack([speech(1, 7.3, 0.5), speech(2, 7.3, 0.1) + 0.02], axis=1)
+    samples[20_000:20_400] = 1.0
+    soundfile.write(path, samples, RATE)
+    whole = probe(AudioRef(str(path)))
+    cut = probe(AudioRef(str(path), 1.0, 6.5))
+    monkeypatch.setattr("utils.manifest.parts.PART_SECONDS", 2.0)
+    for one, ref in ((whole, AudioRef(str(path))), (cut, AudioRef(str(path), 1.0, 6.5))):
+        parts = probe(ref)
+        assert isinstance(one, AudioFacts)
+        assert isinstance(parts, AudioFacts)
+        assert (parts.sha256, parts.duration, parts.peak) == (one.sha256, one.duration, one.peak)
+        assert parts.shift == pytest.approx(one.shift)
+        assert parts.loudness == pytest.approx(one.loudness)
+        assert parts.clipped == pytest.approx(one.clipped)
+
+
 def test_single_full_scale_samples_are_not_clipping(tmp_path: Path) -> None:
     samples = speech(1)
     samples[::50] = 1.0

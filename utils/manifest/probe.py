@@ -14,7 +14,8 @@ from typing import TypeVar
 import numpy as np
 
 from utils.cli.errors import Failure
-from utils.manifest.decode import AudioError, decode_audio
+from utils.manifest.decode import AudioError
+from utils.manifest.parts import decode_parts
 from utils.manifest.utterance import AudioRef, Seconds
 
 # A sample that the recorder cut off stands at the end of the range, with its neighbours.
@@ -56,22 +57,32 @@ class Unheard:
 
 
 def probe(ref: AudioRef) -> AudioFacts | Unheard:
-    """Decode one sound and measure it."""
+    """Decode one sound, a long one part by part, and measure it."""
+    frames, peak, clipped, power, digest = 0, 0.0, 0.0, 0.0, hashlib.sha256()
+    sums = np.zeros(1)
+    rate = 0
     try:
-        samples, rate = decode_audio(ref)
+        for samples, rate in decode_parts(ref):
+            if not frames:
+                digest.update(rate.to_bytes(4, "little"))
+            level = np.abs(samples)
+            frames += len(samples)
+            peak = max(peak, float(level.max()))
+            power += float(np.square(samples, dtype=np.float64).mean(axis=1).sum())
+            clipped += _clipped_share(level) * len(samples)
+            sums = sums + samples.sum(axis=0, dtype=np.float64)
+            digest.update(samples.tobytes())
     except AudioError as error:
         return Unheard(error.kind, error.message)
-    level = np.abs(samples)
-    power = float(np.mean(np.square(samples, dtype=np.float64)))
     return AudioFacts(
-        duration=len(samples) / rate,
+        duration=frames / rate,
         sampling_rate=rate,
-        channels=samples.shape[1],
-        peak=_decibels(float(level.max())),
-        loudness=_decibels(math.sqrt(power)),
-        clipped=_clipped_share(level),
-        shift=max(samples.mean(axis=0, dtype=np.float64).tolist(), key=abs),
-        sha256=hashlib.sha256(rate.to_bytes(4, "little") + samples.tobytes()).hexdigest(),
+        channels=len(sums),
+        peak=_decibels(peak),
+        loudness=_decibels(math.sqrt(power / frames)),
+        clipped=clipped / frames,
+        shift=max((sums / frames).tolist(), key=abs),
+        sha256=digest.hexdigest(),
     )
 
 

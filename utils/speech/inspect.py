@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from utils.cli.progress import progress
 from utils.manifest.check_sound import is_silent
-from utils.manifest.decode import AudioError, header_duration
+from utils.manifest.decode import AudioError
 from utils.manifest.findings import Finding, Inspector, Line
+from utils.manifest.parts import parts_of
 from utils.manifest.probe import for_each_sound
 from utils.manifest.utterance import AudioRef, Seconds
 from utils.speech.audio import load_audio
 from utils.speech.labels import LabelEncoder
-from utils.speech.recording import BLOCK_SECONDS
 from utils.speech.vad import speech_in
 
 # How sure the detector must be. Single words of under a second are found at the lower bound; street
@@ -53,7 +52,7 @@ def voices(num_workers: int) -> Inspector:
 def speech_seconds(audio: AudioRef) -> tuple[Seconds, Seconds]:
     """Return how long somebody perhaps speaks in a sound that can be read, and how long surely."""
     perhaps = surely = 0.0
-    for part in _parts(audio):
+    for part in parts_of(audio):
         try:
             samples = load_audio(part)
         except AudioError:  # the piece passes the end of its file, which is a finding by itself
@@ -62,18 +61,6 @@ def speech_seconds(audio: AudioRef) -> tuple[Seconds, Seconds]:
         perhaps += sum(end - start for start, end in found[0])
         surely += sum(end - start for start, end in found[1])
     return perhaps, surely
-
-
-def _parts(audio: AudioRef) -> Iterator[AudioRef]:
-    """Yield a sound in parts that fit into memory."""
-    start, length = audio.start_time or 0.0, header_duration(audio)
-    if length <= BLOCK_SECONDS:
-        yield audio
-        return
-    last = start + length
-    while start < last:
-        yield replace(audio, start_time=start, end_time=min(start + BLOCK_SECONDS, last))
-        start += BLOCK_SECONDS
 
 
 def too_many_tokens(encoder: LabelEncoder) -> Inspector:
