@@ -18,6 +18,7 @@ from utils.manifest.check import check_manifests
 from utils.manifest.check_text import speaking_time
 from utils.manifest.findings import Diagnosis
 from utils.manifest.probe import AudioFacts, probe, probe_all
+from utils.manifest.shards import Shard
 from utils.manifest.utterance import AudioRef
 
 RATE = 16_000
@@ -231,6 +232,19 @@ def test_all_planted_faults_are_found_together(corpus: Corpus) -> None:
         for _, kind, name in [each]
     ]
     assert sorted(found(corpus.check())) == sorted(expected)
+
+
+def test_parts_tell_each_finding_once_and_a_part_may_be_empty(corpus: Corpus) -> None:
+    corpus.lines["train"].insert(1, "{")
+    corpus.lines["train"].append(corpus.lines["train"][0])
+    paths = [corpus.folder / "train.json"]
+    corpus.check()
+    told = [
+        (each.kind, each.line)
+        for number in range(1, 10)
+        for each in check_manifests(paths, shard=Shard(number, 9)).findings
+    ]
+    assert told == [("broken line", 2), ("repeated id", 5)]
 
 
 def test_a_wrong_extension_is_named_and_the_sound_is_read(corpus: Corpus) -> None:

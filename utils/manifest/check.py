@@ -38,8 +38,8 @@ def check_manifests(
             leak.
         num_workers: processes that decode; 0 for none but this one.
         inspectors: what else looks at the lines whose sound can be read.
-        shard: the part of each manifest's lines that is looked at; broken and repeated lines are
-            told by the first part.
+        shard: the part of each manifest's lines that is looked at; broken lines are told
+            by the first part.
 
     Returns:
         A summary of each manifest and the findings, in the order of the lines.
@@ -53,20 +53,24 @@ def check_manifests(
     lines: list[Line] = []
     for path in paths:
         manifest, broken = scan_manifest(path)
-        bad = (("broken line", broken), ("repeated id", repeated_ids(manifest)))
-        for kind, bad_lines in bad if shard.number == 1 else ():
+        is_empty = not manifest.utterances
+        repeated = repeated_ids(manifest)
+        manifest = replace(
+            manifest, utterances=shard.of(manifest.utterances), lines=shard.of(manifest.lines)
+        )
+        broken = broken if shard.number == 1 else []
+        mine = set(manifest.lines)
+        repeated = [each for each in repeated if each.line in mine]
+        for kind, bad_lines in (("broken line", broken), ("repeated id", repeated)):
             findings += [
                 Finding("error", kind, manifest.path, each.line, "", each.message)
                 for each in bad_lines
             ]
-        manifest = replace(
-            manifest, utterances=shard.of(manifest.utterances), lines=shard.of(manifest.lines)
-        )
         its_lines = _listen(manifest, num_workers)
-        if not its_lines:
+        if is_empty:
             message = "holds no usable line"
             findings.append(Finding("error", "empty manifest", manifest.path, 0, "", message))
-        summaries.append(_summary(manifest, its_lines, len(broken) if shard.number == 1 else 0))
+        summaries.append(_summary(manifest, its_lines, len(broken)))
         lines += its_lines
     for line in lines:
         findings += _check_line(line)
