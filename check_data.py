@@ -1,19 +1,20 @@
 """Find what is wrong with manifests and their audio before you train on them.
 
 One manifest:  python check_data.py --data=dataset/train.json
-All parts:     python check_data.py --data=dataset/train.json,dataset/dev.json,dataset/test.json
+All parts:     python check_data.py --data=dataset/test.json,dataset/train.json --html=output/check.html
+With a model:  python check_data.py --data=dataset/train.json --model_path=openai/whisper-tiny
 
-Given several, it also finds what is in two of them. Listens to every file, changes nothing. Ends
-with exit code 0 where nothing is to be mended, 1 for warnings, 2 for errors.
-"""
+Given several, it also finds what is in two of them. Listens to every file, changes nothing;
+--fix=dataset/mended.json writes the last manifest without what is broken. Ends with exit code 0
+where nothing is to be mended, 1 for warnings, 2 for errors.
+"""  # noqa: E501 - a command stays on its line
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,100 +23,105 @@ from utils.cli.errors import run_script
 from utils.cli.settings import parse_settings
 
 if TYPE_CHECKING:
-    from utils.manifest.check import Diagnosis, Finding, Summary
+    from utils.manifest.findings import Diagnosis, Inspector, Severity
+    from utils.manifest.shards import Shard
 
 MOST_WORKERS = 8
-SEVERITIES = ("error", "warning", "note")
-HEADER = (
-    *("manifest", "lines", "usable", "hours", "shortest", "median", "longest"),
-    *("speakers", "texts", "no speech"),
-)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What to look at."""
+    """What to look at, and what to write."""
 
     data: tuple[str, ...] = ("dataset/train.json",)
     """Manifests, with commas between them; together they are the parts of one data set."""
     num_workers: int | None = None
     """Processes that decode audio; 0 or 1 for none but this one, None for one a core up to 8."""
     examples: int = 3
-    """How many lines of each kind of finding are shown; -1 shows all."""
+    """How many lines of each kind of finding are shown, the worst first; -1 shows all."""
+    voices: bool = True
+    """Listen for voices (Silero VAD): text without one, and one where a line says no speech."""
+    model_path: str | None = None
+    """A Whisper that counts tokens and names the transcripts that it strongly contradicts."""
+    language: str | None = None
+    """For --model_path: the language of lines that state none; None lets the model detect it."""
+    batch_size: int = 16
+    """For --model_path: how many utterances are transcribed at once."""
+    local_files_only: bool = False
+    """For --model_path: never ask the hub."""
+    fix: str | None = None
+    """Write the last manifest of --data here without the lines that have errors, and beside it
+    <name>.dropped.jsonl with what was left out and why."""
+    fix_warnings: bool = False
+    """For --fix: leave out the lines that have warnings too."""
+    html: str | None = None
+    """Write a page with players, distributions and the worst lines first."""
+    shard: str | None = None
+    """Look only at this part of each manifest, such as 2/8; what --html and --fix name gets the
+    part's name. What is in two parts is not seen."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse the flags, look at everything, tell what was found."""
     settings = parse_settings(Settings, argv, prog="check_data.py", description=__doc__ or "")
     from utils.manifest.check import check_manifests
+    from utils.manifest.shards import parse_shard
+    from utils.report.doctor_text import tell
 
     num_workers = settings.num_workers
     if num_workers is None:
         num_workers = min(MOST_WORKERS, os.cpu_count() or 1)
-    diagnosis = check_manifests([Path(path) for path in settings.data], num_workers)
-    _tell_summaries(diagnosis.summaries)
-    _tell_findings(diagnosis.findings, settings.examples)
-    _tell_verdict(diagnosis)
+    paths = [Path(path) for path in settings.data]
+    shard = parse_shard(settings.shard)
+    diagnosis = check_manifests(paths, num_workers, _inspectors(settings, num_workers), shard)
+    tell(diagnosis, settings.examples)
+    _write(diagnosis, settings, shard)
     return diagnosis.exit_code
 
 
-def _tell_summaries(summaries: Sequence[Summary]) -> None:
-    """Print one line of a table for each manifest, and what the sound is like."""
-    from utils.report.layout import text_table
+def _inspectors(settings: Settings, num_workers: int) -> list[Inspector]:
+    """Return what looks at the lines beside the checks that need no library."""
+    from utils.manifest.check_text import perhaps_too_many_tokens
 
-    rows = [
-        [
-            str(each.manifest),
-            str(each.lines),
-            str(each.usable),
-            f"{each.seconds / 3600:.2f}",
-            *(f"{seconds:.2f} s" for seconds in (each.shortest, each.median, each.longest)),
-            str(each.speakers),
-            str(each.distinct_texts),
-            str(each.no_speech),
-        ]
-        for each in summaries
-    ]
-    say(text_table(HEADER, rows))
-    say()
-    for each in summaries:
+    found: list[Inspector] = []
+    if settings.voices:
+        from utils.speech.inspect import voices
+
+        found.append(voices(num_workers))
+    if settings.model_path is None:
+        return [*found, perhaps_too_many_tokens]
+    from utils.manifest.languages import language_code
+    from utils.model.load import load_model
+    from utils.speech.inspect import too_many_tokens
+    from utils.transcription.contradictions import contradictions
+    from utils.transcription.decoding import Decoding
+
+    loaded = load_model(settings.model_path, local_files_only=settings.local_files_only)
+    language = language_code(settings.language) if settings.language else None
+    # Any language has as many tokens in the prompt as another.
+    encoder = loaded.label_encoder(language=language or "en", timestamps=True)
+    decoding = Decoding(language=language, batch_size=settings.batch_size)
+    return [*found, too_many_tokens(encoder), contradictions(loaded, decoding)]
+
+
+def _write(diagnosis: Diagnosis, settings: Settings, shard: Shard) -> None:
+    """Write the page and the mended manifest where they are asked for."""
+    if settings.html:
+        from utils.report.doctor_page import write_doctor_page
+
+        page = shard.named(Path(settings.html))
+        write_doctor_page(diagnosis, page)
+        say(f"{page}: the same as a page")
+    if settings.fix:
+        from utils.manifest.mend import write_mended
+
+        severities: list[Severity] = ["error", "warning"] if settings.fix_warnings else ["error"]
+        target = shard.named(Path(settings.fix))
+        mended = write_mended(diagnosis, Path(settings.data[-1]), target, severities)
         say(
-            f"{each.manifest}: languages {_counts(each.languages)}; "
-            f"sampling rates {_counts(each.sampling_rates)}; channels {_counts(each.channels)}"
+            f"{target}: {mended.kept} lines; {mended.dropped} were left out, "
+            f"{mended.dropped_file} says why"
         )
-
-
-def _tell_findings(findings: Iterable[Finding], examples: int) -> None:
-    """Print the findings by severity and kind: how many, and the first of each."""
-
-    def kind_of(finding: Finding) -> tuple[int, str]:
-        return SEVERITIES.index(finding.severity), finding.kind
-
-    for (severity, kind), group in groupby(sorted(findings, key=kind_of), key=kind_of):
-        found = list(group)
-        say(f"\n{SEVERITIES[severity]}: {kind}: {len(found)}")
-        shown = found if examples < 0 else found[:examples]
-        for each in shown:
-            name = f" ({each.id})" if each.id else ""
-            place = f" line {each.line}" if each.line else ""
-            say(f"  {each.manifest}{place}{name}: {each.message}")
-        if len(shown) < len(found):
-            say(f"  ... and {len(found) - len(shown)} more; --examples=-1 shows all")
-
-
-def _tell_verdict(diagnosis: Diagnosis) -> None:
-    counts = [
-        (severity, sum(each.severity == severity for each in diagnosis.findings))
-        for severity in SEVERITIES
-    ]
-    found = [f"{count} {severity}{'s' * (count != 1)}" for severity, count in counts if count]
-    say("\n" + (", ".join(found) if found else "nothing found to mend"))
-
-
-def _counts(counts: Mapping[str, int] | Mapping[int, int]) -> str:
-    """Write counts as "zh 320, en 4", the most frequent first."""
-    ordered = sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
-    return ", ".join(f"{value} ({count})" for value, count in ordered) or "none"
 
 
 if __name__ == "__main__":

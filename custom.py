@@ -3,6 +3,7 @@
 Recordings with texts beside them: python custom.py folder --path=recordings/
 A table, split by speakers:        python custom.py table --path=clips.csv --split=0.9/0.05/0.05
 An hour with subtitles:            python custom.py subtitles --path=talk.mp3 --language=English
+Many files into few tars:          python custom.py pack --path=dataset/train.json
 
 Writes train.json (with --split also dev.json and test.json) into --output_dir, and names what is
 in none of them. Your data is only read. Go on with check_data.py, then finetune.py.
@@ -15,16 +16,21 @@ from collections.abc import Sequence
 
 from utils.cli.commands import parse_command
 from utils.cli.errors import run_script
+from utils.manifest.pack import PackSettings
 from utils.manifest.sources.registry import SOURCES
 
-COMMANDS = {name: source.settings for name, source in SOURCES.items()}
+COMMANDS = {name: source.settings for name, source in SOURCES.items()} | {"pack": PackSettings}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the flags, read the source, write the manifests."""
     name, settings = parse_command(COMMANDS, argv, prog="custom.py", description=__doc__ or "")
+    from utils.manifest.pack import pack
     from utils.manifest.sources.prepare import prepare, tell
 
+    if isinstance(settings, PackSettings):
+        tell(pack(settings))
+        return
     tell(prepare(SOURCES[name].gather(settings), settings, name))
 
 

@@ -14,8 +14,11 @@ import soundfile
 
 from utils.cli.errors import Failure
 from utils.manifest import probe as probing
-from utils.manifest.check import Diagnosis, check_manifests, speaking_time
+from utils.manifest.check import check_manifests
+from utils.manifest.check_text import speaking_time
+from utils.manifest.findings import Diagnosis
 from utils.manifest.probe import AudioFacts, probe, probe_all
+from utils.manifest.shards import Shard
 from utils.manifest.utterance import AudioRef
 
 RATE = 16_000
@@ -26,6 +29,11 @@ def speech(seed: int, seconds: float = SECONDS, level: float = 0.2) -> np.ndarra
     """Return something unlike any other: float (S,) of one seed."""
     rng = np.random.default_rng(seed)
     return rng.uniform(-level, level, round(RATE * seconds))
+
+
+def spelled(number: int) -> str:
+    """Spell a number in letters: 12 -> "bc"."""
+    return "".join("abcdefghij"[int(digit)] for digit in str(number))
 
 
 class Corpus:
@@ -51,9 +59,9 @@ class Corpus:
             soundfile.write(path, content, rate, subtype=subtype)
         line = {
             "audio": {"path": path.name} | changes.pop("audio", {}),
-            "sentence": f"text {self.count}",
+            "sentence": f"text {spelled(self.count)}",
             "id": f"u{self.count}",
-            "speaker": "S1",
+            "speaker": f"speaker of {to}",
         } | changes
         self.lines.setdefault(to, []).append(json.dumps(line))
         return line["id"]
@@ -131,6 +139,45 @@ PLANTED: dict[str, tuple[str, str, Callable[[Path], dict[str, Any]]]] = {
             ]
         },
     ),
+    "unordered": (
+        "error",
+        "sentences out of order",
+        lambda _: {
+            "sentences": [
+                {"start": 0.5, "end": 1, "text": "x"},
+                {"start": 0, "end": 0.5, "text": "x"},
+            ]
+        },
+    ),
+    "shifted": ("warning", "shifted", lambda _: {"samples": speech(10) + 0.05}),
+    "control": ("warning", "control characters", lambda _: {"sentence": "a\u0007 word"}),
+    "undecoded": ("warning", "control characters", lambda _: {"sentence": "caf\ufffd"}),
+    "html": ("warning", "markup", lambda _: {"sentence": "a <i>word</i>"}),
+    "entity": ("warning", "markup", lambda _: {"sentence": "this &amp; that"}),
+    "subtitle tag": ("warning", "markup", lambda _: {"sentence": r"{\an8}a word"}),
+    "special token": ("warning", "markup", lambda _: {"sentence": "a word<|endoftext|>"}),
+    "encoding": ("warning", "wrong encoding", lambda _: {"sentence": "un cafÃ©"}),
+    "digits": ("note", "digits", lambda _: {"sentence": "gate 12"}),
+    "script": (
+        "warning",
+        "another script",
+        lambda _: {"sentence": "turn it off", "language": "zh"},
+    ),
+    "han": ("warning", "another script", lambda _: {"sentence": "今天天气", "language": "en"}),
+    "language": (
+        "warning",
+        "another language",
+        lambda _: {
+            "samples": speech(11, 4.0),
+            "sentence": "heute ist das Wetter sehr schön und wir gehen alle in den Park",
+            "language": "en",
+        },
+    ),
+    "long text": (
+        "note",
+        "perhaps too many tokens",
+        lambda _: {"samples": speech(12, 29.0), "sentence": "word " * 90},
+    ),
     "duration": ("warning", "other duration", lambda _: {"duration": 1.3}),
     "silent": ("warning", "silent", lambda _: {"samples": np.full(RATE, 0.0005)}),
     "digital silence": ("warning", "silent", lambda _: {"samples": np.zeros(RATE)}),
@@ -158,7 +205,7 @@ PLANTED: dict[str, tuple[str, str, Callable[[Path], dict[str, Any]]]] = {
     "empty text": ("warning", "empty text", lambda _: {"sentence": ""}),
     "8 kHz": ("note", "low sampling rate", lambda _: {"samples": speech(8), "rate": 8000}),
     "stereo": ("note", "several channels", lambda _: {"samples": speech(9).reshape(-1, 2)}),
-    "said twice": ("note", "repeated text", lambda _: {"sentence": "text 1"}),
+    "said twice": ("note", "repeated text", lambda _: {"sentence": "text b"}),
 }
 
 
@@ -178,13 +225,54 @@ def test_all_planted_faults_are_found_together(corpus: Corpus) -> None:
         (severity, kind, corpus.add(to="test", **plant(corpus.folder)))
         for severity, kind, plant in PLANTED.values()
     )
-    # One speaker may say the first text in each of two sets now.
+    # What is said twice is now said by the other set's speaker.
     expected = [
-        ("warning", "text of a speaker in two sets", name) if kind == "repeated text" else each
+        ("note", "text in two sets", name) if kind == "repeated text" else each
         for each in expected
         for _, kind, name in [each]
     ]
     assert sorted(found(corpus.check())) == sorted(expected)
+
+
+def test_parts_tell_each_finding_once_and_a_part_may_be_empty(corpus: Corpus) -> None:
+    corpus.lines["train"].insert(1, "{")
+    corpus.lines["train"].append(corpus.lines["train"][0])
+    paths = [corpus.folder / "train.json"]
+    corpus.check()
+    told = [
+        (each.kind, each.line)
+        for number in range(1, 10)
+        for each in check_manifests(paths, shard=Shard(number, 9)).findings
+    ]
+    assert told == [("broken line", 2), ("repeated id", 5)]
+
+
+def test_a_wrong_extension_is_named_and_the_sound_is_read(corpus: Corpus) -> None:
+    path = corpus.folder / "flac.wav"
+    soundfile.write(path, speech(70), RATE, format="FLAC")
+    named = corpus.add(audio={"path": path.name})
+    assert found(corpus.check()) == [("note", "wrong extension", named)]
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("我听 hip hop 歌曲", "zh"),
+        ("OK", "zh"),
+        ("T恤", "zh"),
+        ("カラオケ", "ja"),
+        ("می\u200cخواهم", "fa"),
+        ("x < y & z", "en"),
+        ("naïve café – “quoted” ©", "fr"),
+        ("Ça coûte £5…".replace("5", "cinq"), "fr"),
+        ("добар дан свима", "sr"),
+        ("dobar dan svima", "sr"),
+        ("नमस्ते दुनिया", "hi"),
+    ],
+)
+def test_unusual_text_that_is_right_is_left_alone(corpus: Corpus, text: str, language: str) -> None:
+    corpus.add(sentence=text, language=language)
+    assert found(corpus.check()) == []
 
 
 def test_broken_and_repeated_lines_are_found(corpus: Corpus) -> None:
@@ -217,14 +305,31 @@ def test_the_same_sound_is_known_in_another_format(corpus: Corpus) -> None:
 def test_one_sound_with_two_texts_is_an_error(corpus: Corpus) -> None:
     twice = corpus.add(speech(1), sentence="something else")
     assert found(corpus.check()) == [("error", "one sound, two texts", twice)]
-    again = corpus.add(speech(2), sentence="text 2")
+    again = corpus.add(speech(2), sentence="text c")
     assert ("warning", "repeated audio", again) in found(corpus.check())
 
 
 def test_the_same_words_of_a_speaker_in_two_sets_are_a_warning(corpus: Corpus) -> None:
-    said = corpus.add(to="test", sentence="text 1")
-    corpus.add(to="test", sentence="text 2", speaker="another")
-    assert found(corpus.check()) == [("warning", "text of a speaker in two sets", said)]
+    said = corpus.add(to="test", sentence="text b", speaker="speaker of train")
+    other = corpus.add(to="test", sentence="text c", speaker="another")
+    assert found(corpus.check()) == [
+        ("warning", "text of a speaker in two sets", said),
+        ("warning", "speaker in two sets", said),
+        ("note", "text in two sets", other),
+    ]
+
+
+def test_a_speaker_in_two_sets_is_told_once(corpus: Corpus) -> None:
+    first = corpus.add(to="test", speaker="speaker of train")
+    corpus.add(to="test", speaker="speaker of train")
+    assert found(corpus.check()) == [("warning", "speaker in two sets", first)]
+
+
+def test_data_of_one_speaker_is_what_it_is_for(tmp_path: Path) -> None:
+    corpus = Corpus(tmp_path)
+    corpus.add(to="train", speaker="S")
+    again = corpus.add(to="test", speaker="S")
+    assert found(corpus.check()) == [("note", "speaker in two sets", again)]
 
 
 def test_the_summary_counts_what_is_there(corpus: Corpus) -> None:
@@ -274,6 +379,27 @@ def test_loudness_and_clipping_are_measured(tmp_path: Path) -> None:
     facts = probe(AudioRef(str(tmp_path / "b.wav")))
     assert isinstance(facts, AudioFacts)
     assert facts.clipped == pytest.approx(4 * np.arccos(0.8) / (2 * np.pi), abs=0.02)
+
+
+@pytest.mark.parametrize("ending", [".wav", ".flac"])
+def test_a_long_sound_is_measured_in_parts_and_gives_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    path = tmp_path / f"long{ending}"
+    samples = np.stack([speech(1, 7.3, 0.5), speech(2, 7.3, 0.1) + 0.02], axis=1)
+    samples[20_000:20_400] = 1.0
+    soundfile.write(path, samples, RATE)
+    whole = probe(AudioRef(str(path)))
+    cut = probe(AudioRef(str(path), 1.0, 6.5))
+    monkeypatch.setattr("utils.manifest.parts.PART_SECONDS", 2.0)
+    for one, ref in ((whole, AudioRef(str(path))), (cut, AudioRef(str(path), 1.0, 6.5))):
+        parts = probe(ref)
+        assert isinstance(one, AudioFacts)
+        assert isinstance(parts, AudioFacts)
+        assert (parts.sha256, parts.duration, parts.peak) == (one.sha256, one.duration, one.peak)
+        assert parts.shift == pytest.approx(one.shift)
+        assert parts.loudness == pytest.approx(one.loudness)
+        assert parts.clipped == pytest.approx(one.clipped)
 
 
 def test_single_full_scale_samples_are_not_clipping(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def decode_audio(ref: AudioRef) -> tuple[np.ndarray, int]:
     Raises:
         AudioError: missing, empty, truncated, not decodable, not finite, or the piece lies outside.
     """
-    _expect_content(ref)
+    expect_content(ref)
     samples, rate = _read(ref)
     if len(samples) == 0:
         raise AudioError(f"{describe(ref)} holds no samples", kind="empty")
@@ -84,7 +84,7 @@ def header_duration(ref: AudioRef) -> Seconds:
     """
     if ref.end_time is not None and ref.start_time is not None:
         return ref.end_time - ref.start_time
-    _expect_content(ref)
+    expect_content(ref)
     total = _file_duration(ref)
     start = ref.start_time or 0.0
     if start >= total:
@@ -107,8 +107,15 @@ def describe(ref: AudioRef) -> str:
 # Before decoding.
 
 
-def _expect_content(ref: AudioRef) -> None:
-    """Refuse what is missing, no file, or empty, and a byte range outside its file."""
+def expect_content(ref: AudioRef) -> int:
+    """Refuse what is missing, no file, or empty, and a byte range outside its file.
+
+    Returns:
+        The size of the file in bytes.
+
+    Raises:
+        AudioError: naming which.
+    """
     path = ref.path
     try:
         size = os.stat(path).st_size
@@ -130,6 +137,7 @@ def _expect_content(ref: AudioRef) -> None:
             "the tar and its manifest do not belong together, or the tar was cut off",
             kind="truncated",
         )
+    return size
 
 
 def _source(ref: AudioRef) -> str | BinaryIO:

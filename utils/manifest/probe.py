@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import math
 import multiprocessing
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from utils.cli.errors import Failure
-from utils.manifest.decode import AudioError, decode_audio
+from utils.manifest.decode import AudioError
+from utils.manifest.parts import decode_parts
 from utils.manifest.utterance import AudioRef, Seconds
 
 # A sample that the recorder cut off stands at the end of the range, with its neighbours.
@@ -23,14 +25,17 @@ CLIPPED_RUN = 3
 FEW_FILES = 64
 FILES_A_TASK = 16
 
+Answer = TypeVar("Answer")
+
 
 @dataclass(frozen=True, slots=True)
 class AudioFacts:
     """What one sound is like.
 
     `peak` and `loudness` (root mean square over all channels) are in dBFS, -inf for digital
-    silence; `clipped` is the share of samples in runs at the end of the range; `sha256` is that of
-    the samples, so that the same sound in two kinds of lossless file is seen as the same.
+    silence; `clipped` is the share of samples in runs at the end of the range; `shift` is the mean
+    of the channel whose mean is farthest from 0; `sha256` is that of the samples, so that the same
+    sound in two kinds of lossless file is seen as the same.
     """
 
     duration: Seconds
@@ -39,6 +44,7 @@ class AudioFacts:
     peak: float
     loudness: float
     clipped: float
+    shift: float
     sha256: str
 
 
@@ -51,45 +57,64 @@ class Unheard:
 
 
 def probe(ref: AudioRef) -> AudioFacts | Unheard:
-    """Decode one sound and measure it."""
+    """Decode one sound, a long one part by part, and measure it."""
+    frames, peak, clipped, power, digest = 0, 0.0, 0.0, 0.0, hashlib.sha256()
+    sums = np.zeros(1)
+    rate = 0
     try:
-        samples, rate = decode_audio(ref)
+        for samples, rate in decode_parts(ref):
+            if not frames:
+                digest.update(rate.to_bytes(4, "little"))
+            level = np.abs(samples)
+            frames += len(samples)
+            peak = max(peak, float(level.max()))
+            power += float(np.square(samples, dtype=np.float64).mean(axis=1).sum())
+            clipped += _clipped_share(level) * len(samples)
+            sums = sums + samples.sum(axis=0, dtype=np.float64)
+            digest.update(samples.tobytes())
     except AudioError as error:
         return Unheard(error.kind, error.message)
-    level = np.abs(samples)
-    power = float(np.mean(np.square(samples, dtype=np.float64)))
     return AudioFacts(
-        duration=len(samples) / rate,
+        duration=frames / rate,
         sampling_rate=rate,
-        channels=samples.shape[1],
-        peak=_decibels(float(level.max())),
-        loudness=_decibels(math.sqrt(power)),
-        clipped=_clipped_share(level),
-        sha256=hashlib.sha256(rate.to_bytes(4, "little") + samples.tobytes()).hexdigest(),
+        channels=len(sums),
+        peak=_decibels(peak),
+        loudness=_decibels(math.sqrt(power / frames)),
+        clipped=clipped / frames,
+        shift=max((sums / frames).tolist(), key=abs),
+        sha256=digest.hexdigest(),
     )
 
 
 def probe_all(refs: Sequence[AudioRef], num_workers: int) -> Iterator[AudioFacts | Unheard]:
-    """Decode and measure sounds in several processes.
+    """Decode and measure sounds in several processes; see `for_each_sound`."""
+    yield from for_each_sound(probe, refs, num_workers)
+
+
+def for_each_sound(
+    work: Callable[[AudioRef], Answer], refs: Sequence[AudioRef], num_workers: int
+) -> Iterator[Answer]:
+    """Do something with each of many sounds in several processes.
 
     Args:
+        work: a function of a module, so that a process can be told of it.
         refs: what to listen to.
         num_workers: how many processes; with 0 or 1, or few sounds, this one does the work.
 
     Yields:
-        The facts of each sound, in the order of `refs`.
+        The answer for each sound, in the order of `refs`.
 
     Raises:
         Failure: a worker died, as one does that runs out of memory.
     """
     if num_workers <= 1 or len(refs) < FEW_FILES:
-        yield from map(probe, refs)
+        yield from map(work, refs)
         return
     # A fresh process each: forking one that has threads can hang.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(num_workers, mp_context=context) as pool:
         try:
-            yield from pool.map(probe, refs, chunksize=FILES_A_TASK)
+            yield from pool.map(work, refs, chunksize=FILES_A_TASK)
         except BrokenProcessPool:
             raise Failure(
                 f"one of {num_workers} processes that decode died, perhaps for want of memory",

@@ -23,14 +23,16 @@ PAD_MS = 200
 # is, 37 s at this peak), so it hears all at one level; noise is not raised by more than 20 dB.
 PEAK = 0.9
 MOST_GAIN = 10.0
+SURENESS = 0.5  # what the detector's authors take
 
 
-def speech_in(samples: np.ndarray, longest: Seconds) -> list[Stretch]:
+def speech_in(samples: np.ndarray, longest: Seconds, sureness: float = SURENESS) -> list[Stretch]:
     """Find where somebody speaks.
 
     Args:
         samples: float32 `(num_samples,)`, mono, 16 kHz.
         longest: speech without a pause is cut at its quietest places after so many seconds.
+        sureness: how probable speech must be where a stretch begins, 0 to 1.
 
     Returns:
         Stretches in seconds, in order, with a little silence on both sides.
@@ -38,7 +40,10 @@ def speech_in(samples: np.ndarray, longest: Seconds) -> list[Stretch]:
     from faster_whisper.vad import VadOptions, get_speech_timestamps
 
     options = VadOptions(
-        min_silence_duration_ms=SILENCE_MS, speech_pad_ms=PAD_MS, max_speech_duration_s=longest
+        threshold=sureness,
+        min_silence_duration_ms=SILENCE_MS,
+        speech_pad_ms=PAD_MS,
+        max_speech_duration_s=longest,
     )
     peak = float(np.abs(samples).max(initial=0.0))
     gain = min(MOST_GAIN, PEAK / peak) if peak else 1.0

@@ -1,0 +1,180 @@
+"""Many sound files -> few uncompressed tars, and a manifest that names their byte ranges.
+
+For storage that is slow with small files. Nothing is unpacked to be read: a line has
+`{"path": "shard-000.tar", "offset": 1024, "size": 31234}`. The same manifest and files give the
+same bytes; a tar appears when it is whole, and one that is there is kept if it holds what the
+plan says.
+"""
+
+from __future__ import annotations
+
+import re
+import tarfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from utils.cli.errors import UserError
+from utils.cli.files import atomic_write
+from utils.cli.progress import progress
+from utils.manifest.decode import AudioError, expect_content
+from utils.manifest.read import read_manifest
+from utils.manifest.shards import Shard, parse_shard
+from utils.manifest.sources.gathered import LeftOut
+from utils.manifest.sources.prepare import Prepared, nothing_left, summarise, write_left_out
+from utils.manifest.utterance import AudioRef, Utterance
+from utils.manifest.write import write_manifest
+
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackSettings:
+    """A manifest's files into few uncompressed tars, read at random without unpacking."""
+
+    path: str
+    """The manifest."""
+    output_dir: str = "dataset/packed/"
+    """Where the tars and the manifest that names them go."""
+    shard_size: str = "1GB"
+    """A tar is closed before it would pass this: a number of bytes, or one with KB, MB, GB."""
+    shard: str | None = None
+    """Pack only this part of the files, such as 2/8; `custom.py manifest` joins the manifests."""
+
+
+class _File(NamedTuple):
+    """A whole sound file, or a member of another tar."""
+
+    path: str
+    offset: int
+    size: int
+
+
+def pack(settings: PackSettings) -> Prepared:
+    """Pack the files of a manifest.
+
+    Returns:
+        What was written, and the lines whose files cannot be read.
+
+    Raises:
+        UserError: the manifest or a flag cannot be used, or no file is there.
+    """
+    most, shard = parse_size(settings.shard_size), parse_shard(settings.shard)
+    folder, source = Path(settings.output_dir), Path(settings.path)
+    target = shard.named(folder / source.name)
+    if target.resolve() == source.resolve():
+        raise UserError(f"{target} is the manifest itself", "name another --output_dir")
+    files, left_out = _files(_share(read_manifest(source).utterances, shard))
+    if not files:
+        raise nothing_left(left_out)
+    places: dict[_File, AudioRef] = {}
+    numbered = list(enumerate(_tars(list(dict.fromkeys(files.values())), most)))
+    for number, members in progress(numbered, total=len(numbered), desc="packing", unit="tar"):
+        tar = shard.named(folder / f"shard-{number:03d}.tar")
+        offsets = _offsets(tar, members) or _write(tar, members)
+        for member, offset in zip(members, offsets, strict=True):
+            places[member] = AudioRef(tar.name, offset=offset, size=member.size)
+    packed = [_placed(each, places[file]) for each, file in files.items()]
+    write_manifest(target, packed)
+    listed = shard.named(folder / "pack_left_out.jsonl")
+    write_left_out(listed, left_out)
+    return summarise({"packed": target}, {"packed": packed}, left_out, listed)
+
+
+def parse_size(text: str) -> int:
+    """Read a number of bytes: "500MB" -> 500000000.
+
+    Raises:
+        UserError: it is none, or 0.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)B?", text.strip().upper())
+    size = int(float(match[1]) * _UNITS[match[2]]) if match else 0
+    if not size:
+        raise UserError(f"--shard_size={text} is no size", "write 500MB or 1GB")
+    return size
+
+
+def _share(utterances: Sequence[Utterance], shard: Shard) -> list[Utterance]:
+    """Return a part of the lines in which no file of another part is."""
+    key = [(each.audio.path, each.audio.offset) for each in utterances]
+    mine = set(shard.of(list(dict.fromkeys(key))))
+    return [each for each, file in zip(utterances, key, strict=True) if file in mine]
+
+
+def _files(utterances: Sequence[Utterance]) -> tuple[dict[Utterance, _File], list[LeftOut]]:
+    """Return the file of each line, and the lines whose file is not there."""
+    files: dict[Utterance, _File] = {}
+    left_out: list[LeftOut] = []
+    for each in utterances:
+        audio = each.audio
+        try:
+            size = expect_content(audio)
+        except AudioError as error:
+            left_out.append(LeftOut(each.id, f"{error.kind} audio: {error.message}"))
+            continue
+        files[each] = _File(audio.path, audio.offset or 0, audio.size or size)
+    return files, left_out
+
+
+def _tars(files: Sequence[_File], most: int) -> Iterator[list[_File]]:
+    """Yield the files of each tar."""
+    members: list[_File] = []
+    total = 0
+    for each in files:
+        taken = tarfile.BLOCKSIZE * (1 + -(-each.size // tarfile.BLOCKSIZE))
+        if members and total + taken > most:
+            yield members
+            members, total = [], 0
+        members.append(each)
+        total += taken
+    if members:
+        yield members
+
+
+def _name(number: int, file: _File) -> str:
+    """Name a member by its place: a name of any script and length would need extra headers."""
+    ending = Path(file.path).suffix if re.fullmatch(r"\.\w{1,8}", Path(file.path).suffix) else ""
+    return f"{number:09d}{ending if ending.isascii() and not _is_tar(file) else ''}"
+
+
+def _is_tar(file: _File) -> bool:
+    return file.path.endswith(".tar")
+
+
+def _write(path: Path, members: Sequence[_File]) -> list[int]:
+    """Write a tar and return where each member's content begins."""
+    offsets = []
+    with (
+        atomic_write(path, "wb") as file,
+        tarfile.open(fileobj=file, mode="w", format=tarfile.GNU_FORMAT) as tar,
+    ):
+        for number, member in enumerate(members):
+            info = tarfile.TarInfo(_name(number, member))
+            info.size = member.size
+            offsets.append(tar.offset + tarfile.BLOCKSIZE)
+            with open(member.path, "rb") as content:
+                content.seek(member.offset)
+                tar.addfile(info, content)
+    return offsets
+
+
+def _offsets(path: Path, members: Sequence[_File]) -> list[int] | None:
+    """Return where the contents begin in a tar that an earlier run finished; None without one."""
+    if not path.is_file():
+        return None
+    planned = [(_name(number, each), each.size) for number, each in enumerate(members)]
+    try:
+        with tarfile.open(path, "r:") as tar:
+            there = tar.getmembers()
+    except tarfile.TarError:
+        return None
+    newer = any(path.stat().st_mtime_ns < Path(each.path).stat().st_mtime_ns for each in members)
+    if newer or [(each.name, each.size) for each in there] != planned:
+        return None
+    return [each.offset_data for each in there]
+
+
+def _placed(utterance: Utterance, place: AudioRef) -> Utterance:
+    audio = replace(utterance.audio, path=place.path, offset=place.offset, size=place.size)
+    return replace(utterance, audio=audio)

@@ -1,0 +1,138 @@
+"""What the doctor found as one HTML file: players, distributions, the worst lines first.
+
+The page needs no network and no server. Sounds are not copied: the page names them relative to
+itself, so it plays as long as both lie where they were.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from utils.cli.files import atomic_write
+from utils.manifest.findings import SEVERITIES, Diagnosis, Finding, Line
+from utils.manifest.probe import AudioFacts
+from utils.manifest.utterance import AudioRef
+from utils.report.doctor_text import HEADER, summary_rows, verdict
+
+_FILES = Path(__file__).parent / "doctor"
+# More would make a page that no browser likes; the terminal and --fix name every one.
+MOST_OF_A_KIND = 500
+LONGEST_TEXT = 600
+_BINS = 30
+# Digital silence is drawn at the left end.
+_QUIETEST = -80.0  # dBFS
+
+
+def write_doctor_page(diagnosis: Diagnosis, path: Path) -> None:
+    """Write the page.
+
+    Args:
+        diagnosis: what was found.
+        path: the HTML file; missing folders are made.
+    """
+    data = json.dumps(page_data(diagnosis, path), ensure_ascii=False, allow_nan=False)
+    page = (_FILES / "template.html").read_text(encoding="utf-8")
+    parts = {
+        "/*STYLE*/": (_FILES / "page.css").read_text(encoding="utf-8"),
+        "/*SCRIPT*/": (_FILES / "page.js").read_text(encoding="utf-8"),
+        # Data goes in last: nothing in it is looked at for a mark again.
+        "/*DATA*/": data.replace("<", "\\u003c").replace("\u2028", "\\u2028"),
+    }
+    for mark, content in parts.items():
+        page = page.replace(mark, content, 1)
+    with atomic_write(path) as file:
+        file.write(page)
+
+
+def page_data(diagnosis: Diagnosis, path: Path) -> dict[str, Any]:
+    """Return what the page shows, as plain JSON values.
+
+    Args:
+        diagnosis: what was found.
+        path: where the page will lie.
+    """
+    findings = sorted(
+        diagnosis.findings, key=lambda each: (SEVERITIES.index(each.severity), -each.weight)
+    )
+    lines = {(line.manifest, line.number): line for line in diagnosis.lines}
+    kinds = Counter(each.kind for each in findings)
+    seen: Counter[str] = Counter()
+    shown = []
+    for each in findings:
+        seen[each.kind] += 1
+        if seen[each.kind] <= MOST_OF_A_KIND:
+            line = lines.get((each.manifest, each.line))
+            shown.append(_entry(each, line, path.resolve().parent))
+    left_out = len(findings) - len(shown)
+    return {
+        "verdict": verdict(diagnosis),
+        "title": "What was found, the worst first"
+        + (f" ({left_out} more are not on this page)" if left_out else ""),
+        "header": list(HEADER),
+        "rows": summary_rows(diagnosis.summaries),
+        "histograms": _histograms(diagnosis.lines),
+        "total": len(findings),
+        "kinds": list(kinds.items()),
+        "findings": shown,
+    }
+
+
+def _entry(finding: Finding, line: Line | None, folder: Path) -> dict[str, str]:
+    place = str(finding.manifest) + (f" line {finding.line}" if finding.line else "")
+    entry = {
+        "severity": finding.severity,
+        "kind": finding.kind,
+        "place": f"{place} ({finding.id})" if finding.id else place,
+        "message": finding.message,
+    }
+    if line is not None:
+        entry["text"] = line.utterance.sentence[:LONGEST_TEXT]
+        if isinstance(line.heard, AudioFacts):
+            entry["audio"] = _address(line.utterance.audio, folder)
+    return entry
+
+
+def _address(audio: AudioRef, folder: Path) -> str:
+    """Spell where a browser finds a sound; empty for a member of a tar, which it cannot open."""
+    if audio.offset is not None:
+        return ""
+    try:
+        path = os.path.relpath(os.path.abspath(audio.path), folder)
+    except ValueError:  # another drive
+        return Path(audio.path).absolute().as_uri()
+    address = quote(path.replace(os.sep, "/"), errors="surrogateescape")
+    if audio.start_time is None and audio.end_time is None:
+        return address
+    end = "" if audio.end_time is None else f",{audio.end_time:g}"
+    return f"{address}#t={audio.start_time or 0:g}{end}"
+
+
+def _histograms(lines: Sequence[Line]) -> list[dict[str, Any]]:
+    heard = [(line, line.heard) for line in lines if isinstance(line.heard, AudioFacts)]
+    pace = [
+        len(line.utterance.sentence) / facts.duration
+        for line, facts in heard
+        if line.utterance.sentence
+    ]
+    loudness = [max(_QUIETEST, facts.loudness) for _, facts in heard]
+    return [
+        _histogram("Duration", "s", [facts.duration for _, facts in heard]),
+        _histogram("Characters a second", "", pace),
+        _histogram("Loudness (RMS)", "dBFS", loudness),
+    ]
+
+
+def _histogram(title: str, unit: str, values: Sequence[float]) -> dict[str, Any]:
+    low = math.floor(min(values, default=0.0))
+    high = max(math.ceil(max(values, default=1.0)), low + 1)
+    counts = [0] * _BINS
+    for value in values:
+        counts[min(_BINS - 1, int((value - low) / (high - low) * _BINS))] += 1
+    return {"title": title, "unit": unit, "low": low, "high": high, "counts": counts}

@@ -1,0 +1,80 @@
+"""What the doctor hears with a voice detector, and counts with a model's tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from utils.cli.progress import progress
+from utils.manifest.check_sound import is_silent
+from utils.manifest.decode import AudioError
+from utils.manifest.findings import Finding, Inspector, Line
+from utils.manifest.parts import parts_of
+from utils.manifest.probe import for_each_sound
+from utils.manifest.utterance import AudioRef, Seconds
+from utils.speech.audio import load_audio
+from utils.speech.labels import LabelEncoder
+from utils.speech.vad import speech_in
+
+# How sure the detector must be. Single words of under a second are found at the lower bound; street
+# noise passes 0.5 for seconds (9 of 11 s in one recording), and the upper bound never did.
+PERHAPS, SURELY = 0.35, 0.9
+# Found stretches carry 0.4 s of padding, so a shorter one is no word.
+LEAST_SPEECH: Seconds = 0.6
+LONGEST_STRETCH: Seconds = 30.0
+
+
+def voices(num_workers: int) -> Inspector:
+    """Return a look at where the text says speech and the sound does not, and the reverse.
+
+    Args:
+        num_workers: processes that listen; 0 for none but this one.
+    """
+
+    def inspect(lines: Sequence[Line]) -> Iterator[Finding]:
+        audio = [line.utterance.audio for line in lines]
+        heard = progress(
+            for_each_sound(speech_seconds, audio, num_workers),
+            total=len(lines),
+            desc="listening for voices",
+            unit="utt",
+        )
+        for line, (perhaps, surely) in zip(lines, heard, strict=True):
+            if line.utterance.is_no_speech and surely >= LEAST_SPEECH:
+                message = f"somebody speaks for about {surely:.1f} s, but there is no text"
+                yield line.finding("warning", "voice without text", message, surely)
+            elif not line.utterance.is_no_speech and not perhaps and not is_silent(line.heard):
+                message = "no voice is heard, but there is text"
+                yield line.finding("warning", "text without voice", message)
+
+    return inspect
+
+
+def speech_seconds(audio: AudioRef) -> tuple[Seconds, Seconds]:
+    """Return how long somebody perhaps speaks in a sound that can be read, and how long surely."""
+    perhaps = surely = 0.0
+    for part in parts_of(audio):
+        try:
+            samples = load_audio(part)
+        except AudioError:  # the piece passes the end of its file, which is a finding by itself
+            break
+        found = [speech_in(samples, LONGEST_STRETCH, sureness) for sureness in (PERHAPS, SURELY)]
+        perhaps += sum(end - start for start, end in found[0])
+        surely += sum(end - start for start, end in found[1])
+    return perhaps, surely
+
+
+def too_many_tokens(encoder: LabelEncoder) -> Inspector:
+    """Return a look at the labels that do not fit into a model's decoder.
+
+    Args:
+        encoder: of the model that will be trained.
+    """
+
+    def inspect(lines: Sequence[Line]) -> Iterator[Finding]:
+        for line in lines:
+            tokens = len(encoder.encode(line.utterance))
+            if tokens > encoder.max_tokens:
+                message = f"{tokens} label tokens; the decoder takes {encoder.max_tokens}"
+                yield line.finding("error", "too many tokens", message, tokens)
+
+    return inspect

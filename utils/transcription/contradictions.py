@@ -1,0 +1,68 @@
+"""Which transcripts a model strongly contradicts: the doctor's last look, with a model's ears."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from utils.manifest.findings import Finding, Inspector, Line
+from utils.manifest.probe import AudioFacts
+from utils.manifest.utterance import Seconds
+from utils.model.load import LoadedModel
+from utils.transcription.confidence import confidences, disagreement
+from utils.transcription.decoding import Decoding
+from utils.transcription.transcribe import transcribe
+
+# A model is believed over a transcript only where both are far apart: half of the words differ, and
+# a token of the transcript is e^1.5 (4.5) times less probable than one of what the model hears.
+LEAST_DISAGREEMENT = 0.5
+LEAST_NATS = 1.5
+LONGEST: Seconds = 30.0
+_SMALLEST = 1e-9  # of a probability
+
+
+def contradictions(loaded: LoadedModel, decoding: Decoding) -> Inspector:
+    """Return a look at the transcripts that a model contradicts, the worst with most weight.
+
+    A model errs, most of all on speech unlike what it learned from: a finding asks for a look.
+
+    Args:
+        loaded: the model.
+        decoding: how it transcribes; its language is that of lines that state none.
+    """
+
+    def inspect(lines: Sequence[Line]) -> Iterator[Finding]:
+        asked = [
+            line
+            for line in lines
+            if not line.utterance.is_no_speech
+            and isinstance(line.heard, AudioFacts)
+            and line.heard.duration <= LONGEST
+        ]
+        said = transcribe(
+            loaded, [line.utterance for line in asked], decoding, desc="asking the model"
+        )
+        suspects = []
+        for line, each in zip(asked, said, strict=True):
+            utterance = replace(
+                line.utterance, sentences=None, language=each.language or line.utterance.language
+            )
+            apart = disagreement(utterance.sentence, each.hypothesis, utterance.language)
+            if each.status == "ok" and each.hypothesis.strip() and apart >= LEAST_DISAGREEMENT:
+                suspects.append((line, utterance, each.hypothesis, apart))
+        stated = confidences(loaded, [utterance for _, utterance, _, _ in suspects], decoding)
+        others = [replace(utterance, sentence=text) for _, utterance, text, _ in suspects]
+        for suspect, one, other in zip(
+            suspects, stated, confidences(loaded, others, decoding), strict=True
+        ):
+            line, _, text, apart = suspect
+            nats = math.log(max(other, _SMALLEST)) - math.log(max(one, _SMALLEST))
+            if nats >= LEAST_NATS:
+                message = (
+                    f"the model hears {text!r}: {apart:.0%} apart, and "
+                    f"{math.exp(min(nats, 20.0)):.0f} times as probable a token"
+                )
+                yield line.finding("warning", "contradicted by the model", message, nats)
+
+    return inspect
