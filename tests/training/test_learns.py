@@ -1,8 +1,9 @@
-"""What a run is given it learns: a new token, and two languages at once, between other lessons."""
+"""What a run is given it learns: a new token, silence, and two languages, all in one run."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,22 @@ def test_two_languages_are_kept_apart(taught: LoadedModel, lesson: Path) -> None
     assert {u.language for u in timed} == {"zh", "en"}
     found = transcribe(taught, timed, Decoding(timestamps=True))
     assert [p.hypothesis for p in found] == [u.sentence for u in timed]
+
+
+def test_silence_stays_silent_with_other_noise_too(
+    taught: LoadedModel, demo_model: Path, lesson: Path, tmp_path: Path
+) -> None:
+    noise = 0.02 * np.random.default_rng(9).standard_normal(2 * SAMPLE_RATE)
+    soundfile.write(tmp_path / "noise.wav", noise, SAMPLE_RATE)
+    silent = utterances(lesson, "silent")
+    other = replace(silent[0], audio=replace(silent[0].audio, path=str(tmp_path / "noise.wav")))
+    assert [p.hypothesis for p in transcribe(taught, [*silent, other], Decoding())] == [""] * 4
+    # An answer that ends at once is what Whisper's own settings forbid.
+    assert taught.label_encoder().end not in (
+        taught.whisper.generation_config.begin_suppress_tokens or ()
+    )
+    untaught = load_model(str(demo_model)).whisper.generation_config
+    assert taught.label_encoder().end in untaught.begin_suppress_tokens
 
 
 def test_a_new_token_appears(taught: LoadedModel, lesson: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import BitsAndBytesConfig, WhisperProcessor
+from transformers import BitsAndBytesConfig, GenerationConfig, WhisperProcessor
 from transformers.utils import logging as transformers_logging
 
 from utils.cli.errors import UserError
@@ -170,12 +169,11 @@ def _load_adapter(path: str, source: str, **options: bool) -> LoadedModel:
             f"the adapter {path} does not fit its base model {base_path}: {_first_line(error)}",
             "Was the base model replaced since? Train the adapter again, or bring the old base.",
         ) from error
-    settings = Path(source, "generation_config.json")
     context = base.audio_context
-    if settings.is_file():
-        known = json.loads(settings.read_text(encoding="utf-8"))
-        context = known.get("audio_context") or context
-        base.whisper.generation_config.context_margin = known.get("context_margin") or 0.0
+    if Path(source, "generation_config.json").is_file():
+        # What the training changed: the windows, what may be said at first.
+        base.whisper.generation_config = GenerationConfig.from_pretrained(source)
+        context = getattr(base.whisper.generation_config, "audio_context", None) or context
     return replace(base, model=model.eval(), path=path, audio_context=context)
 
 

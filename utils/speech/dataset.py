@@ -74,6 +74,11 @@ class TrainingTable:
         """Label tokens of each kept utterance."""
         return list(self.rows.with_format("numpy")["num_tokens"][:])
 
+    @property
+    def teaches_silence(self) -> bool:
+        """Whether an example is one in which nothing is said."""
+        return any('"sentence": ""' in line for line in self.rows["line"])
+
     def __len__(self) -> int:
         return len(self.rows)
 

@@ -83,6 +83,8 @@ def finetune(settings: TrainSettings, make_trainable: MakeTrainable) -> Path:
         loaded = add_tokens(loaded, read_tokens(settings.add_tokens))
     loaded = with_context(settings, loaded)
     train, dev = tables(settings, loaded, manifest, dev_manifest)
+    if train.teaches_silence:
+        allow_silence(loaded)
     identity = on_main_process(
         lambda: run_identity(settings, loaded, (manifest, dev_manifest), (train, dev))
     )
@@ -104,6 +106,18 @@ def finetune(settings: TrainSettings, make_trainable: MakeTrainable) -> Path:
         if is_main_process():
             write_run_file(run, identity, finished=True)
     return run
+
+
+def allow_silence(loaded: LoadedModel) -> None:
+    """Let the model answer with nothing, now and wherever it is loaded later.
+
+    Whisper's generation settings forbid that an answer ends at once, so that a base model says
+    something on noise whatever it was taught.
+    """
+    known = loaded.whisper.generation_config
+    forbidden = known.begin_suppress_tokens or ()
+    end = loaded.label_encoder().end
+    known.begin_suppress_tokens = [token for token in forbidden if token != end] or None
 
 
 def prepare(
