@@ -212,12 +212,12 @@ class Soak:
                     raise Failure(f"a run ended by itself with {process.returncode}", str(folder))
                 return False
             new = [p for p in checkpoints(run) if p.name not in known]
-            is_writing = any((run / UNFINISHED).glob("*"))
+            is_writing = is_being_written(run)
             if len(new) >= wanted and (moment == "training" or is_writing):
                 break
             time.sleep(0.001)
         time.sleep(self.random.uniform(0, 1.0 if moment == "training" else 0.15))
-        was_writing = any((run / UNFINISHED).glob("*"))
+        was_writing = is_being_written(run)
         kill_all(process)
         self.counts["kills"] += 1
         phase = "writing" if was_writing else moment
@@ -275,6 +275,14 @@ class Soak:
         if comparable_metrics(found) != comparable_metrics(expected):
             differing.append("metrics.jsonl")
         return differing
+
+
+def is_being_written(run: Path) -> bool:
+    """Whether a checkpoint is being written right now."""
+    try:
+        return any((run / UNFINISHED).iterdir())
+    except FileNotFoundError:  # it comes and goes with each checkpoint
+        return False
 
 
 def last_step(run: Path) -> int:
