@@ -23,7 +23,7 @@ TEST_ENV := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 
 help:
 	@echo "make demo         check, score, fine-tune, merge, score again, on the bundled data (5 minutes)"
-	@echo "make test         style, types and all tests (15 minutes)"
+	@echo "make test         style, types and all tests (half an hour)"
 	@echo "make check        style and types alone (1 minute)"
 	@echo "make format       put the code into the project's style"
 	@echo "make soak         kill a training run 100 times, and compare its end with one left alone (an hour)"

@@ -275,5 +275,6 @@ def test_every_bucket_has_a_label_for_every_prediction():
     bare = Prediction("a", "", "x")
     full = Prediction("b", "y", "x", "zh", audio_seconds=3, speaker="s", source="corpus")
     labels = [(label_of(bare), label_of(full)) for label_of in BUCKETS.values()]
-    assert labels == [("", "zh"), ("", "s"), ("", "corpus"), ("0-2", "2-5"), ("no", "yes")]
+    named = [("", "zh"), ("", "s"), ("", "corpus")]
+    assert labels == [*named, ("0-2", "2-5"), ("", "0-2/s"), ("no", "yes")]
     assert Bucket("source", "corpus").holds([bare, full]) == [False, True]
