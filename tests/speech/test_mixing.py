@@ -17,7 +17,7 @@ from utils.speech.dataset import Shares, SpeechDataset, training_table
 from utils.speech.features import SAMPLE_RATE
 from utils.speech.joined import group_rows, joined_line, parts_of
 from utils.speech.labels import LabelEncoder
-from utils.speech.mixing import balance, join_clips, replay, utterances_of
+from utils.speech.mixing import balance, join_clips, replay
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def test_temperature_makes_small_groups_come_up_more_often(
     assert len(balance(table, 1.0, "language", None, 0)[0]) == len(table)
     balanced, sizes = balance(table, 1000.0, "language", None, 0)
     assert sizes == {"zh": (5, 5), "en": (1, 5)}
-    assert [u.language for u in utterances_of(balanced)].count("en") == 5
+    assert [u.language for u in balanced.utterances].count("en") == 5
     assert balance(table, 2.0, "language", None, 0)[1]["en"] == (1, 2)  # 5 * (1/5) ** (1/2)
 
 
@@ -107,8 +107,8 @@ def test_kept_rows_make_up_their_share(speech_manifest: Path, encoder: LabelEnco
     for share, expected in ((0.1, 1), (0.5, 9), (0.75, 27)):
         joined = replay(table, few, share, seed=0)
         assert len(joined) == 9 + expected
-        assert utterances_of(joined)[:9] == utterances_of(table)
-        assert {u.id for u in utterances_of(joined)[9:]} <= {"clip-0", "clip-1"}
+        assert joined.utterances[:9] == table.utterances
+        assert {u.id for u in joined.utterances[9:]} <= {"clip-0", "clip-1"}
 
 
 def test_a_prompt_and_a_text_that_together_are_too_long_are_named(
@@ -124,3 +124,16 @@ def test_a_prompt_and_a_text_that_together_are_too_long_are_named(
     (dropped,) = table.dropped
     assert dropped.id == "clip-1"
     assert "prompt and label tokens; the decoder takes 448" in dropped.reason
+
+
+def test_only_an_example_without_any_text_teaches_silence(
+    speech_manifest: Path, encoder: LabelEncoder
+) -> None:
+    lines = [json.loads(line) for line in speech_manifest.read_text().splitlines()]
+    lines[0] |= {"sentence": "", "sentences": []}
+    manifest = speech_manifest.parent / "one_silent.jsonl"
+    manifest.write_text("\n".join(json.dumps(line, ensure_ascii=False) for line in lines))
+    table = training_table(read_manifest(manifest), encoder, 0.5, 30.0)
+    assert table.teaches_silence
+    assert not replace(table, rows=table.rows.select(range(1, len(table)))).teaches_silence
+    assert not join_clips(table, encoder, 30.0, seed=0).teaches_silence

@@ -48,6 +48,14 @@ def undisturbed(
     return folder / "tiny"
 
 
+@pytest.fixture
+def arguments(
+    tiny_model: Path, speech_manifest: Path, augmentation: Path, tmp_path: Path
+) -> list[str]:
+    """The same run in a folder of this test's own."""
+    return flags(tiny_model, speech_manifest, tmp_path, **MORE, augment_config_path=augmentation)
+
+
 def assert_same(found: Path, expected: Path) -> None:
     for name in ("checkpoint-best", "checkpoint-final", "checkpoint-12"):
         for file in ("adapter_model.safetensors", "adapter_config.json", "adalora.safetensors"):
@@ -59,15 +67,8 @@ def assert_same(found: Path, expected: Path) -> None:
 
 @pytest.mark.timeout(600)
 def test_killed_wherever_a_file_gets_its_name(
-    undisturbed: Path,
-    tiny_model: Path,
-    speech_manifest: Path,
-    augmentation: Path,
-    tmp_path: Path,
+    undisturbed: Path, arguments: list[str], tmp_path: Path
 ) -> None:
-    arguments = flags(
-        tiny_model, speech_manifest, tmp_path, **MORE, augment_config_path=augmentation
-    )
     # The first makes the settings, data and models known; then one checkpoint is four renamings.
     for kill_at in (15, 21, 18, 24, 13, 17):
         code = train(arguments, tmp_path / "log.txt", kill_at)
@@ -82,15 +83,8 @@ def test_killed_wherever_a_file_gets_its_name(
 
 
 def test_a_damaged_checkpoint_and_an_old_best_do_not_show_in_the_end(
-    undisturbed: Path,
-    tiny_model: Path,
-    speech_manifest: Path,
-    augmentation: Path,
-    tmp_path: Path,
+    undisturbed: Path, arguments: list[str], tmp_path: Path
 ) -> None:
-    arguments = flags(
-        tiny_model, speech_manifest, tmp_path, **MORE, augment_config_path=augmentation
-    )
     assert train(arguments, tmp_path / "log.txt", kill_at=34) == -9
     run = tmp_path / "tiny"
     found = checkpoints(run)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +14,8 @@ from safetensors.torch import load_file
 import finetune
 import finetune_all
 import merge_lora
+from tests.training.test_run import flags as run_flags
+from tests.training.test_run import metrics
 from utils.cli.errors import UserError
 from utils.model.load import load_model
 from utils.model.new_tokens import new_ids
@@ -20,27 +23,10 @@ from utils.training.choice_settings import check_trackers
 
 
 def flags(model: Path, data: Path, output: Path, **more: object) -> list[str]:
-    """Flags of a small run of four steps."""
-    settings: dict[str, object] = {
-        "base_model": model,
-        "train_data": data,
-        "dev_data": data,
-        "output_dir": output,
-        "max_steps": 4,
-        "per_device_train_batch_size": 2,
-        "num_workers": 0,
-        "logging_steps": 1,
-        "eval_steps": 100,
-        "save_steps": 2,
-        "eval_on_start": False,
-        "warmup_steps": 1,
-        **more,
-    }
-    return [f"--{name}={value}" for name, value in settings.items()]
-
-
-def metrics(run: Path) -> list[dict[str, float]]:
-    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    """Flags of a small run of four steps, of two utterances of any length."""
+    return run_flags(
+        model, data, output, **{"per_device_train_batch_size": 2, "max_audio_len": 30.0, **more}
+    )
 
 
 def cut_before(last: str, run: Path, folder: Path) -> Path:
@@ -56,6 +42,25 @@ def same_weights(first: Path, second: Path) -> bool:
     return found.keys() == expected.keys() and all(
         torch.equal(found[name], expected[name]) for name in found
     )
+
+
+def assert_resumes_exactly(
+    script: Any, inputs: tuple[Path, Path], whole: Path, last: str, more: dict[str, object]
+) -> None:
+    """Take the last checkpoint of a finished run away, go on, and hold the ends to each other.
+
+    Args:
+        script: finetune or finetune_all.
+        inputs: model and data.
+        whole: the finished run.
+        last: its last checkpoint.
+        more: the flags that it had.
+    """
+    run = cut_before(last, whole, whole.parent.parent / "cut")
+    script.main(flags(*inputs, run.parent, **{**more, "resume_from_checkpoint": "auto"}))
+    kind = "adapter_model" if script is finetune else "model"
+    name = f"checkpoint-final/{kind}.safetensors"
+    assert same_weights(run / name, whole / name)
 
 
 def test_all_at_once_resumes_exactly_and_merges(
@@ -77,11 +82,8 @@ def test_all_at_once_resumes_exactly_and_merges(
     }
     finetune.main(flags(tiny_model, speech_manifest, tmp_path / "whole", **more))
     whole = tmp_path / "whole" / "tiny"
-    run = cut_before("checkpoint-4", whole, tmp_path / "cut")
-    again = {**more, "resume_from_checkpoint": "auto"}
-    finetune.main(flags(tiny_model, speech_manifest, run.parent, **again))
-    name = "checkpoint-final/adapter_model.safetensors"
-    assert same_weights(run / name, whole / name)
+    inputs = (tiny_model, speech_manifest)
+    assert_resumes_exactly(finetune, inputs, whole, "checkpoint-4", more)
     merge_lora.main([f"--lora_model={whole / 'checkpoint-final'}", f"--output_dir={tmp_path}"])
     merged = load_model(str(tmp_path / "tiny-finetune"))
     assert len(new_ids(merged)) == 2
@@ -102,11 +104,8 @@ def test_the_average_is_kept_and_resumes_exactly(
     assert not torch.equal(final[name], last[name])
     config = json.loads((whole / "checkpoint-final" / "config.json").read_text())
     assert config["encoder_layerdrop"] == config["decoder_layerdrop"] == 0.0
-    run = cut_before("checkpoint-4", whole, tmp_path / "cut")
-    again = {**more, "resume_from_checkpoint": "auto"}
-    finetune_all.main(flags(tiny_model, speech_manifest, run.parent, **again))
-    name = "checkpoint-final/model.safetensors"
-    assert same_weights(run / name, whole / name)
+    inputs = (tiny_model, speech_manifest)
+    assert_resumes_exactly(finetune_all, inputs, whole, "checkpoint-4", more)
 
 
 def test_moving_ranks_resume_exactly(
@@ -119,11 +118,8 @@ def test_moving_ranks_resume_exactly(
     config = json.loads((whole / "checkpoint-final" / "adapter_config.json").read_text())
     ranks = [sum(kept) for kept in config["rank_pattern"].values()]
     assert sum(ranks) == 2 * len(ranks) and len(set(ranks)) > 1
-    run = cut_before("checkpoint-12", whole, tmp_path / "cut")
-    again = {**more, "resume_from_checkpoint": "auto"}
-    finetune.main(flags(tiny_model, speech_manifest, run.parent, **again))
-    name = "checkpoint-final/adapter_model.safetensors"
-    assert same_weights(run / name, whole / name)
+    inputs = (tiny_model, speech_manifest)
+    assert_resumes_exactly(finetune, inputs, whole, "checkpoint-12", more)
 
 
 def test_a_run_that_no_longer_improves_ends(

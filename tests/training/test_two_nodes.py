@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_launchers import curve, launch
+from tests.test_launchers import curve, launch, training_flags
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -88,27 +88,17 @@ def start(node: str, repository: Path, log: Path, flags: list[str]) -> subproces
         )
 
 
-def training_flags(model: Path, data: Path, output: Path, batch: int) -> list[str]:
-    return [
-        f"--base_model={model}",
-        f"--train_data={data}",
-        f"--dev_data={data}",
-        f"--output_dir={output}",
-        f"--per_device_train_batch_size={batch}",
-        f"--max_steps={STEPS}",
-        "--logging_steps=1",
-        "--eval_steps=100",
-        "--eval_on_start=False",
-        "--save_steps=2",
-        "--warmup_steps=1",
-        "--num_workers=0",
-    ]
+def run_flags(model: Path, data: Path, output: Path, batch: int) -> list[str]:
+    """Long enough to lose a machine in between."""
+    own = {"max_steps": STEPS, "eval_steps": 100, "eval_on_start": False, "save_steps": 2}
+    changed = [f"--{name}={value}" for name, value in {**own, "num_workers": 0}.items()]
+    return [*training_flags(model, data, output, batch), *changed]
 
 
 def test_a_node_that_is_lost_and_comes_back_finds_its_place(
     network: None, repository: Path, tiny_model: Path, speech_manifest: Path, tmp_path: Path
 ) -> None:
-    flags = training_flags(tiny_model, speech_manifest, tmp_path / "two", batch=2)
+    flags = run_flags(tiny_model, speech_manifest, tmp_path / "two", batch=2)
     logs = {node: tmp_path / f"{node}.log" for node in ADDRESSES}
     nodes = {node: start(node, repository, logs[node], flags) for node in ADDRESSES}
     run = tmp_path / "two" / "tiny"
@@ -124,6 +114,6 @@ def test_a_node_that_is_lost_and_comes_back_finds_its_place(
     said = logs["a"].read_text() + logs["b"].read_text()
     assert said.count("compute      2 processes, DDP, float32") == 2  # before and after the loss
     assert (run / "checkpoint-final").is_dir()
-    flags = training_flags(tiny_model, speech_manifest, tmp_path / "one", batch=4)
+    flags = run_flags(tiny_model, speech_manifest, tmp_path / "one", batch=4)
     launch("one", repository, "finetune.py", flags)
     assert curve(run) == pytest.approx(curve(tmp_path / "one" / "tiny"), rel=1e-4)

@@ -73,9 +73,10 @@ def remove_remains(parent: Path) -> None:
     """Remove what killed processes left half-written; a folder that was being replaced comes back.
 
     Args:
-        parent: the folder in which `write_folder` and `atomic_write` worked; nobody else may be
-            writing there.
+        parent: the folder in which `write_folder`, `atomic_write` or a run worked; nobody else may
+            be writing there.
     """
+    shutil.rmtree(parent / UNFINISHED, ignore_errors=True)
     for path in sorted(parent.glob(".*")) if parent.is_dir() else ():
         match = REMAINS.fullmatch(path.name)
         if match is None:

@@ -14,11 +14,8 @@ from utils.manifest.utterance import Utterance
 from utils.model.interpolation import between, weights_of
 from utils.model.load import LoadedModel
 from utils.report.curves import COLOURS, new_figure, save_figure
-from utils.scoring.normalizers import choose_normalizer
-from utils.scoring.score import score_predictions
-from utils.scoring.tokens import default_metric
 from utils.transcription.decoding import Decoding
-from utils.transcription.transcribe import transcribe
+from utils.transcription.scored import score_of
 
 
 @dataclass(frozen=True)
@@ -75,13 +72,7 @@ def best_alpha(points: Sequence[Point]) -> float:
 
 def error_rate(loaded: LoadedModel, utterances: list[Utterance]) -> float:
     """Corpus CER or WER of a model, by the language of the texts."""
-    predictions = transcribe(loaded, utterances, Decoding(), desc="scoring")
-    score = score_predictions(
-        predictions,
-        default_metric(u.language for u in utterances),
-        lambda p: choose_normalizer(p.language, remove_pun=True, to_simple=True),
-    )
-    return float(score.rate or 0.0)
+    return float(score_of(loaded, utterances, Decoding()).rate or 0.0)
 
 
 def write_sweep(points: Sequence[Point], chosen: float, stem: Path) -> None:

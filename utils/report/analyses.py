@@ -17,13 +17,12 @@ from utils.report.analyses_of_change import change_section, forgetting_section
 from utils.report.analyses_of_text import confusion_section, invented_section
 from utils.report.gather import Gathered, SetView
 from utils.report.layout import percent
+from utils.report.sections import Section, section_of, table_of
 from utils.report.training_curves import find_curves
 from utils.report.worst import pairs_of
 from utils.scoring.timing import COLLARS, Timing, measure_timing
 
 Labels = Mapping[str, list[str]]
-Section = dict[str, Any]
-
 PARTS_SHOWN = 25
 FEWEST_UTTERANCES = 3
 
@@ -57,19 +56,15 @@ def parts_section(gathered: Gathered, labels: Labels) -> Section | None:
         first += len(view.ids)
         for model, baseline in ((m, b) for v, m, b in pairs_of(gathered) if v is view):
             rows = _part_rows(view, here, model, baseline)
-            if rows:
-                header = ["part", "utterances", "rate", "baseline", "errors above average"]
-                if baseline is None:
-                    header.remove("baseline")
-                title = f"{model} on {view.name}"
-                tables.append({"title": title, "header": header, "rows": rows, "words": 1})
-    if not tables:
-        return None
+            header = ["part", "utterances", "rate", "baseline", "errors above average"]
+            if baseline is None:
+                header.remove("baseline")
+            tables.append(table_of(f"{model} on {view.name}", header, rows))
     about = (
         "Parts of a test set by language, speaker, source, length, loudness, speech rate and every "
         "field of the manifest: first those that cost most errors more than the average would."
     )
-    return {"title": "Where", "about": about, "tables": tables}
+    return section_of("Where", about, tables)
 
 
 def _part_rows(view: SetView, labels: Labels, model: str, baseline: str | None) -> list[list[Any]]:
@@ -126,16 +121,13 @@ def timing_section(gathered: Gathered, labels: Labels) -> Section | None:
                         percent(timing.overlap),
                     ]
                 )
-    if not rows:
-        return None
     header = ["model", "test set", "timed", *(f"F1 ±{c:g} s" for c in COLLARS), "overlap (IoU)"]
     about = (
         "Beginnings and ends of sentences against those of the manifest: a boundary is right if it "
         "lies within the collar. Overlap is the time that both call speech over the time that "
         "either does. Higher is better."
     )
-    table = {"title": "Times", "header": header, "rows": rows, "words": 2}
-    return {"title": "Timestamps", "about": about, "tables": [table]}
+    return section_of("Timestamps", about, [table_of("Times", header, rows, words=2)])
 
 
 def _timing(view: SetView, model: str) -> Timing:

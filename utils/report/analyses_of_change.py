@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from utils.cli.errors import UserError
 from utils.report.gather import Gathered, SetView, normalizer_of
 from utils.report.layout import NOTHING, percent, points
+from utils.report.sections import Section, section_of, table_of
 from utils.report.worst import pairs_of
 from utils.scoring.counts import ErrorCounts
 from utils.scoring.decompose import Side, decompose
@@ -21,9 +22,7 @@ NOTABLE_RISE = 0.05
 NOTABLE_ERRORS = 3
 
 
-def forgetting_section(
-    gathered: Gathered, labels: Mapping[str, list[str]]
-) -> dict[str, Any] | None:
+def forgetting_section(gathered: Gathered, labels: Mapping[str, list[str]]) -> Section | None:
     """Compare before and after, by language, task, timestamps and speech."""
     tables = []
     for model, baseline in dict.fromkeys((m, b) for _, m, b in pairs_of(gathered) if b):
@@ -33,14 +32,12 @@ def forgetting_section(
                 rows += _matrix_rows(view, model, str(baseline))
         header = ["language", "task", "timestamps", "speech", "utterances", "before", "after", ""]
         title = f"{model}, before: {baseline}"
-        tables.append({"title": title, "header": header, "rows": rows, "words": 4})
-    if not tables:
-        return None
+        tables.append(table_of(title, header, rows, words=4))
     about = (
         "What was learnt and what was forgotten. Where nothing is said, the figures are characters "
         "that were heard a minute."
     )
-    return {"title": "Forgetting", "about": about, "tables": tables}
+    return section_of("Forgetting", about, tables)
 
 
 def _matrix_rows(view: SetView, model: str, baseline: str) -> list[list[Any]]:
@@ -90,26 +87,25 @@ def _silence_cells(
     return [f"{before:.1f}", f"{after:.1f}", change]
 
 
-def change_section(gathered: Gathered, before: Gathered) -> dict[str, Any]:
+def change_section(gathered: Gathered, before: Gathered) -> Section | None:
     """Explain the change from earlier results to these, one thing at a time.
 
     Raises:
         UserError: The two have no test set, model or utterance in common.
     """
     tables = [
-        {
-            "title": f"{name}: {_change_title(early, old, late, new)}",
-            "header": ["what changed", "rate after it", "change"],
-            "rows": _change_rows(early, old, late, new),
-            "words": 1,
-        }
+        table_of(
+            f"{name}: {_change_title(early, old, late, new)}",
+            ["what changed", "rate after it", "change"],
+            _change_rows(early, old, late, new),
+        )
         for name, early, old, late, new in _matched(gathered, before)
     ]
     about = (
         "From the earlier rate to this one, one thing is changed at a time; the steps add up to "
         "the whole. Scorer is what today's code counts otherwise than the results state."
     )
-    return {"title": "What changed", "about": about, "tables": tables}
+    return section_of("What changed", about, tables)
 
 
 def _matched(gathered: Gathered, before: Gathered) -> list[tuple[str, SetView, str, SetView, str]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from utils.report.gather import Gathered, SetView
 from utils.report.layout import NOTHING, percent
+from utils.report.sections import Section, Table, section_of, table_of
 from utils.scoring.confusions import Confusions, count_confusions
 from utils.scoring.homophones import NEAR, OTHER_TONE, SAME_SOUND, sound_relation
 from utils.scoring.invented import find_loops, heard_in_silence
@@ -21,9 +22,9 @@ PHRASES_SHOWN = 15
 _WORD = re.compile(r"\w+")
 
 
-def confusion_section(gathered: Gathered, labels: Mapping[str, list[str]]) -> dict[str, Any] | None:
+def confusion_section(gathered: Gathered, labels: Mapping[str, list[str]]) -> Section | None:
     """List the tokens that most often go wrong, the models side by side."""
-    tables: list[dict[str, Any]] = []
+    tables: list[Table] = []
     sounds = []
     for view in gathered.sets:
         counted = {
@@ -34,18 +35,16 @@ def confusion_section(gathered: Gathered, labels: Mapping[str, list[str]]) -> di
     if sounds:
         header = ["model", "test set", "Han for Han", SAME_SOUND, OTHER_TONE, NEAR, "other"]
         title = "How alike the confused characters sound"
-        tables.insert(0, {"title": title, "header": header, "rows": sounds, "words": 2})
-    if not tables:
-        return None
+        tables.insert(0, table_of(title, header, sounds, words=2))
     about = (
         "Counted along one shortest alignment. Sounds by pinyin: near are zh and z, ch and c, sh "
         "and s, l and n, -ng and -n. Characters that sound the same are a matter of language, not "
         f"of hearing. Of a model's wrong utterances at most {MOST_ALIGNED} are looked at."
     )
-    return {"title": "Confusions", "about": about, "tables": tables}
+    return section_of("Confusions", about, tables)
 
 
-def _confusion_tables(view: SetView, counted: Mapping[str, Confusions]) -> list[dict[str, Any]]:
+def _confusion_tables(view: SetView, counted: Mapping[str, Confusions]) -> list[Table]:
     models = list(counted)
     kinds = (
         ("taken for another", {m: c.substitutions for m, c in counted.items()}),
@@ -58,16 +57,9 @@ def _confusion_tables(view: SetView, counted: Mapping[str, Confusions]) -> list[
             [*_token_cells(key), *(_times(of_models[model][key]) for model in models)]
             for key in _commonest(of_models.values())
         ]
-        if rows:
-            first = ["said", "heard", "sound"] if title == "taken for another" else ["token"]
-            tables.append(
-                {
-                    "title": f"{view.name}: {title}",
-                    "header": [*first, *models],
-                    "rows": rows,
-                    "words": len(first),
-                }
-            )
+        first = ["said", "heard", "sound"] if title == "taken for another" else ["token"]
+        header = [*first, *models]
+        tables.append(table_of(f"{view.name}: {title}", header, rows, words=len(first)))
     return tables
 
 
@@ -121,7 +113,7 @@ def _is_han(token: str) -> bool:
     return len(token) == 1 and "\u3400" <= token <= "\u9fff"
 
 
-def invented_section(gathered: Gathered, labels: Mapping[str, list[str]]) -> dict[str, Any] | None:
+def invented_section(gathered: Gathered, labels: Mapping[str, list[str]]) -> Section | None:
     """Show what was heard in silence, and what repeats itself."""
     silent, phrases, loops = [], [], []
     for view in gathered.sets:
@@ -147,24 +139,17 @@ def invented_section(gathered: Gathered, labels: Mapping[str, list[str]]) -> dic
                 phrase = between.join(loop.phrase)
                 loops.append([model, view.name, cell, phrase, str(loop.times)])
     tables = [
-        (
+        table_of(
             "Where nothing was said",
             ["model", "test set", "utterances", "heard something", "characters a minute"],
             silent,
-            2,
+            words=2,
         ),
-        ("What was heard there", ["model", "test set", "phrase", "times"], phrases, 3),
-        ("Loops", ["model", "test set", "utterance", "phrase", "times"], loops, 4),
+        table_of("What was heard there", ["model", "test set", "phrase", "times"], phrases, 3),
+        table_of("Loops", ["model", "test set", "utterance", "phrase", "times"], loops, words=4),
     ]
-    shown = [
-        {"title": title, "header": header, "rows": rows, "words": words}
-        for title, header, rows, words in tables
-        if rows
-    ]
-    if not shown:
-        return None
     about = (
         "Text where nothing was said, and phrases that stand four times or more in a row though "
         "nobody said them so."
     )
-    return {"title": "Invented", "about": about, "tables": shown}
+    return section_of("Invented", about, tables)

@@ -75,9 +75,17 @@ class TrainingTable:
         return list(self.rows.with_format("numpy")["num_tokens"][:])
 
     @property
+    def utterances(self) -> list[Utterance]:
+        """The manifest lines behind the rows."""
+        lines = self.rows["line"]
+        return [Utterance.from_json(json.loads(x), default_id=str(n)) for n, x in enumerate(lines)]
+
+    @property
     def teaches_silence(self) -> bool:
         """Whether an example is one in which nothing is said."""
-        return any('"sentence": ""' in line for line in self.rows["line"])
+        # Few lines hold such a text at all; a joined one may hold it in one of its parts.
+        lines = (line for line in self.rows["line"] if '"sentence": ""' in line)
+        return any(not json.loads(line)["sentence"] for line in lines)
 
     def __len__(self) -> int:
         return len(self.rows)

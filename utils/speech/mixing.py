@@ -10,18 +10,11 @@ from typing import Literal
 import datasets
 import numpy as np
 
-from utils.manifest.utterance import Utterance
 from utils.speech.dataset import TrainingTable
 from utils.speech.joined import group_rows, joined_line
 from utils.speech.labels import LabelEncoder
 
 By = Literal["language", "source"]
-
-
-def utterances_of(table: TrainingTable) -> list[Utterance]:
-    """The manifest lines behind a table's rows."""
-    lines = table.rows["line"]
-    return [Utterance.from_json(json.loads(x), default_id=str(n)) for n, x in enumerate(lines)]
 
 
 def join_clips(
@@ -35,7 +28,7 @@ def join_clips(
         longest: seconds, at most 30.
         seed: of what is joined with what.
     """
-    utterances = utterances_of(table)
+    utterances = table.utterances
     limits = (longest, encoder.max_tokens)
     groups = group_rows(utterances, table.durations, table.num_tokens, limits, seed)
     whole = [joined_line([utterances[row] for row in group]) for group in groups]
@@ -68,7 +61,7 @@ def balance(
         The table, and for each group its rows before and after.
     """
     groups: dict[str, list[int]] = defaultdict(list)
-    for row, utterance in enumerate(utterances_of(table)):
+    for row, utterance in enumerate(table.utterances):
         stated = utterance.source if by == "source" else utterance.language or default_language
         groups[stated or "unknown"].append(row)
     rng = np.random.default_rng([seed, 4])

@@ -25,7 +25,7 @@ from utils.training.ranks import RankAllocation
 from utils.training.settings import TrainSettings
 from utils.training.signals import Interruption
 from utils.training.trainer import DevSet, WhisperTrainer
-from utils.transcription.transcribe import Decoding
+from utils.transcription.decoding import Decoding
 
 if TYPE_CHECKING:
     from utils.speech.augment import Augmenter
@@ -47,7 +47,7 @@ def make_trainer(
     )
     cache = open_cache(settings.audio_cache, run, len(train))
     dev_dataset = SpeechDataset(dev, encoder)
-    dev_utterances = [dev_dataset.utterance(index) for index in range(len(dev))]
+    dev_utterances = dev.utterances
     decoding = Decoding(
         language=settings.language,
         task=settings.task,

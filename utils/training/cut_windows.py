@@ -18,14 +18,11 @@ from utils.cli.console import say
 from utils.manifest.utterance import Seconds, Utterance
 from utils.model.distributed import device_of_this_process
 from utils.model.load import LoadedModel
-from utils.scoring.normalizers import choose_normalizer
-from utils.scoring.score import score_predictions
-from utils.scoring.tokens import default_metric
-from utils.speech.dataset import SpeechDataset, TrainingTable
+from utils.speech.dataset import TrainingTable
 from utils.speech.features import WINDOW_SECONDS
 from utils.training.settings import TrainSettings
-from utils.transcription.decoding import AudioContext
-from utils.transcription.transcribe import Decoding, transcribe
+from utils.transcription.decoding import AudioContext, Decoding
+from utils.transcription.scored import score_of
 
 UNDECIDED = "auto"
 """The audio context of a model for which nobody has said one."""
@@ -85,7 +82,7 @@ def measured_context(
     if saving < LEAST_SAVING:
         say(f"windows      30 s: cutting them to the speech would save {max(saving, 0):.0%} only")
         return "full"
-    utterances = _some(dev, loaded, settings)
+    utterances = _some(dev.utterances)
     loaded.model.to(device_of_this_process())
     cut = _error_rate(loaded, utterances, settings, "dynamic")
     full = _error_rate(loaded, utterances, settings, "full")
@@ -110,12 +107,10 @@ def _saving(durations: Sequence[Seconds], margin: Seconds) -> float:
     )
 
 
-def _some(dev: TrainingTable, loaded: LoadedModel, settings: TrainSettings) -> list[Utterance]:
-    """A few utterances from all over the dev set."""
-    encoder = loaded.label_encoder(language=settings.language, task=settings.task)
-    dataset = SpeechDataset(dev, encoder)
-    places = np.unique(np.linspace(0, len(dev) - 1, PROBED).round().astype(int))
-    return [dataset.utterance(int(place)) for place in places]
+def _some(utterances: Sequence[Utterance]) -> list[Utterance]:
+    """A few from all over."""
+    places = np.unique(np.linspace(0, len(utterances) - 1, PROBED).round().astype(int))
+    return [utterances[place] for place in places.tolist()]
 
 
 def _error_rate(
@@ -133,11 +128,5 @@ def _error_rate(
         num_workers=settings.num_workers,
     )
     what = "30 s windows" if audio_context == "full" else "cut windows"
-    predictions = transcribe(loaded, utterances, decoding, desc=f"base model, {what}")
-    metric = default_metric(u.language or settings.language for u in utterances)
-    score = score_predictions(
-        predictions,
-        metric,
-        lambda p: choose_normalizer(p.language, remove_pun=True, to_simple=True),
-    )
+    score = score_of(loaded, utterances, decoding, desc=f"base model, {what}")
     return float(score.rate if score.rate is not None else score.errors.sum())

@@ -79,10 +79,9 @@ class StepGuard:
         return None
 
     def accept(self, norm: float) -> None:
-        """Count a good step."""
+        """Count a good step, whose gradient has this finite length."""
         self.in_a_row = 0
-        if math.isfinite(norm):
-            self._norms = [*self._norms[1 - MEDIAN_OVER :], norm]
+        self._norms = [*self._norms[1 - MEDIAN_OVER :], norm]
 
     def reject(self, step: int, reason: str) -> None:
         """Count a bad step and name its examples; all processes must call it together.

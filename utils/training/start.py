@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from utils.cli.console import say, warn
 from utils.cli.errors import UserError
 from utils.model.distributed import gather_all, on_main_process
 from utils.model.folders import BEST, FINAL, checkpoints, remove_remains
-from utils.training.checkpoints import check_named, newest_good, step_of, unfinished_folder
+from utils.training.checkpoints import check_named, newest_good, step_of
 from utils.training.identity import differences, read_run_file
 from utils.training.settings import TrainSettings
 
@@ -83,7 +82,6 @@ def _choose(run: Path, settings: TrainSettings, identity: dict[str, Any]) -> Sta
     named = Path(asked) if asked not in (None, "auto") else None
     recorded = read_run_file(named.parent if named is not None else run)
     remove_remains(run)
-    shutil.rmtree(unfinished_folder(run), ignore_errors=True)
     if named is None and (settings.overwrite_output_dir or (recorded is None and asked is None)):
         return Start()
     changes = differences(recorded["identity"], identity) if recorded is not None else []

@@ -20,8 +20,6 @@ from utils.model.checksums import write_checksums
 from utils.model.distributed import share_of, sum_over_processes, write_together
 from utils.model.folders import BEST, save_model, write_folder
 from utils.model.load import LoadedModel
-from utils.scoring.normalizers import choose_normalizer
-from utils.scoring.score import score_predictions
 from utils.speech.batching import BatchPlan, Collator, StepSampler
 from utils.speech.dataset import SpeechDataset, evaluation_keys
 from utils.speech.features import WINDOW_SECONDS
@@ -36,7 +34,8 @@ from utils.training.loader_wait import LoaderWatch
 from utils.training.loss import StepLoss
 from utils.training.parameter_groups import RateFactors, group_parameters
 from utils.training.sharding import WholeModel, expect_sharing, prepare_fsdp
-from utils.transcription.transcribe import Decoding, transcribe
+from utils.transcription.decoding import Decoding
+from utils.transcription.scored import score_of
 
 
 @dataclass(frozen=True)
@@ -245,13 +244,12 @@ class WhisperTrainer(ExactTrainer):
 
     def _score(self, model: Any) -> dict[str, float]:
         loaded = replace(self.loaded, model=model, audio_context=self.audio_context)
-        predictions = transcribe(
-            loaded, self.dev.utterances, self.dev.decoding, desc=f"dev set, step {self._step}"
-        )
-        score = score_predictions(
-            predictions,
-            self.dev.metric,
-            lambda p: choose_normalizer(p.language, remove_pun=True, to_simple=True),
+        score = score_of(
+            loaded,
+            self.dev.utterances,
+            self.dev.decoding,
+            metric=self.dev.metric,
+            desc=f"dev set, step {self._step}",
         )
         return {
             "dev_loss": self._dev_loss(model),

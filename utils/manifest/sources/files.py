@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from utils.cli.errors import UserError
+from utils.manifest.utterance import Utterance
 
 AUDIO_SUFFIXES = frozenset(
     f".{name}"
@@ -38,6 +39,19 @@ def expect_file(path: Path, what: str) -> None:
     if not path.is_file():
         problem = "is a folder, not a file" if path.exists() else "does not exist"
         raise UserError(f"{path} {problem}", f"expected {what}")
+
+
+def expect_own_file(utterance: Utterance, what: str) -> None:
+    """Refuse an utterance whose sound lies inside a tar, which other programs name in other ways.
+
+    Raises:
+        UserError: saying what cannot name it.
+    """
+    if utterance.audio.offset is not None:
+        raise UserError(
+            f"{utterance.id} lies inside the tar {utterance.audio.path}, which {what} can name",
+            "unpack the tar first",
+        )
 
 
 def audio_files(folder: Path) -> list[Path]:

@@ -18,7 +18,7 @@ from utils.cli.files import atomic_write
 from utils.manifest.decode import header_duration
 from utils.manifest.joining import join_sentences
 from utils.manifest.json_lines import BLANK, Unreadable, json_values
-from utils.manifest.sources.files import expect_file, one_line
+from utils.manifest.sources.files import expect_file, expect_own_file, one_line
 from utils.manifest.sources.gathered import Gathered, LeftOut, SourceSettings
 from utils.manifest.sources.nemo import seen_from
 from utils.manifest.utterance import AudioRef, TimedSentence, Utterance
@@ -156,12 +156,7 @@ def write_cuts(path: Path, utterances: Iterable[Utterance]) -> int:
     count = 0
     with atomic_write(path) as file:
         for utterance in utterances:
-            if utterance.audio.offset is not None:
-                raise UserError(
-                    f"{utterance.id} lies inside the tar {utterance.audio.path}, which no "
-                    "recording of Lhotse's can name",
-                    "unpack the tar first",
-                )
+            expect_own_file(utterance, "no recording of Lhotse's")
             # Lhotse sees relative paths from the current folder, which may be any.
             audio = os.path.abspath(path.parent / utterance.audio.path)
             if audio not in recordings:

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from utils.cli.errors import UserError
 from utils.cli.files import atomic_write
 from utils.manifest.json_lines import BLANK, Unreadable, json_values
-from utils.manifest.sources.files import expect_file, one_line
+from utils.manifest.sources.files import expect_file, expect_own_file, one_line
 from utils.manifest.sources.gathered import Gathered, LeftOut, SourceSettings
 from utils.manifest.utterance import Utterance
 
@@ -109,12 +108,7 @@ def write_nemo(path: Path, utterances: Iterable[Utterance]) -> int:
     with atomic_write(path) as file:
         for utterance in utterances:
             audio = utterance.audio
-            if audio.offset is not None:
-                raise UserError(
-                    f"{utterance.id} lies inside the tar {audio.path}, which no line of NeMo's "
-                    "manifests can name",
-                    "unpack the tar first",
-                )
+            expect_own_file(utterance, "no line of NeMo's manifests")
             line = {
                 "audio_filepath": audio.path,
                 "offset": audio.start_time,
