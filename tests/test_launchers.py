@@ -98,6 +98,21 @@ def test_two_processes_train_like_one(
     assert curve(tmp_path / "tiny") == pytest.approx(one_process, rel=1e-4)
 
 
+def test_two_processes_match_windows_and_keep_a_budget_like_one(
+    repository: Path, tiny_model: Path, speech_manifest: Path, tmp_path: Path
+) -> None:
+    more = ["--batch_seconds=4", "--batch_tokens=40", "--audio_context=mixed"]
+    more += ["--context_match_steps=3", "--full_share=0.3"]
+    curves = []
+    # As many parts to a step: two of one process, or one of each of two.
+    for kind, parts in (("one", 2), ("torchrun", 1)):
+        flags = training_flags(tiny_model, speech_manifest, tmp_path / kind, batch=1)
+        flags += [*more, f"--gradient_accumulation_steps={parts}"]
+        assert "matching     3 steps" in launch(kind, repository, "finetune.py", flags)
+        curves.append(curve(tmp_path / kind / "tiny"))
+    assert curves[1] == pytest.approx(curves[0], rel=1e-4)
+
+
 @pytest.mark.parametrize("launcher", LAUNCHERS)
 def test_two_processes_score_like_one(
     repository: Path, tiny_model: Path, speech_manifest: Path, tmp_path: Path, launcher: str

@@ -84,7 +84,6 @@ class Job:
             "--learning_rate=1e-3",
             "--warmup_steps=20",
             "--audio_context=dynamic",
-            "--bf16=True",
             "--logging_steps=10",
             "--eval_steps=60",
             "--save_steps=60",

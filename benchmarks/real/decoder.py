@@ -22,6 +22,7 @@ from benchmarks.real.states import Encoded
 from benchmarks.real.vocabulary import UsedVocabulary
 from demo.assets.base_model import edit_distance
 from utils.model.audio_context import FlexibleWhisper
+from utils.model.precision import cpu_computes_bf16
 from utils.speech.labels import IGNORED, LabelEncoder
 from utils.transcription.greedy import GreedyDecoder
 
@@ -208,7 +209,7 @@ class DecoderTrainer:
         inputs, labels = self._collate(examples, rng)
         states = self._disturbed(torch.stack([example.clip.states for example in examples]).float())
         guided = max(0.0, 1.0 - self.step / self.settings.guided_steps)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=cpu_computes_bf16()):
             out = self.model.model.decoder(
                 input_ids=inputs,
                 encoder_hidden_states=states,

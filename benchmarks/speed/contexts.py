@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import time
 from dataclasses import dataclass
@@ -129,14 +130,24 @@ def _once(mark: Path, commands: list[list[str]], label: str) -> None:
     """Run the last of some commands, unless these very ones were run to their end before."""
     if mark.is_file() and _read(mark)["commands"] == commands:
         return
-    began = time.perf_counter()
+    began, before = time.perf_counter(), _cpu_seconds()
     run_step(label, commands[-1])
-    done = {"commands": commands, "seconds": round(time.perf_counter() - began, 2)}
+    done = {
+        "commands": commands,
+        "seconds": round(time.perf_counter() - began, 2),
+        "cpu_seconds": round(_cpu_seconds() - before, 2),
+    }
     mark.write_text(json.dumps(done), encoding="utf-8")
 
 
+def _cpu_seconds() -> float:
+    """What the cores have worked for the commands that ended, whatever else they had to do."""
+    times = os.times()
+    return times.children_user + times.children_system
+
+
 def _read(mark: Path) -> dict[str, Any]:
-    """What a finished command left: `commands`, and its own `seconds` from start to end."""
+    """What a finished command left: `commands`, its `seconds` and `cpu_seconds`, start to end."""
     done: dict[str, Any] = json.loads(mark.read_text(encoding="utf-8"))
     return done
 
@@ -147,37 +158,42 @@ def _row(kind: Kind) -> dict[str, Any]:
     if kind.name != BASE:
         steps = [line for line in read_metrics(kind.run / "metrics.jsonl") if "loss" in line]
         row["training"] = {name: steps[-1][name] for name in ("step", "examples", "seconds")}
-        row["training"]["command_seconds"] = _read(kind.folder / MARK)["seconds"]
+        row["training"] |= _seconds(kind.folder, "command_")
         row["loss"] = [[line["step"], line["loss"]] for line in steps]
         row["command"] = f"python {shlex.join(kind.training())}"
     for decoded in DECODED:
         folder = kind.report_dir(decoded)
         (score,) = read_results(folder / "results.json")["scores"]
-        seconds = _read(folder / MARK)["seconds"]
-        row[decoded] = {**{name: score[name] for name in KEPT}, "seconds": seconds}
+        row[decoded] = {**{name: score[name] for name in KEPT}, **_seconds(folder)}
     return row
+
+
+def _seconds(folder: Path, prefix: str = "") -> dict[str, float]:
+    done = _read(folder / MARK)
+    return {f"{prefix}{name}": done[name] for name in ("seconds", "cpu_seconds")}
 
 
 def markdown_table(found: dict[str, Any]) -> str:
     """Error and time of every training and decoding, a line each.
 
-    The seconds of training are those of its steps, without matching; others are of the whole
-    command, from its start to its end.
+    Times are CPU seconds of the whole command, matching and the start of Python included: what one
+    thread takes, also on a machine that has other things to do.
     """
     metric = found["rows"][0]["dynamic"]["metric"].upper()
     lines = [
-        f"| trained | seed | steps | seconds of steps | of the command | {metric}, decoded "
-        f"dynamic | {metric}, decoded full | seconds, dynamic | seconds, full |",
-        "|---|---|---|---|---|---|---|---|---|",
+        f"| trained | seed | steps | CPU seconds to train | {metric}, decoded dynamic "
+        f"| {metric}, decoded full | CPU seconds to decode, dynamic | full |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for row in found["rows"]:
         trained = row.get("training", {})
-        figures = [str(trained.get(name, "")) for name in ("step", "seconds", "command_seconds")]
+        seconds = trained.get("command_cpu_seconds")
+        figures = [str(trained.get("step", "")), "" if seconds is None else f"{seconds:.0f}"]
         errors = [
             f"{percent(row[name]['rate'])} ({percent_interval(row[name]['interval'])})"
             for name in DECODED
         ]
-        times = [f"{row[name]['seconds']:.1f}" for name in DECODED]
+        times = [f"{row[name]['cpu_seconds']:.0f}" for name in DECODED]
         cells = [row["trained"], str(row["seed"]), *figures]
         lines.append(f"| {' | '.join([*cells, *errors, *times])} |")
     return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""The stock recipe and ours, over one pass of the same clips in steps of the same size.
+"""The stock recipe and ours, over one pass of the same clips in batches of the same size.
 
 The stock recipe is the one that most fine-tunes of Whisper are made with (the blog post
 "Fine-Tune Whisper for Multilingual ASR with Transformers"): features of every clip computed
@@ -61,10 +61,11 @@ class Pass:
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of one pass: before the first step, and of the steps."""
+    """Seconds of one pass, before the first step and of the steps, and how many steps it took."""
 
     setup: float
     training: float
+    steps: int
 
 
 class StockCollator:
@@ -199,12 +200,13 @@ def _timed(trainer: Any, began: float, work: Pass) -> Timing:
         torch.cuda.synchronize()
     ended = time.perf_counter()
     done = trainer.state.global_step
-    if done != work.steps:
+    # Mixed takes a few steps more for the same clips, because its wide steps are small.
+    if not work.steps <= done <= max(work.steps + 2, round(1.2 * work.steps)):
         raise Failure(
-            f"{type(trainer).__name__} took {done} steps, expected {work.steps}",
+            f"{type(trainer).__name__} took {done} steps, expected about {work.steps}",
             "The two recipes must do the same work to be compared.",
         )
-    return Timing(ready - began, ended - ready)
+    return Timing(ready - began, ended - ready, done)
 
 
 def steps_of(clips: int, batch_size: int) -> int:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from utils.cli.errors import UserError
-from utils.model.precision import choose_precision
+from utils.model.precision import choose_precision, cpu_computes_bf16
 
 CPU = torch.device("cpu")
 
@@ -14,6 +14,17 @@ CPU = torch.device("cpu")
 def test_a_cpu_trains_in_float32_unless_told() -> None:
     assert choose_precision(None, None, CPU).name == "float32"
     assert choose_precision(False, True, CPU).name == "bf16"
+
+
+@pytest.mark.parametrize("has_it", [True, False])
+def test_bfloat16_on_a_cpu_without_it_is_said_to_be_slow(
+    has_it: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = {"avx512_f": True, "avx512_bf16": has_it}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: named, raising=False)
+    assert cpu_computes_bf16() is has_it
+    choose_precision(None, True, CPU)
+    assert ("slow on this CPU" in capsys.readouterr().err) is not has_it
 
 
 def test_float16_on_a_cpu_is_refused() -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
+from utils.cli.console import warn
 from utils.cli.errors import UserError
 
 
@@ -50,6 +51,11 @@ def choose_precision(
             f"--bf16=True is not supported by this {kind} device",
             "Leave --bf16 out: the format is then chosen by what the device can do.",
         )
+    if bf16 and kind == "cpu" and not cpu_computes_bf16():
+        warn(
+            "--bf16=True is slow on this CPU, which has no arithmetic for it "
+            "(avx512_bf16 or amx_bf16): leave it out, and float32 takes a third of the time"
+        )
     if fp16 or bf16:
         return Precision(bool(fp16), bool(bf16))
     if kind != "cuda":
@@ -57,6 +63,18 @@ def choose_precision(
     if bf16 is None and bf16_works(kind):
         return Precision(bf16=True)
     return Precision(fp16=fp16 is None)
+
+
+def cpu_computes_bf16() -> bool:
+    """Whether the CPU has arithmetic for bfloat16, or torch is too old (before 2.10) to say.
+
+    Without it a product takes three times as long as in float32 (512 x 512 x 2048 on one core of a
+    Xeon with AVX-512 alone: 39 ms to 12 ms).
+    """
+    if not hasattr(torch.cpu, "get_capabilities"):
+        return True
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
 def bf16_works(kind: str) -> bool:
