@@ -5,8 +5,10 @@ r"""Make a base model for real speech: OpenAI's whisper-base encoder with a new 
 
 Complete pre-trained weights need a network. This needs their encoder alone: it stays frozen, and a
 decoder of three layers learns to read its states, from synthesised speech (espeak-ng) and a few
-real words. Needs the program espeak-ng and recorded speech that is not part of the repository
-(--data_dir, --encoder). The recordings of the sets that are fine-tuned later are not used here;
+real words. This decoder reads states of windows as long as the clips; a second one, in base-30s/,
+goes on from it on states of 30 s windows alone, as every published Whisper has seen them. Needs
+the program espeak-ng and recorded speech that is not part of the repository (--data_dir,
+--encoder). The recordings of the sets that are fine-tuned later are not used here;
 of their train parts the texts are. Each stage is kept, and a run that was stopped goes on.
 """
 
@@ -35,13 +37,19 @@ class RealBaseSettings:
     """folder of the recorded speech"""
 
     work_dir: Path = Path("output/real_speech")
-    """gets base/, and what is kept between the stages"""
+    """gets base/, base-30s/, and what is kept between the stages"""
 
     share: float = 1.0
     """share of the clips to make; less for a quick try"""
 
     steps: int = 1200
     """training steps of the decoder"""
+
+    full_share: float = 0.15
+    """share of the clips to make for base-30s, a base that knows 30 s windows alone"""
+
+    full_steps: int = 150
+    """training steps on these; 0: without base-30s"""
 
     seed: int = 1
     """of sentences, voices, weights and batches"""
@@ -50,8 +58,10 @@ class RealBaseSettings:
     """threads for encoding and training"""
 
     def __post_init__(self) -> None:
-        if not 0 < self.share <= 1:
-            raise UserError(f"--share={self.share:g}: expected more than 0 and at most 1")
+        for name in ("share", "full_share"):
+            value = getattr(self, name)
+            if not 0 < value <= 1:
+                raise UserError(f"--{name}={value:g}: expected more than 0 and at most 1")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -66,6 +76,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         work_dir=settings.work_dir,
         share=settings.share,
         steps=settings.steps,
+        full_share=settings.full_share,
+        full_steps=settings.full_steps,
         seed=settings.seed,
         threads=settings.threads,
     )

@@ -1,19 +1,46 @@
-"""The figures in docs/results.md are those that were measured."""
+"""The figures in docs/ are those that were measured."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from benchmarks.real.outcome import markdown_lines
+from benchmarks.speed import contexts, tables
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def measured(name: str) -> dict[str, Any]:
+    """Content of a file in benchmarks/results/."""
+    path = REPOSITORY / "benchmarks" / "results" / f"{name}.json"
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
 PAGE = (REPOSITORY / "docs" / "results.md").read_text(encoding="utf-8")
-FOUND = json.loads(
-    (REPOSITORY / "benchmarks" / "results" / "real_speech.json").read_text(encoding="utf-8")
+FOUND = measured("real_speech")
+
+
+@pytest.mark.parametrize(
+    ("page", "name", "table"),
+    [
+        ("speed.md", "train_speed", tables.recipe_table),
+        ("speed.md", "train_speed", tables.growth_table),
+        ("speed.md", "context_demo", contexts.markdown_table),
+        ("speed.md", "context_real", contexts.markdown_table),
+        ("evaluation.md", "engines", tables.engine_table),
+    ],
 )
+def test_every_measured_table_stands_on_its_page(
+    page: str, name: str, table: Callable[[dict[str, Any]], str]
+) -> None:
+    lines = (REPOSITORY / "docs" / page).read_text(encoding="utf-8").splitlines()
+    assert [line for line in table(measured(name)).splitlines() if line not in lines] == []
 
 
 def test_every_measured_line_stands_on_the_page():

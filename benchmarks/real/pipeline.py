@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -26,8 +27,13 @@ from utils.cli.console import say
 from utils.model.audio_context import FlexibleWhisper
 from utils.model.folders import save_model, write_folder
 from utils.model.load import check_model_path
-from utils.speech.features import LogMel
+from utils.speech.features import WINDOW_FRAMES, LogMel
 from utils.speech.labels import LabelEncoder
+
+# It knows the words already: short batches, a lower rate, and no help for the attention.
+FULL_TRAINING = DecoderTraining(
+    batch_size=16, learning_rate=3e-4, warmup_steps=15, guided_steps=1, save_every=50
+)
 
 
 def make_base(
@@ -37,10 +43,12 @@ def make_base(
     work_dir: Path,
     share: float,
     steps: int,
+    full_share: float,
+    full_steps: int,
     seed: int,
     threads: int,
 ) -> None:
-    """Make the base model in `<work_dir>/base`.
+    """Make the base model in `<work_dir>/base`, and one for 30 s windows in `base-30s`.
 
     Args:
         encoder: folder of a Whisper whose encoder is taken over.
@@ -48,6 +56,8 @@ def make_base(
         work_dir: keeps the encoder states and the training's checkpoint too.
         share: of the usual number of clips.
         steps: of the decoder's training.
+        full_share: of the usual number of clips, for 30 s windows.
+        full_steps: of the training on these.
         seed: of every choice.
         threads: of torch.
 
@@ -65,21 +75,29 @@ def make_base(
     processor = WhisperProcessor.from_pretrained(encoder)
     donor = FlexibleWhisper.from_pretrained(encoder, dtype=torch.float32).eval()
     say("1/3 speech, and the encoder's states of it")
-    clips = _encoded(donor, processor, data_dir, work_dir / "states", share, seed)
+    clips = _encoded(donor, processor, data_dir, work_dir / "states", (share, seed, None))
     say(f"{len(clips)} clips, {sum(c.end - c.begin for c in clips) / 50 / 3600:.2f} h of speech")
     say("2/3 the decoder")
     labels = LabelEncoder(processor.tokenizer)
     vocabulary = _vocabulary(labels, clips, data_dir, donor.config.vocab_size)
     model = _new_model(donor, vocabulary, labels, seed)
-    trainer = DecoderTrainer(
-        model, clips, labels, vocabulary, DecoderTraining(steps=steps, seed=seed)
-    )
-    trainer.run(work_dir / "training", say)
-    say("3/3 the whole model")
-    full = _whole(trainer.model, donor, vocabulary)
-    target = work_dir / "base"
-    write_folder(target, lambda folder: save_model(full, processor, folder, "dynamic"))
-    say(f"wrote {target}; {(time.monotonic() - began) / 60:.0f} minutes in this run")
+    training = DecoderTraining(steps=steps, seed=seed)
+    DecoderTrainer(model, clips, labels, vocabulary, training).run(work_dir / "training", say)
+    _save(_whole(model, donor, vocabulary), processor, work_dir / "base", "dynamic")
+    if full_steps:
+        say("3/3 the decoder for 30 s windows")
+        other = (full_share, seed + 1, WINDOW_FRAMES)
+        clips = _encoded(donor, processor, data_dir, work_dir / "states-30s", other)
+        training = replace(FULL_TRAINING, steps=full_steps, seed=seed)
+        trainer = DecoderTrainer(model, clips, labels, vocabulary, training)
+        trainer.run(work_dir / "training-30s", say)
+        _save(_whole(model, donor, vocabulary), processor, work_dir / "base-30s", "full")
+    say(f"{(time.monotonic() - began) / 60:.0f} minutes in this run")
+
+
+def _save(model: FlexibleWhisper, processor: WhisperProcessor, target: Path, context: str) -> None:
+    write_folder(target, lambda folder: save_model(model, processor, folder, context))
+    say(f"wrote {target}")
 
 
 def _encoded(
@@ -87,15 +105,17 @@ def _encoded(
     processor: WhisperProcessor,
     data_dir: Path,
     folder: Path,
-    share: float,
-    seed: int,
+    kind: tuple[float, int, int | None],
 ) -> list[Encoded]:
+    """States of clips of a kind: share of the usual number, seed, frames of the window."""
+    share, seed, window = kind
     stored = restore(folder)
     if stored is not None:
         return stored
     amounts = Amounts() if share == 1 else Amounts().scaled(share)
     clips = make_clips(data_dir, amounts, seed)
-    encoded = encode_clips(donor, LogMel(processor.feature_extractor.mel_filters), clips, seed)
+    log_mel = LogMel(processor.feature_extractor.mel_filters)
+    encoded = encode_clips(donor, log_mel, clips, seed, window)
     store(folder, encoded)
     return encoded
 

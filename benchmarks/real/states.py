@@ -48,22 +48,27 @@ class Encoded:
 
 @torch.no_grad()
 def encode_clips(
-    model: FlexibleWhisper, log_mel: LogMel, clips: Sequence[Spoken], seed: int
+    model: FlexibleWhisper,
+    log_mel: LogMel,
+    clips: Sequence[Spoken],
+    seed: int,
+    window: int | None = None,
 ) -> list[Encoded]:
-    """Place each clip at random in a window of its own length, and encode it.
+    """Place each clip at random in a window, and encode it.
 
     Args:
         model: its encoder is used, in float32.
         log_mel: the model's features.
         clips: what is said.
         seed: of places, gains and noise.
+        window: frames of all windows; None: each has one of its own length.
     """
     rng, noise = random.Random(seed), np.random.default_rng(seed)
     windows: dict[int, list[tuple[Spoken, float, np.ndarray]]] = defaultdict(list)
     for clip in clips:
         start = rng.uniform(0, 0.1 if rng.random() < 0.5 else 0.6)
         length = start + clip.seconds + rng.random() ** 2 * 0.8
-        frames = -(-round(length * 100) // WINDOW_STEP) * WINDOW_STEP
+        frames = window or -(-round(length * 100) // WINDOW_STEP) * WINDOW_STEP
         windows[frames].append((clip, start, _placed(clip, start, frames, rng, noise)))
     batches = [
         (frames, group[at : at + _ENCODE_BATCH])

@@ -131,10 +131,34 @@ def _build_parser(settings_type: type, prog: str, description: str) -> ArgumentP
         description=description.strip(),
         exit_on_error=False,
         formatter_class=_HelpFormatter,
+        usage="%(prog)s [--name=value ...] [--config=file.yaml]",
     )
     parser.add_argument("--config", help="YAML file with any of the settings below; flags win.")
     parser.add_class_arguments(settings_type)
+    _sort_into_sections(parser, settings_type)
     return parser
+
+
+def _sort_into_sections(parser: ArgumentParser, settings_type: type) -> None:
+    """Give the fields that a settings class inherits a section of the help for each parent."""
+    parts = [part for part in reversed(settings_type.__mro__) if part.__dict__.get("__doc__")]
+    owners: dict[str, type] = {}
+    for part in parts:
+        for name in part.__dict__.get("__annotations__", {}):
+            owners.setdefault(name, part)
+    if len(set(owners.values())) < 2:
+        return
+    actions = {action.dest: action for group in parser._action_groups for action in _of(group)}
+    for group in parser._action_groups:
+        group._group_actions[:] = [each for each in _of(group) if each.dest not in owners]
+    for part in dict.fromkeys(owners.values()):
+        section = parser.add_argument_group(str(part.__doc__).splitlines()[0].rstrip("."))
+        names = (name for name, owner in owners.items() if owner is part)
+        section._group_actions.extend(actions[name] for name in names)
+
+
+def _of(group: Any) -> list[Any]:
+    return list(group._group_actions)
 
 
 def _help_text(parser: ArgumentParser) -> str:

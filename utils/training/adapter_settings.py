@@ -35,6 +35,10 @@ class AdapterSettings:
     """LoRA+: learning rate of the second factor (B) by that of the first; 16 is the paper's."""
     adalora_init_rank: int | None = None
     """Rank that adalora begins with; half as much again as lora_rank if None."""
+    use_8bit: bool = False
+    """Hold the frozen weights in 8 bits (bitsandbytes)."""
+    use_4bit: bool = False
+    """Hold the frozen weights in 4 bits (bitsandbytes' nf4): half of the memory of 8 bits."""
 
     @property
     def adapter_kind(self) -> str:

@@ -10,13 +10,25 @@ from utils.cli.spelling import nearest
 
 @dataclass(frozen=True)
 class ChoiceSettings:
-    """When a run has done enough, and where its numbers go."""
+    """Scores on the way, the model that is kept, and who is told."""
 
+    eval_steps: int = 1000
+    """Steps between two evaluations on the dev set; the last step is always evaluated."""
+    eval_on_start: bool = True
+    """Score the dev set before the first step, so that the curve shows where it began."""
+    per_device_eval_batch_size: int = 8
+    """Utterances a process transcribes at once on the dev set."""
+    logging_steps: int = 100
+    """Steps between two lines in metrics.jsonl."""
     early_stopping_patience: int | None = None
     """End the run after so many evaluations without a lower dev error; None trains to the end."""
     report_to: str | None = None
     """Trackers of the Hugging Face Trainer that get the numbers too, with commas between them, such
     as wandb,mlflow; metrics.jsonl and TensorBoard are always written."""
+    push_to_hub: bool = False
+    """Upload the final weights to the hub."""
+    hub_model_id: str | None = None
+    """Repository on the hub; needed with push_to_hub."""
 
     @property
     def trackers(self) -> list[str]:
@@ -25,11 +37,18 @@ class ChoiceSettings:
         return [name for name in names if name and name != "tensorboard"]
 
     def check_choice(self) -> None:
-        """Check the patience.
+        """Check the numbers of steps, the patience, and where the model goes.
 
         Raises:
-            UserError: if it is out of range.
+            UserError: if one is out of range.
         """
+        for name in ("eval_steps", "per_device_eval_batch_size", "logging_steps"):
+            if getattr(self, name) < 1:
+                raise UserError(f"--{name}={getattr(self, name)}: expected at least 1")
+        if self.push_to_hub and not self.hub_model_id:
+            raise UserError(
+                "--push_to_hub=True needs --hub_model_id", "For example --hub_model_id=me/whisper-x"
+            )
         if self.early_stopping_patience is not None and self.early_stopping_patience < 1:
             raise UserError(
                 f"--early_stopping_patience={self.early_stopping_patience}: expected at least 1 "

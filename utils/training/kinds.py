@@ -14,12 +14,7 @@ RATE_BY_WIDTH = {384: 3.75e-5, 512: 2.5e-5, 768: 1.25e-5, 1024: 6.25e-6, 1280: 5
 
 @dataclass(frozen=True)
 class LoraSettings(AdapterSettings, TrainSettings):
-    """Settings of finetune.py: adapters on a frozen model."""
-
-    use_8bit: bool = False
-    """Hold the frozen weights in 8 bits (bitsandbytes)."""
-    use_4bit: bool = False
-    """Hold the frozen weights in 4 bits (bitsandbytes' nf4): half of the memory of 8 bits."""
+    """Adapters on a frozen model (finetune.py)."""
 
     def __post_init__(self) -> None:
         """Check the adapter's numbers too."""
@@ -43,7 +38,7 @@ class LoraSettings(AdapterSettings, TrainSettings):
 
 @dataclass(frozen=True)
 class FullSettings(TrainSettings):
-    """Settings of finetune_all.py: every weight."""
+    """Which of all weights move, and how far."""
 
     learning_rate: float | None = None
     """Highest learning rate; None takes 1/40 of pre-training's: tiny 3.75e-5, base 2.5e-5,

@@ -9,8 +9,16 @@ from utils.cli.errors import UserError
 
 @dataclass(frozen=True)
 class SafetySettings:
-    """Settings of stopped runs and bad steps."""
+    """Checkpoints, stopped runs, and steps that teach nothing."""
 
+    save_steps: int = 1000
+    """Steps between two checkpoints."""
+    save_total_limit: int | None = 10
+    """Numbered checkpoints to keep; older ones are removed."""
+    resume_from_checkpoint: str | None = None
+    """Checkpoint folder to go on from, or "auto" for the newest of this run."""
+    overwrite_output_dir: bool = False
+    """Begin anew where an earlier run stands, and replace it."""
     allow_changed_settings: bool = False
     """Go on with an earlier run although settings or data are no longer the same."""
     grace_seconds: float = 25.0
@@ -29,6 +37,8 @@ class SafetySettings:
         Raises:
             UserError: if one makes no sense.
         """
+        if self.save_steps < 1:
+            raise UserError(f"--save_steps={self.save_steps}: expected at least 1")
         if self.grace_seconds <= 0 or self.max_bad_steps < 0:
             raise UserError(
                 f"--grace_seconds={self.grace_seconds:g} --max_bad_steps={self.max_bad_steps}: "

@@ -1,0 +1,59 @@
+"""What can be set about steps, batches and rates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from utils.cli.errors import UserError
+
+
+@dataclass(frozen=True)
+class ScheduleSettings:
+    """How long it trains, in what batches, and how fast it learns."""
+
+    num_train_epochs: float = 3.0
+    """Passes over the training data."""
+    max_steps: int = -1
+    """Stop after so many steps, whatever num_train_epochs says; -1: no limit."""
+    learning_rate: float | None = 1e-3
+    """Highest learning rate."""
+    warmup_steps: int = 50
+    """Steps over which the learning rate rises from 0."""
+    per_device_train_batch_size: int = 8
+    """Utterances a process computes at once; not used with batch_seconds or batch_tokens."""
+    gradient_accumulation_steps: int = 1
+    """Batches added up before the weights move."""
+    batch_seconds: float | None = None
+    """Seconds of padded window (utterances x window) a process computes at once, in place of
+    per_device_train_batch_size: short utterances then share a batch with more others."""
+    batch_tokens: int | None = None
+    """Label tokens (utterances x longest) a process computes at once, in place of
+    per_device_train_batch_size; with batch_seconds, both hold."""
+    weight_decay: float = 0.0
+    """Weight decay of AdamW."""
+    label_smoothing: float = 0.0
+    """Share of the target probability spread over all tokens."""
+    max_grad_norm: float = 1.0
+    """Longer gradients are shortened to this norm."""
+    seed: int = 42
+    """Of the data order, the augmentation and the adapter's first weights."""
+
+    def check_schedule(self) -> None:
+        """Check steps and batches.
+
+        Raises:
+            UserError: if one is out of range.
+        """
+        for name in ("per_device_train_batch_size", "gradient_accumulation_steps"):
+            if getattr(self, name) < 1:
+                raise UserError(f"--{name}={getattr(self, name)}: expected at least 1")
+        for name in ("batch_seconds", "batch_tokens"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise UserError(f"--{name}={value:g}: expected more than 0, or None")
+        if self.max_steps < 1 and self.num_train_epochs <= 0:
+            raise UserError(
+                f"--num_train_epochs={self.num_train_epochs:g} --max_steps={self.max_steps}: "
+                "nothing to train",
+                "Give one of them a positive number.",
+            )

@@ -1,0 +1,54 @@
+"""What can be set about windows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from utils.cli.errors import UserError
+
+
+@dataclass(frozen=True)
+class WindowSettings:
+    """Windows: how much of the silence up to 30 s is computed."""
+
+    audio_context: Literal["auto", "full", "dynamic", "mixed"] = "auto"
+    """Windows of 30 s (full), cut to the speech (dynamic), or cut with a share of full ones
+    (mixed). auto: as the base model was trained; of one that does not say, a few dev utterances
+    are transcribed both ways, and windows are cut (mixed) if it hears as well on cut ones."""
+    full_share: float = 0.05
+    """With audio_context=mixed: share of the steps with windows of 30 s."""
+    tail_share: float = 0.05
+    """With audio_context=mixed: share of the steps with a random length of silence, up to 30 s,
+    after the speech."""
+    context_margin: float | None = None
+    """Seconds of silence that a cut window keeps after the speech, in training and in decoding;
+    kept with the model. None: as the base model has it, which is 0 unless it says otherwise."""
+    context_warmup_steps: int = 0
+    """Steps over which windows shrink from 30 s to the cut ones."""
+    context_match_steps: int = 0
+    """Steps before the training in which the encoder learns to give on cut windows the states
+    that the base model has on 30 s ones, in batches of per_device_train_batch_size."""
+
+    def check_windows(self) -> None:
+        """Check shares, margin and steps.
+
+        Raises:
+            UserError: if one is out of range.
+        """
+        for name in ("context_warmup_steps", "context_match_steps"):
+            if getattr(self, name) < 0:
+                raise UserError(f"--{name}={getattr(self, name)}: expected 0 or more")
+        if not (min(self.full_share, self.tail_share) >= 0 and self.full_share < 1):
+            raise UserError(
+                f"--full_share={self.full_share:g} --tail_share={self.tail_share:g}: expected "
+                "shares from 0 to below 1",
+                "Windows of 30 s in every step: --audio_context=full",
+            )
+        if self.full_share + self.tail_share > 1:
+            raise UserError(
+                f"--full_share={self.full_share:g} and --tail_share={self.tail_share:g} are more "
+                "than all steps together"
+            )
+        if self.context_margin is not None and not 0 <= self.context_margin <= 30:
+            raise UserError(f"--context_margin={self.context_margin:g}: expected 0 to 30 seconds")
