@@ -391,7 +391,7 @@ def test_a_long_sound_is_measured_in_parts_and_gives_the_same(
     soundfile.write(path, samples, RATE)
     whole = probe(AudioRef(str(path)))
     cut = probe(AudioRef(str(path), 1.0, 6.5))
-    monkeypatch.setattr("utils.manifest.parts.PART_SECONDS", 2.0)
+    monkeypatch.setattr("utils.manifest.audio_file.BLOCK_SECONDS", 2.0)
     for one, ref in ((whole, AudioRef(str(path))), (cut, AudioRef(str(path), 1.0, 6.5))):
         parts = probe(ref)
         assert isinstance(one, AudioFacts)

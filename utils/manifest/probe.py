@@ -14,8 +14,7 @@ from typing import TypeVar
 import numpy as np
 
 from utils.cli.errors import Failure
-from utils.manifest.decode import AudioError
-from utils.manifest.parts import decode_parts
+from utils.manifest.decode import AudioError, decode_blocks
 from utils.manifest.utterance import AudioRef, Seconds
 
 # A sample that the recorder cut off stands at the end of the range, with its neighbours.
@@ -57,12 +56,12 @@ class Unheard:
 
 
 def probe(ref: AudioRef) -> AudioFacts | Unheard:
-    """Decode one sound, a long one part by part, and measure it."""
+    """Decode one sound, a long one little by little, and measure it."""
     frames, peak, clipped, power, digest = 0, 0.0, 0.0, 0.0, hashlib.sha256()
     sums = np.zeros(1)
     rate = 0
     try:
-        for samples, rate in decode_parts(ref):
+        for samples, rate in decode_blocks(ref):
             if not frames:
                 digest.update(rate.to_bytes(4, "little"))
             level = np.abs(samples)

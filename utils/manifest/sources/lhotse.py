@@ -15,7 +15,7 @@ from typing import Any
 
 from utils.cli.errors import UserError
 from utils.cli.files import atomic_write
-from utils.manifest.decode import header_duration
+from utils.manifest.header import header_duration
 from utils.manifest.joining import join_sentences
 from utils.manifest.json_lines import BLANK, Unreadable, json_values
 from utils.manifest.sources.files import expect_file, expect_own_file, one_line
