@@ -14,15 +14,19 @@ from dataclasses import replace
 from pathlib import Path
 
 from utils.cli.progress import progress
-from utils.manifest.check_pairs import same_audio, same_speaker, same_text, text_in_two_sets
+from utils.manifest.check_pairs import (
+    nearly_same_audio,
+    same_audio,
+    same_speaker,
+    same_text,
+    text_in_two_sets,
+)
 from utils.manifest.check_sound import check_sound, check_times
 from utils.manifest.check_text import check_signs, check_text, perhaps_too_many_tokens
 from utils.manifest.findings import Diagnosis, Finding, Inspector, Line, Summary
 from utils.manifest.probe import AudioFacts, Unheard, probe_all
 from utils.manifest.read import Manifest, repeated_ids, scan_manifest
-from utils.manifest.shards import Shard
-
-WHOLE = Shard()
+from utils.manifest.shards import WHOLE, Shard
 
 
 def check_manifests(
@@ -74,7 +78,7 @@ def check_manifests(
         lines += its_lines
     for line in lines:
         findings += _check_line(line)
-    for compare in (same_audio, same_text, text_in_two_sets, same_speaker):
+    for compare in (same_audio, nearly_same_audio, same_text, text_in_two_sets, same_speaker):
         findings += compare(lines)
     heard = [line for line in lines if isinstance(line.heard, AudioFacts)]
     for inspect in inspectors:

@@ -20,7 +20,7 @@ from utils.cli.files import atomic_write
 from utils.cli.progress import progress
 from utils.manifest.decode import AudioError, expect_content
 from utils.manifest.read import read_manifest
-from utils.manifest.shards import Shard, parse_shard
+from utils.manifest.shards import parse_shard, share_of_files
 from utils.manifest.sources.gathered import LeftOut
 from utils.manifest.sources.prepare import Prepared, nothing_left, summarise, write_left_out
 from utils.manifest.utterance import AudioRef, Utterance
@@ -65,8 +65,9 @@ def pack(settings: PackSettings) -> Prepared:
     target = shard.named(folder / source.name)
     if target.resolve() == source.resolve():
         raise UserError(f"{target} is the manifest itself", "name another --output_dir")
-    files, left_out = _files(_share(read_manifest(source).utterances, shard))
-    if not files:
+    mine = share_of_files(read_manifest(source).utterances, shard)
+    files, left_out = _files(mine)
+    if mine and not files:
         raise nothing_left(left_out)
     places: dict[_File, AudioRef] = {}
     numbered = list(enumerate(_tars(list(dict.fromkeys(files.values())), most)))
@@ -76,10 +77,12 @@ def pack(settings: PackSettings) -> Prepared:
         for member, offset in zip(members, offsets, strict=True):
             places[member] = AudioRef(tar.name, offset=offset, size=member.size)
     packed = [_placed(each, places[file]) for each, file in files.items()]
-    write_manifest(target, packed)
+    if packed:
+        write_manifest(target, packed)
     listed = shard.named(folder / "pack_left_out.jsonl")
     write_left_out(listed, left_out)
-    return summarise({"packed": target}, {"packed": packed}, left_out, listed)
+    parts = {"packed": packed} if packed else {}  # there may be fewer files than parts
+    return summarise({"packed": target}, parts, left_out, listed)
 
 
 def parse_size(text: str) -> int:
@@ -93,13 +96,6 @@ def parse_size(text: str) -> int:
     if not size:
         raise UserError(f"--shard_size={text} is no size", "write 500MB or 1GB")
     return size
-
-
-def _share(utterances: Sequence[Utterance], shard: Shard) -> list[Utterance]:
-    """Return a part of the lines in which no file of another part is."""
-    key = [(each.audio.path, each.audio.offset) for each in utterances]
-    mine = set(shard.of(list(dict.fromkeys(key))))
-    return [each for each, file in zip(utterances, key, strict=True) if file in mine]
 
 
 def _files(utterances: Sequence[Utterance]) -> tuple[dict[Utterance, _File], list[LeftOut]]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from utils.cli.errors import Failure
 from utils.manifest.decode import AudioError, decode_blocks
+from utils.manifest.sound_print import sound_print
 from utils.manifest.utterance import AudioRef, Seconds
 
 # A sample that the recorder cut off stands at the end of the range, with its neighbours.
@@ -34,7 +35,8 @@ class AudioFacts:
     `peak` and `loudness` (root mean square over all channels) are in dBFS, -inf for digital
     silence; `clipped` is the share of samples in runs at the end of the range; `shift` is the mean
     of the channel whose mean is farthest from 0; `sha256` is that of the samples, so that the same
-    sound in two kinds of lossless file is seen as the same.
+    sound in two kinds of lossless file is seen as the same; `sound_print` is known after
+    re-encoding too (`sound_print.py`).
     """
 
     duration: Seconds
@@ -45,6 +47,7 @@ class AudioFacts:
     clipped: float
     shift: float
     sha256: str
+    sound_print: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ def probe(ref: AudioRef) -> AudioFacts | Unheard:
     """Decode one sound, a long one little by little, and measure it."""
     frames, peak, clipped, power, digest = 0, 0.0, 0.0, 0.0, hashlib.sha256()
     sums = np.zeros(1)
-    rate = 0
+    rate, taken = 0, ""
     try:
         for samples, rate in decode_blocks(ref):
             if not frames:
@@ -71,6 +74,7 @@ def probe(ref: AudioRef) -> AudioFacts | Unheard:
             clipped += _clipped_share(level) * len(samples)
             sums = sums + samples.sum(axis=0, dtype=np.float64)
             digest.update(samples.tobytes())
+            taken = taken or sound_print(samples, rate)
     except AudioError as error:
         return Unheard(error.kind, error.message)
     return AudioFacts(
@@ -82,6 +86,7 @@ def probe(ref: AudioRef) -> AudioFacts | Unheard:
         clipped=clipped / frames,
         shift=max((sums / frames).tolist(), key=abs),
         sha256=digest.hexdigest(),
+        sound_print=taken,
     )
 
 
