@@ -12,7 +12,7 @@ PIP := $(RUN) -m pip --disable-pip-version-check
 
 # A stamp carries the checksum of what was installed, so that an edited file means a new one.
 USER_SUM := $(shell cat requirements.txt constraints.txt | cksum | tr ' ' '-')
-DEV_SUM := $(shell cat requirements.txt requirements-dev.txt requirements-ct2.txt requirements-deepspeed.txt constraints.txt | cksum | tr ' ' '-')
+DEV_SUM := $(shell cat requirements.txt requirements-dev.txt requirements-ct2.txt requirements-deepspeed.txt requirements-ray.txt constraints.txt | cksum | tr ' ' '-')
 USER_STAMP := $(VENV)/.installed-$(USER_SUM)
 DEV_STAMP := $(VENV)/.installed-dev-$(DEV_SUM)
 

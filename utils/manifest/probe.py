@@ -15,6 +15,7 @@ import numpy as np
 
 from utils.cli.errors import Failure
 from utils.manifest.decode import AudioError, decode_blocks
+from utils.manifest.ray_data import Engine, ray_map
 from utils.manifest.sound_print import sound_print
 from utils.manifest.utterance import AudioRef, Seconds
 
@@ -90,13 +91,18 @@ def probe(ref: AudioRef) -> AudioFacts | Unheard:
     )
 
 
-def probe_all(refs: Sequence[AudioRef], num_workers: int) -> Iterator[AudioFacts | Unheard]:
+def probe_all(
+    refs: Sequence[AudioRef], num_workers: int, engine: Engine = "local"
+) -> Iterator[AudioFacts | Unheard]:
     """Decode and measure sounds in several processes; see `for_each_sound`."""
-    yield from for_each_sound(probe, refs, num_workers)
+    yield from for_each_sound(probe, refs, num_workers, engine)
 
 
 def for_each_sound(
-    work: Callable[[AudioRef], Answer], refs: Sequence[AudioRef], num_workers: int
+    work: Callable[[AudioRef], Answer],
+    refs: Sequence[AudioRef],
+    num_workers: int,
+    engine: Engine = "local",
 ) -> Iterator[Answer]:
     """Do something with each of many sounds in several processes.
 
@@ -104,6 +110,7 @@ def for_each_sound(
         work: a function of a module, so that a process can be told of it.
         refs: what to listen to.
         num_workers: how many processes; with 0 or 1, or few sounds, this one does the work.
+        engine: "ray" for Ray Data instead.
 
     Yields:
         The answer for each sound, in the order of `refs`.
@@ -111,6 +118,9 @@ def for_each_sound(
     Raises:
         Failure: a worker died, as one does that runs out of memory.
     """
+    if engine == "ray":
+        yield from ray_map(work, refs, num_workers, items_a_task=FILES_A_TASK)
+        return
     if num_workers <= 1 or len(refs) < FEW_FILES:
         yield from map(work, refs)
         return

@@ -9,6 +9,7 @@ from utils.manifest.check_sound import is_silent
 from utils.manifest.decode import decode_blocks
 from utils.manifest.findings import Finding, Inspector, Line
 from utils.manifest.probe import for_each_sound
+from utils.manifest.ray_data import Engine
 from utils.manifest.utterance import AudioRef, Seconds
 from utils.speech.audio import for_the_model
 from utils.speech.labels import LabelEncoder
@@ -22,17 +23,18 @@ LEAST_SPEECH: Seconds = 0.6
 LONGEST_STRETCH: Seconds = 30.0
 
 
-def voices(num_workers: int) -> Inspector:
+def voices(num_workers: int, engine: Engine = "local") -> Inspector:
     """Return a look at where the text says speech and the sound does not, and the reverse.
 
     Args:
         num_workers: processes that listen; 0 for none but this one.
+        engine: whose processes they are.
     """
 
     def inspect(lines: Sequence[Line]) -> Iterator[Finding]:
         audio = [line.utterance.audio for line in lines]
         heard = progress(
-            for_each_sound(speech_seconds, audio, num_workers),
+            for_each_sound(speech_seconds, audio, num_workers, engine),
             total=len(lines),
             desc="listening for voices",
             unit="utt",
