@@ -79,6 +79,8 @@ def regular_members(
             if found is None:
                 raise _unsafe(archive, member, "is a link or a device, not a file")
             yield name, member.size, found
+        while content.read(1 << 20):  # the checksum of what is compressed stands at its end
+            pass
 
 
 def _as_tar(content: BinaryIO) -> tarfile.TarFile:
