@@ -5,6 +5,8 @@ SUITABLE = import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10; do \
 	$$p -c '$(SUITABLE)' 2>/dev/null && echo $$p && break; done)
 JOBS ?= 2
+# How many times `make fuzz` tries each of its tests; make test tries 40.
+EXAMPLES ?= 3000
 
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -12,20 +14,21 @@ PIP := $(RUN) -m pip --disable-pip-version-check
 
 # A stamp carries the checksum of what was installed, so that an edited file means a new one.
 USER_SUM := $(shell cat requirements.txt constraints.txt | cksum | tr ' ' '-')
-DEV_SUM := $(shell cat requirements.txt requirements-dev.txt requirements-ct2.txt requirements-deepspeed.txt constraints.txt | cksum | tr ' ' '-')
+DEV_SUM := $(shell cat requirements.txt requirements-dev.txt requirements-ct2.txt requirements-deepspeed.txt requirements-ray.txt constraints.txt | cksum | tr ' ' '-')
 USER_STAMP := $(VENV)/.installed-$(USER_SUM)
 DEV_STAMP := $(VENV)/.installed-dev-$(DEV_SUM)
 
 # One thread a process: the tests run side by side, and the same sums come out everywhere.
 TEST_ENV := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 
-.PHONY: help demo test check format soak bench bench-train ci-report demo-assets venv clean-venv
+.PHONY: help demo test check format fuzz soak bench bench-train ci-report demo-assets venv clean-venv
 
 help:
 	@echo "make demo         check, score, fine-tune, merge, score again, on the bundled data (5 minutes)"
 	@echo "make test         style, types and all tests (half an hour)"
 	@echo "make check        style and types alone (1 minute)"
 	@echo "make format       put the code into the project's style"
+	@echo "make fuzz         thousands of damaged manifests, archives, subtitles and sounds (an hour)"
 	@echo "make soak         kill a training run 100 times, and compare its end with one left alone (an hour)"
 	@echo "make bench        speed of this machine, into benchmarks/results/"
 	@echo "make bench-train  fine-tuning beside the stock recipe, into benchmarks/results/ (an hour)"
@@ -48,6 +51,10 @@ check: $(DEV_STAMP)
 format: $(DEV_STAMP)
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
+
+fuzz: $(DEV_STAMP)
+	$(TEST_ENV) FUZZ_EXAMPLES=$(EXAMPLES) $(RUN) -m pytest -n $(JOBS) --dist worksteal \
+		--timeout=7200 tests/manifest/test_hostile*.py
 
 soak: $(DEV_STAMP)
 	$(RUN) tests/soak.py

@@ -43,6 +43,9 @@ class Settings:
     the transcripts; False leaves them as they were published."""
     num_workers: int | None = None
     """Speakers unpacked at a time; None for one a core up to 8."""
+    shard: str | None = None
+    """Prepare only this part of the speakers, such as 2/8, of an archive that is here already;
+    `custom.py manifest` joins the parts."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -50,9 +53,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     settings = parse_settings(Settings, argv, prog="aishell.py", description=__doc__ or "")
     # Loaded first: a model that does not load is told before gigabytes are fetched.
     punctuation = _load_punctuation(settings.add_pun)
-    from utils.manifest.sources.aishell import download_aishell, prepare_aishell
+    from utils.manifest.shards import parse_shard
+    from utils.manifest.sources.aishell import prepare_aishell
+    from utils.manifest.sources.aishell_archive import download_aishell
     from utils.manifest.sources.prepare import tell
 
+    shard = parse_shard(settings.shard)
     target_dir = Path(settings.target_dir)
     source = Path(settings.filepath) if settings.filepath else download_aishell(target_dir)
     num_workers = settings.num_workers
@@ -64,6 +70,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         Path(settings.annotation_text),
         punctuation=punctuation,
         num_workers=max(1, num_workers),
+        shard=shard,
     )
     tell(prepared)
 

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from utils.cli.console import say
 from utils.cli.errors import run_script
@@ -56,6 +56,8 @@ class Settings:
     """For --fix: leave out the lines that have warnings too."""
     html: str | None = None
     """Write a page with players, distributions and the worst lines first."""
+    engine: Literal["local", "ray"] = "local"
+    """What decodes: processes of this machine, or Ray Data (an extra, see docs/data.md)."""
     shard: str | None = None
     """Look only at this part of each manifest, such as 2/8; what --html and --fix name gets the
     part's name. What is in two parts is not seen."""
@@ -73,7 +75,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         num_workers = min(MOST_WORKERS, os.cpu_count() or 1)
     paths = [Path(path) for path in settings.data]
     shard = parse_shard(settings.shard)
-    diagnosis = check_manifests(paths, num_workers, _inspectors(settings, num_workers), shard)
+    diagnosis = check_manifests(
+        paths, num_workers, _inspectors(settings, num_workers), shard, settings.engine
+    )
     tell(diagnosis, settings.examples)
     _write(diagnosis, settings, shard)
     return diagnosis.exit_code
@@ -87,7 +91,7 @@ def _inspectors(settings: Settings, num_workers: int) -> list[Inspector]:
     if settings.voices:
         from utils.speech.inspect import voices
 
-        found.append(voices(num_workers))
+        found.append(voices(num_workers, settings.engine))
     if settings.model_path is None:
         return [*found, perhaps_too_many_tokens]
     from utils.manifest.languages import language_code

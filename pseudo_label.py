@@ -29,28 +29,34 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     from utils.cli.log import Log
     from utils.manifest.memory import Memory
+    from utils.manifest.shards import parse_shard
     from utils.manifest.sources.prepare import nothing_left, summarise, tell, write_left_out
     from utils.manifest.write import path_from_manifest, write_manifest
-    from utils.transcription.pseudo_labels import collect, cut, label, sift
+    from utils.transcription.pseudo_labels import label, sift
+    from utils.transcription.pseudo_recordings import collect, cut
 
-    folder = Path(settings.output_dir)
-    log = Log(folder / "pseudo_label.log")
-    memory = Memory(folder / "done.jsonl", fresh=not settings.resume)
-    save_settings(settings, folder / "settings.yaml")
+    folder, shard = Path(settings.output_dir), parse_shard(settings.shard)
+    log = Log(shard.named(folder / "pseudo_label.log"))
+    memory = Memory(shard.named(folder / "done.jsonl"), fresh=not settings.resume)
+    save_settings(settings, shard.named(folder / "settings.yaml"))
     recordings, dead = collect(settings, memory, log)
     pieces, uncut = cut(recordings, settings, memory, log)
     kept, distrusted = sift(label(pieces, settings, memory, log), settings)
     left_out = sorted([*dead, *uncut, *distrusted])
-    write_left_out(folder / "left_out.jsonl", left_out)
+    left_out_file = shard.named(folder / "left_out.jsonl")
+    write_left_out(left_out_file, left_out)
+    manifest = shard.named(folder / "train.json")
+    if not recordings and not dead and shard.count > 1:
+        tell(summarise({}, {}, left_out, left_out_file), log)
+        return
     if not kept:
         raise nothing_left(left_out)
-    manifest = folder / "train.json"
     seen = [
         replace(each, audio=replace(each.audio, path=path_from_manifest(each.audio.path, manifest)))
         for each in kept
     ]
     write_manifest(manifest, seen)
-    written = summarise({"train": manifest}, {"train": kept}, left_out, folder / "left_out.jsonl")
+    written = summarise({"train": manifest}, {"train": kept}, left_out, left_out_file)
     tell(written, log)
 
 

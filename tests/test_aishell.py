@@ -22,7 +22,7 @@ from utils.cli.errors import Failure, UserError
 from utils.manifest.download import RemoteFile
 from utils.manifest.joining import join_chinese
 from utils.manifest.read import read_manifest
-from utils.manifest.sources import aishell as source
+from utils.manifest.sources import aishell_archive as source
 from utils.manifest.sources.aishell import prepare_aishell
 
 SPEAKERS = {"S0002": "train", "S0003": "train", "S0724": "dev", "S0764": "test"}

@@ -17,7 +17,7 @@ from tests.test_aishell import packed, sound, state, write_archive
 from tests.transcription.test_punctuation import make_model
 from utils.manifest.download import RemoteFile
 from utils.manifest.read import read_manifest
-from utils.manifest.sources import aishell as source
+from utils.manifest.sources import aishell_archive as source
 
 # As the corpus has them.
 PARTS = {"train": range(2, 342), "dev": range(724, 764), "test": range(764, 784)}

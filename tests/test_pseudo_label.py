@@ -27,7 +27,7 @@ from utils.scoring.score import score_predictions
 from utils.speech.audio import load_audio
 from utils.speech.recording import store_mono
 from utils.speech.vad import speech_of
-from utils.transcription import pseudo_labels
+from utils.transcription import pseudo_labels, pseudo_recordings
 from utils.transcription.confidence import confidences
 from utils.transcription.transcribe import Decoding
 
@@ -118,7 +118,7 @@ def test_what_was_done_is_not_done_again(
         return transcribe(loaded, pieces, *rest, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(pseudo_labels, "transcribe", counted)
-    monkeypatch.setattr(pseudo_labels, "store_mono", None)  # decoded already
+    monkeypatch.setattr(pseudo_recordings, "store_mono", None)  # decoded already
     found = run(*flags)
     assert len(labelled) == len(set(labelled)) == len(found) > len(first)
     # Other thresholds cost no labelling.

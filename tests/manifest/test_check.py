@@ -149,7 +149,7 @@ PLANTED: dict[str, tuple[str, str, Callable[[Path], dict[str, Any]]]] = {
             ]
         },
     ),
-    "shifted": ("warning", "shifted", lambda _: {"samples": speech(10) + 0.05}),
+    "shifted": ("warning", "shifted", lambda _: {"samples": speech(1010) + 0.05}),
     "control": ("warning", "control characters", lambda _: {"sentence": "a\u0007 word"}),
     "undecoded": ("warning", "control characters", lambda _: {"sentence": "caf\ufffd"}),
     "html": ("warning", "markup", lambda _: {"sentence": "a <i>word</i>"}),
@@ -168,7 +168,7 @@ PLANTED: dict[str, tuple[str, str, Callable[[Path], dict[str, Any]]]] = {
         "warning",
         "another language",
         lambda _: {
-            "samples": speech(11, 4.0),
+            "samples": speech(1011, 4.0),
             "sentence": "heute ist das Wetter sehr schön und wir gehen alle in den Park",
             "language": "en",
         },
@@ -176,7 +176,7 @@ PLANTED: dict[str, tuple[str, str, Callable[[Path], dict[str, Any]]]] = {
     "long text": (
         "note",
         "perhaps too many tokens",
-        lambda _: {"samples": speech(12, 29.0), "sentence": "word " * 90},
+        lambda _: {"samples": speech(1012, 29.0), "sentence": "word " * 90},
     ),
     "duration": ("warning", "other duration", lambda _: {"duration": 1.3}),
     "silent": ("warning", "silent", lambda _: {"samples": np.full(RATE, 0.0005)}),
@@ -189,22 +189,22 @@ PLANTED: dict[str, tuple[str, str, Callable[[Path], dict[str, Any]]]] = {
     "wrong scale": (
         "warning",
         "out of range",
-        lambda _: {"samples": speech(5, level=20_000.0), "subtype": "FLOAT"},
+        lambda _: {"samples": speech(1005, level=20_000.0), "subtype": "FLOAT"},
     ),
     "too long": (
         "warning",
         "too long",
-        lambda _: {"samples": speech(6, 31.0), "sentence": "word " * 60},
+        lambda _: {"samples": speech(1006, 31.0), "sentence": "word " * 60},
     ),
     "too fast": ("warning", "too fast to be true", lambda _: {"sentence": "今天天气" * 4}),
     "too slow": (
         "warning",
         "too slow to be true",
-        lambda _: {"samples": speech(7, 20.0), "sentence": "a"},
+        lambda _: {"samples": speech(1007, 20.0), "sentence": "a"},
     ),
     "empty text": ("warning", "empty text", lambda _: {"sentence": ""}),
-    "8 kHz": ("note", "low sampling rate", lambda _: {"samples": speech(8), "rate": 8000}),
-    "stereo": ("note", "several channels", lambda _: {"samples": speech(9).reshape(-1, 2)}),
+    "8 kHz": ("note", "low sampling rate", lambda _: {"samples": speech(1008), "rate": 8000}),
+    "stereo": ("note", "several channels", lambda _: {"samples": speech(1009).reshape(-1, 2)}),
     "said twice": ("note", "repeated text", lambda _: {"sentence": "text b"}),
 }
 
@@ -391,7 +391,7 @@ def test_a_long_sound_is_measured_in_parts_and_gives_the_same(
     soundfile.write(path, samples, RATE)
     whole = probe(AudioRef(str(path)))
     cut = probe(AudioRef(str(path), 1.0, 6.5))
-    monkeypatch.setattr("utils.manifest.parts.PART_SECONDS", 2.0)
+    monkeypatch.setattr("utils.manifest.audio_file.BLOCK_SECONDS", 2.0)
     for one, ref in ((whole, AudioRef(str(path))), (cut, AudioRef(str(path), 1.0, 6.5))):
         parts = probe(ref)
         assert isinstance(one, AudioFacts)

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from utils.manifest.decode import AudioError, decode_audio, header_duration
+from utils.manifest.decode import AudioError, decode_audio
+from utils.manifest.header import header_duration
 from utils.manifest.utterance import AudioRef
 
 SECONDS = 2.0

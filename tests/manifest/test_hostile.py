@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.manifest.hostility import fuzz
 from utils.cli.errors import UserError
+from utils.manifest import json_lines
 from utils.manifest.check import check_manifests
 from utils.manifest.read import scan_manifest
 
@@ -33,7 +35,7 @@ def written(folder: Path, content: bytes) -> Path:
     return path
 
 
-@settings(max_examples=60)
+@fuzz
 @given(content=st.binary(max_size=300))
 def test_any_bytes_are_a_manifest_or_an_error(
     content: bytes, tmp_path_factory: pytest.TempPathFactory
@@ -46,7 +48,7 @@ def test_any_bytes_are_a_manifest_or_an_error(
     assert len(manifest) + len(broken) + manifest.blank_lines <= content.count(b"\n") + 1
 
 
-@settings(max_examples=60)
+@fuzz
 @given(values=st.lists(LINES, min_size=1, max_size=5), ending=st.sampled_from(["\n", "\r\n"]))
 def test_no_line_is_lost(
     values: list[Any], ending: str, tmp_path_factory: pytest.TempPathFactory
@@ -86,3 +88,27 @@ def test_unusual_sound_is_measured(
     diagnosis = check_manifests([written(tmp_path, json.dumps(line).encode())])
     assert [each.kind for each in diagnosis.findings] == kinds
     assert diagnosis.summaries[0].seconds == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"]
+)
+def test_text_that_is_not_utf_8_is_refused_by_name(tmp_path: Path, encoding: str) -> None:
+    line = json.dumps({"audio": {"path": "a.wav"}, "sentence": "a word"})
+    path = written(tmp_path, line.encode(encoding))
+    with pytest.raises(UserError, match=r"is text in UTF-16|is no text file"):
+        scan_manifest(path)
+
+
+def test_a_line_too_long_for_memory_is_named_and_the_others_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_lines, "MOST_BYTES_A_LINE", 100)
+    line = json.dumps({"audio": {"path": "a.wav"}, "sentence": "a word"})
+    for long in ("x" * 1000, "x" * 100 + "\n" + "x" * 101, " " * 101 + line):
+        path = written(tmp_path, f"{line}\n{long}\n{line}".encode())
+        manifest, broken = scan_manifest(path)
+        named = {each.line for each in broken}
+        assert named | set(manifest.lines) == set(range(1, 4 + long.count("\n")))
+        assert 2 in named and manifest.lines[0] == 1 and len(manifest) == 2
+        assert "longer than" in {each.line: each.message for each in broken}[max(named)]

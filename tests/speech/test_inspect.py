@@ -55,7 +55,7 @@ def test_text_without_voice_and_voice_without_text_are_found(sounds: Path) -> No
 
 def test_long_sounds_are_heard_in_parts(sounds: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = speech_seconds(AudioRef(str(sounds / "speech.flac")))
-    monkeypatch.setattr("utils.manifest.parts.PART_SECONDS", 5.0)
+    monkeypatch.setattr("utils.manifest.audio_file.BLOCK_SECONDS", 5.0)
     parts = speech_seconds(AudioRef(str(sounds / "speech.flac")))
     assert parts[0] == pytest.approx(whole[0], rel=0.15)
     assert parts[0] >= parts[1] > 5.0

@@ -29,7 +29,11 @@ def say(text: str = "") -> None:
     """
     if is_main_process():
         # Flushed, so that a log file grows with the run and keeps its order beside stderr.
-        print(text, flush=True)
+        try:
+            print(text, flush=True)
+        except UnicodeEncodeError:  # a file's name need not be text, nor a terminal know all signs
+            encoding = sys.stdout.encoding
+            print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
 
 
 def warn(text: str) -> None:

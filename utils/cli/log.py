@@ -27,5 +27,5 @@ class Log:
     def note(self, text: str) -> None:
         """Write a line down without saying it."""
         now = datetime.now().astimezone().isoformat(timespec="seconds")
-        with open(self.path, "a", encoding="utf-8") as file:
+        with open(self.path, "a", encoding="utf-8", errors="backslashreplace") as file:
             file.writelines(f"{now} {line}\n" for line in text.splitlines())

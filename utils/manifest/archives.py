@@ -6,19 +6,20 @@ anywhere, its content goes.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tarfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, BinaryIO, cast
 
 from utils.cli.errors import UserError
+from utils.manifest.unpacking import DAMAGED, unpacked
 
-# What tarfile and its decompressors raise for content that is damaged or was cut off.
-_DAMAGED = (tarfile.TarError, EOFError, zlib.error, OSError)
+# What tarfile raises for content that is damaged or was cut off; ValueError is for numbers.
+_DAMAGED = (tarfile.TarError, ValueError, *DAMAGED)
 
 
 @contextmanager
@@ -31,6 +32,11 @@ def naming_damage(archive: str) -> Iterator[None]:
     try:
         yield
     except _DAMAGED as error:
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+            raise UserError(
+                f"{archive} holds a name that this system cannot write: {error.filename!r}"[:300],
+                "this is not the archive that its publisher made",
+            ) from None
         if isinstance(error, OSError) and error.errno is not None:
             raise  # of the system: no permission, a full disk
         raise UserError(
@@ -53,25 +59,32 @@ def regular_members(
         for. Folders are left out.
 
     Raises:
-        UserError: a member has an absolute path, a `..`, or is a link or a device: no corpus has
-            such, so nothing more of this archive is read.
+        UserError: a member has an absolute path, a `..`, or is a link, a device or a file with
+            holes, or the archive unpacks to hundreds of times its size: no corpus has such, so
+            nothing more of this archive is read.
     """
-    opened = (
-        tarfile.open(source, "r|*")  # noqa: SIM115 (closed below)
-        if isinstance(source, Path)
-        else tarfile.open(fileobj=source, mode="r|*")  # noqa: SIM115
-    )
-    with opened as tar:
+    file = open(source, "rb") if isinstance(source, Path) else source  # noqa: SIM115
+    with unpacked(archive, cast(BinaryIO, file)) as content, _as_tar(content) as tar:
         for member in tar:
             name = PurePosixPath(member.name)
             if name.is_absolute() or ".." in name.parts or "\\" in member.name:
                 raise _unsafe(archive, member, "leads outside the folder")
             if member.isdir():
                 continue
-            content = tar.extractfile(member) if member.isreg() else None
-            if content is None:
+            if "\0" in member.name:
+                raise _unsafe(archive, member, "has a zero byte in its name")
+            if member.issparse():  # a terabyte of holes is a kilobyte of tar
+                raise _unsafe(archive, member, "is a file with holes")
+            found = tar.extractfile(member) if member.isreg() else None
+            if found is None:
                 raise _unsafe(archive, member, "is a link or a device, not a file")
-            yield name, member.size, content
+            yield name, member.size, found
+        while content.read(1 << 20):  # the checksum of what is compressed stands at its end
+            pass
+
+
+def _as_tar(content: BinaryIO) -> tarfile.TarFile:
+    return tarfile.open(fileobj=content, mode="r|")
 
 
 def write_once(archive: str, content: IO[bytes], size: int, path: Path) -> None:

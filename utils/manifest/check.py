@@ -14,15 +14,20 @@ from dataclasses import replace
 from pathlib import Path
 
 from utils.cli.progress import progress
-from utils.manifest.check_pairs import same_audio, same_speaker, same_text, text_in_two_sets
+from utils.manifest.check_pairs import (
+    nearly_same_audio,
+    same_audio,
+    same_speaker,
+    same_text,
+    text_in_two_sets,
+)
 from utils.manifest.check_sound import check_sound, check_times
 from utils.manifest.check_text import check_signs, check_text, perhaps_too_many_tokens
 from utils.manifest.findings import Diagnosis, Finding, Inspector, Line, Summary
 from utils.manifest.probe import AudioFacts, Unheard, probe_all
+from utils.manifest.ray_data import Engine
 from utils.manifest.read import Manifest, repeated_ids, scan_manifest
-from utils.manifest.shards import Shard
-
-WHOLE = Shard()
+from utils.manifest.shards import WHOLE, Shard
 
 
 def check_manifests(
@@ -30,6 +35,7 @@ def check_manifests(
     num_workers: int = 0,
     inspectors: Sequence[Inspector] = (perhaps_too_many_tokens,),
     shard: Shard = WHOLE,
+    engine: Engine = "local",
 ) -> Diagnosis:
     """Read manifests, listen to all of their audio, and list what is wrong.
 
@@ -40,6 +46,7 @@ def check_manifests(
         inspectors: what else looks at the lines whose sound can be read.
         shard: the part of each manifest's lines that is looked at; broken lines are told
             by the first part.
+        engine: what decodes: this machine's processes, or Ray Data.
 
     Returns:
         A summary of each manifest and the findings, in the order of the lines.
@@ -66,7 +73,7 @@ def check_manifests(
                 Finding("error", kind, manifest.path, each.line, "", each.message)
                 for each in bad_lines
             ]
-        its_lines = _listen(manifest, num_workers)
+        its_lines = _listen(manifest, num_workers, engine)
         if is_empty:
             message = "holds no usable line"
             findings.append(Finding("error", "empty manifest", manifest.path, 0, "", message))
@@ -74,7 +81,7 @@ def check_manifests(
         lines += its_lines
     for line in lines:
         findings += _check_line(line)
-    for compare in (same_audio, same_text, text_in_two_sets, same_speaker):
+    for compare in (same_audio, nearly_same_audio, same_text, text_in_two_sets, same_speaker):
         findings += compare(lines)
     heard = [line for line in lines if isinstance(line.heard, AudioFacts)]
     for inspect in inspectors:
@@ -97,9 +104,9 @@ def _check_line(line: Line) -> Iterator[Finding]:
     yield from check_text(line, heard)
 
 
-def _listen(manifest: Manifest, num_workers: int) -> list[Line]:
+def _listen(manifest: Manifest, num_workers: int, engine: Engine) -> list[Line]:
     heard = progress(
-        probe_all([utterance.audio for utterance in manifest], num_workers),
+        probe_all([utterance.audio for utterance in manifest], num_workers, engine),
         total=len(manifest),
         desc=f"listening to {manifest.path}",
         unit="utt",

@@ -8,6 +8,7 @@ from pathlib import Path
 from utils.manifest.check_sound import is_silent
 from utils.manifest.findings import Finding, Line, Severity
 from utils.manifest.probe import AudioFacts, Unheard
+from utils.manifest.sound_print import alike
 
 
 def same_audio(lines: Sequence[Line]) -> Iterator[Finding]:
@@ -26,6 +27,29 @@ def same_audio(lines: Sequence[Line]) -> Iterator[Finding]:
             yield line.finding("error", "one sound, two texts", message)
         else:
             yield line.finding("warning", "repeated audio", f"the sound of {earlier.place}")
+
+
+def nearly_same_audio(lines: Sequence[Line]) -> Iterator[Finding]:
+    """Name each sound that is an earlier one re-encoded, louder, or a little shifted."""
+    first: dict[str, tuple[Line, AudioFacts]] = {}
+    for line in lines:
+        heard = line.heard
+        if isinstance(heard, AudioFacts) and heard.sound_print and not is_silent(heard):
+            first.setdefault(heard.sha256, (line, heard))
+    different = list(first.values())
+    pairs = alike(
+        [heard.sound_print for _, heard in different], [heard.duration for _, heard in different]
+    )
+    told: set[int] = set()
+    for pair in pairs:
+        if pair.later in told:
+            continue
+        told.add(pair.later)
+        earlier, line = different[pair.earlier][0], different[pair.later][0]
+        in_two_sets = earlier.manifest != line.manifest
+        kind = "nearly the same audio in two sets" if in_two_sets else "nearly the same audio"
+        message = f"sounds like {earlier.place}: {1 - 2 * pair.difference:.0%} alike"
+        yield line.finding("warning", kind, message, 1 - pair.difference)
 
 
 def same_text(lines: Sequence[Line]) -> Iterator[Finding]:

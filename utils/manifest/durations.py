@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from utils.cli.progress import progress
-from utils.manifest.decode import AudioError, header_duration
+from utils.manifest.decode import AudioError
 from utils.manifest.duration_cache import remember_durations, remembered_durations
+from utils.manifest.header import header_duration
 from utils.manifest.utterance import AudioRef, Seconds, Utterance
 
 # Reading headers waits for the disk, not for the processor.

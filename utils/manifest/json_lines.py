@@ -6,17 +6,19 @@ Lines that hold no value are told apart, never skipped: `BLANK` stands for an em
 
 from __future__ import annotations
 
-import gzip
 import json
-import zlib
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, NoReturn, cast
+from typing import Any, BinaryIO, NamedTuple, NoReturn
 
 from utils.cli.errors import UserError
+from utils.manifest.unpacking import DAMAGED, unpacked
 
 BLANK = object()
+# A line is held in memory several times over. An hour's text has a megabyte.
+MOST_BYTES_A_LINE = 64 << 20
 
 
 class Unreadable(NamedTuple):
@@ -29,17 +31,20 @@ def json_values(path: Path) -> Iterator[tuple[int, Any]]:
     """Yield (line number, value) for each line; `BLANK` and `Unreadable` stand for the others."""
     try:
         with _open(path) as lines:
-            first = lines.readline()
+            first = lines.readline(MOST_BYTES_A_LINE + 1)
             _expect_text(path, first)
             head = [first.removeprefix(b"\xef\xbb\xbf")]
             # What comes first, an object or a list, may stand below blank lines.
             while head[-1].isspace():
-                head.append(lines.readline())
+                head.append(lines.readline(MOST_BYTES_A_LINE + 1))
             if head[-1].lstrip().startswith(b"["):
                 yield from _array_values(b"".join(head) + lines.read())
             else:
-                yield from _line_values(chain(head, lines))
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+                others = iter(partial(lines.readline, MOST_BYTES_A_LINE + 1), b"")
+                yield from _line_values(chain(head, others), lines)
+    except DAMAGED as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # of the system
         raise UserError(
             f"{path}: the compressed file is damaged ({error})", "copy it or make it again"
         ) from None
@@ -47,15 +52,18 @@ def json_values(path: Path) -> Iterator[tuple[int, Any]]:
 
 def _open(path: Path) -> BinaryIO:
     """Open a manifest; whether it is compressed is told by its content, not by its name."""
-    with open(path, "rb") as file:
-        compressed = file.read(2) == b"\x1f\x8b"
-    return cast(BinaryIO, gzip.open(path, "rb")) if compressed else open(path, "rb")
+    return unpacked(str(path), open(path, "rb"))
 
 
-def _line_values(lines: Iterable[bytes]) -> Iterator[tuple[int, Any]]:
-    # Iterating over bytes splits at "\n" alone; text lines may also hold U+2028 and the like.
+def _line_values(lines: Iterable[bytes], file: BinaryIO) -> Iterator[tuple[int, Any]]:
+    # Bytes are split at "\n" alone; text lines may also hold U+2028 and the like.
     for number, line in enumerate(lines, start=1):
-        if line:
+        if len(line) > MOST_BYTES_A_LINE:
+            while line and not line.endswith(b"\n"):
+                line = file.readline(MOST_BYTES_A_LINE)
+            complaint = f"the line is longer than {MOST_BYTES_A_LINE >> 20} MiB"
+            yield number, Unreadable(ValueError(complaint))
+        elif line:
             yield number, _parse(line)
 
 

@@ -54,7 +54,8 @@ class Memory:
         if whole != content:  # a kill cut the last line in two
             with atomic_write(self.path, "wb") as file:
                 file.write(whole)
-        for line in whole.decode("utf-8").splitlines():
+        # Bytes are split at line ends alone; text would be at U+2028 and the like too.
+        for line in whole.splitlines():
             key, value = json.loads(line)
             self._known[_spelled(key)] = value
 

@@ -20,63 +20,75 @@ def is_url(text: str) -> bool:
     return text.startswith(("http://", "https://"))
 
 
-def fetch(
-    url: str, folder: Path, memory: Memory, say: Callable[[str], None]
-) -> tuple[list[Path], list[LeftOut]]:
-    """Download the audio of a page, a playlist or a feed.
-
-    What an earlier run downloaded is not asked for again.
+def items_of(url: str, memory: Memory) -> tuple[list[str], list[LeftOut]]:
+    """Return the addresses of what a page, a playlist or a feed holds.
 
     Args:
         url: of one item or of many.
-        folder: where the audio goes.
-        memory: what was downloaded before.
-        say: told each item that arrives.
+        memory: what was downloaded before, which is one item.
 
     Returns:
-        The files of all items that could be had, and those that could not, with the reason.
+        The addresses; or the reason why there are none.
 
     Raises:
         UserError: yt-dlp is not installed.
     """
+    if ["downloaded", url] in memory:
+        return [url], []
+    problems = _Problems()
+    with _yt_dlp(url, problems, extract_flat="in_playlist") as lister:
+        listed = lister.extract_info(url, download=False) or {}
+    if problems.errors:
+        return [], [LeftOut(url, f"cannot be downloaded: {each}") for each in problems.errors]
+    entries = listed.get("entries")
+    if entries is None:
+        return [url], []
+    return list(dict.fromkeys(each["url"] for each in entries if each and each.get("url"))), []
+
+
+def fetch(
+    address: str, folder: Path, memory: Memory, say: Callable[[str], None]
+) -> list[Path] | LeftOut:
+    """Download the audio of one item; what an earlier run downloaded is not asked for again.
+
+    Args:
+        address: of the item.
+        folder: where the audio goes.
+        memory: what was downloaded before.
+        say: told what arrives.
+
+    Returns:
+        Its files, or why it cannot be had.
+
+    Raises:
+        UserError: yt-dlp is not installed.
+    """
+    key = ["downloaded", address]
+    if key not in memory or not all(Path(name).exists() for name in memory[key]):
+        folder.mkdir(parents=True, exist_ok=True)
+        problems = _Problems()
+        names = _download(address, folder, problems)
+        if not names:
+            reason = "; ".join(problems.errors) or "nothing to download was found there"
+            return LeftOut(address, f"cannot be downloaded: {reason}")
+        memory.add(key, names)
+        say(f"downloaded {address} to {', '.join(names)}")
+    return [Path(name) for name in memory[key]]
+
+
+def _yt_dlp(address: str, problems: _Problems, **options: Any) -> Any:
     try:
         import yt_dlp
     except ImportError:
         raise UserError(
-            f"{url} needs yt-dlp to be downloaded", "pip install yt-dlp, or give a file"
+            f"{address} needs yt-dlp to be downloaded", "pip install yt-dlp, or give a file"
         ) from None
-    folder.mkdir(parents=True, exist_ok=True)
-    problems = _Problems()
     common = {"ignoreerrors": True, "quiet": True, "cachedir": False, "logger": problems}
-    addresses = [url]
-    if ["downloaded", url] not in memory:
-        with yt_dlp.YoutubeDL({**common, "extract_flat": "in_playlist"}) as lister:
-            listed = lister.extract_info(url, download=False) or {}
-        entries = listed.get("entries")
-        if entries is not None:
-            addresses = list(
-                dict.fromkeys(each["url"] for each in entries if each and each.get("url"))
-            )
-    left_out = [LeftOut(url, f"cannot be downloaded: {each}") for each in problems.errors]
-    found: list[Path] = []
-    for address in addresses if not left_out else ():
-        key, problems.errors = ["downloaded", address], []
-        if key not in memory or not all(Path(name).exists() for name in memory[key]):
-            names = _download(address, folder, common)
-            if not names:
-                reason = "; ".join(problems.errors) or "nothing to download was found there"
-                left_out.append(LeftOut(address, f"cannot be downloaded: {reason}"))
-                continue
-            memory.add(key, names)
-            say(f"downloaded {address} to {', '.join(names)}")
-        found += map(Path, memory[key])
-    return found, left_out
+    return yt_dlp.YoutubeDL({**common, **options})
 
 
-def _download(address: str, folder: Path, common: dict[str, Any]) -> list[str]:
+def _download(address: str, folder: Path, problems: _Problems) -> list[str]:
     """Download one item and return its files; none where it could not be had."""
-    import yt_dlp
-
     names: list[str] = []
 
     def follow(event: dict[str, Any]) -> None:
@@ -85,7 +97,6 @@ def _download(address: str, folder: Path, common: dict[str, Any]) -> list[str]:
 
     name = f"%(extractor)s-%(id).60B-{_short_hash(address)}.%(ext)s"
     options = {
-        **common,
         "format": "bestaudio/best",
         # Pages name their items as they like: two may have one id.
         "outtmpl": {"default": str(folder / name)},
@@ -93,7 +104,7 @@ def _download(address: str, folder: Path, common: dict[str, Any]) -> list[str]:
         "noprogress": True,
         "progress_hooks": [follow],
     }
-    with yt_dlp.YoutubeDL(options) as downloader:
+    with _yt_dlp(address, problems, **options) as downloader:
         downloader.download([address])
     return names
 

@@ -8,24 +8,28 @@ plan says.
 
 from __future__ import annotations
 
+import os
 import re
 import tarfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from utils.cli.errors import UserError
 from utils.cli.files import atomic_write
 from utils.cli.progress import progress
 from utils.manifest.decode import AudioError, expect_content
+from utils.manifest.ray_data import ray_map
 from utils.manifest.read import read_manifest
-from utils.manifest.shards import Shard, parse_shard
+from utils.manifest.shards import parse_shard, share_of_files
 from utils.manifest.sources.gathered import LeftOut
 from utils.manifest.sources.prepare import Prepared, nothing_left, summarise, write_left_out
 from utils.manifest.utterance import AudioRef, Utterance
 from utils.manifest.write import write_manifest
 
+MOST_WORKERS = 8
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
@@ -41,6 +45,10 @@ class PackSettings:
     """A tar is closed before it would pass this: a number of bytes, or one with KB, MB, GB."""
     shard: str | None = None
     """Pack only this part of the files, such as 2/8; `custom.py manifest` joins the manifests."""
+    num_workers: int | None = None
+    """Tars written at a time; None for one a core up to 8."""
+    engine: Literal["local", "ray"] = "local"
+    """What writes: this machine, or Ray Data (an extra, see docs/data.md)."""
 
 
 class _File(NamedTuple):
@@ -49,6 +57,13 @@ class _File(NamedTuple):
     path: str
     offset: int
     size: int
+
+
+class _Tar(NamedTuple):
+    """A tar to be written, and what goes into it."""
+
+    path: Path
+    members: list[_File]
 
 
 def pack(settings: PackSettings) -> Prepared:
@@ -65,21 +80,26 @@ def pack(settings: PackSettings) -> Prepared:
     target = shard.named(folder / source.name)
     if target.resolve() == source.resolve():
         raise UserError(f"{target} is the manifest itself", "name another --output_dir")
-    files, left_out = _files(_share(read_manifest(source).utterances, shard))
-    if not files:
+    mine = share_of_files(read_manifest(source).utterances, shard)
+    files, left_out = _files(mine)
+    if mine and not files:
         raise nothing_left(left_out)
     places: dict[_File, AudioRef] = {}
-    numbered = list(enumerate(_tars(list(dict.fromkeys(files.values())), most)))
-    for number, members in progress(numbered, total=len(numbered), desc="packing", unit="tar"):
-        tar = shard.named(folder / f"shard-{number:03d}.tar")
-        offsets = _offsets(tar, members) or _write(tar, members)
-        for member, offset in zip(members, offsets, strict=True):
-            places[member] = AudioRef(tar.name, offset=offset, size=member.size)
+    tars = [
+        _Tar(shard.named(folder / f"shard-{number:03d}.tar"), members)
+        for number, members in enumerate(_tars(list(dict.fromkeys(files.values())), most))
+    ]
+    written = _write_all(tars, settings)
+    for tar, offsets in zip(tars, written, strict=True):
+        for member, offset in zip(tar.members, offsets, strict=True):
+            places[member] = AudioRef(tar.path.name, offset=offset, size=member.size)
     packed = [_placed(each, places[file]) for each, file in files.items()]
-    write_manifest(target, packed)
+    if packed:
+        write_manifest(target, packed)
     listed = shard.named(folder / "pack_left_out.jsonl")
     write_left_out(listed, left_out)
-    return summarise({"packed": target}, {"packed": packed}, left_out, listed)
+    parts = {"packed": packed} if packed else {}  # there may be fewer files than parts
+    return summarise({"packed": target}, parts, left_out, listed)
 
 
 def parse_size(text: str) -> int:
@@ -93,13 +113,6 @@ def parse_size(text: str) -> int:
     if not size:
         raise UserError(f"--shard_size={text} is no size", "write 500MB or 1GB")
     return size
-
-
-def _share(utterances: Sequence[Utterance], shard: Shard) -> list[Utterance]:
-    """Return a part of the lines in which no file of another part is."""
-    key = [(each.audio.path, each.audio.offset) for each in utterances]
-    mine = set(shard.of(list(dict.fromkeys(key))))
-    return [each for each, file in zip(utterances, key, strict=True) if file in mine]
 
 
 def _files(utterances: Sequence[Utterance]) -> tuple[dict[Utterance, _File], list[LeftOut]]:
@@ -140,6 +153,24 @@ def _name(number: int, file: _File) -> str:
 
 def _is_tar(file: _File) -> bool:
     return file.path.endswith(".tar")
+
+
+def _write_all(tars: Sequence[_Tar], settings: PackSettings) -> Iterator[list[int]]:
+    """Write tars that are not there yet; yield where the contents begin, tar by tar."""
+    workers = settings.num_workers
+    if workers is None:
+        workers = min(MOST_WORKERS, os.cpu_count() or 1)
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        written: Iterator[list[int]]
+        if settings.engine == "ray":
+            written = ray_map(_finished, tars, workers)
+        else:
+            written = pool.map(_finished, tars)
+        yield from progress(written, total=len(tars), desc="packing", unit="tar")
+
+
+def _finished(tar: _Tar) -> list[int]:
+    return _offsets(tar.path, tar.members) or _write(tar.path, tar.members)
 
 
 def _write(path: Path, members: Sequence[_File]) -> list[int]:

@@ -76,6 +76,8 @@ def check_times(
 
 def _problem(sentence: TimedSentence, length: Seconds, longest: Seconds) -> str | None:
     start, end = sentence.start, sentence.end
+    if start < 0:
+        return f"before the beginning: from {start:.2f} to {end:.2f} s"
     if end <= start:
         return f"no length: from {start:.2f} to {end:.2f} s"
     if start >= length or end > length + END_TOLERANCE:

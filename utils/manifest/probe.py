@@ -14,8 +14,9 @@ from typing import TypeVar
 import numpy as np
 
 from utils.cli.errors import Failure
-from utils.manifest.decode import AudioError
-from utils.manifest.parts import decode_parts
+from utils.manifest.decode import AudioError, decode_blocks
+from utils.manifest.ray_data import Engine, ray_map
+from utils.manifest.sound_print import sound_print
 from utils.manifest.utterance import AudioRef, Seconds
 
 # A sample that the recorder cut off stands at the end of the range, with its neighbours.
@@ -35,7 +36,8 @@ class AudioFacts:
     `peak` and `loudness` (root mean square over all channels) are in dBFS, -inf for digital
     silence; `clipped` is the share of samples in runs at the end of the range; `shift` is the mean
     of the channel whose mean is farthest from 0; `sha256` is that of the samples, so that the same
-    sound in two kinds of lossless file is seen as the same.
+    sound in two kinds of lossless file is seen as the same; `sound_print` is known after
+    re-encoding too (`sound_print.py`).
     """
 
     duration: Seconds
@@ -46,6 +48,7 @@ class AudioFacts:
     clipped: float
     shift: float
     sha256: str
+    sound_print: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +60,12 @@ class Unheard:
 
 
 def probe(ref: AudioRef) -> AudioFacts | Unheard:
-    """Decode one sound, a long one part by part, and measure it."""
+    """Decode one sound, a long one little by little, and measure it."""
     frames, peak, clipped, power, digest = 0, 0.0, 0.0, 0.0, hashlib.sha256()
     sums = np.zeros(1)
-    rate = 0
+    rate, taken = 0, ""
     try:
-        for samples, rate in decode_parts(ref):
+        for samples, rate in decode_blocks(ref):
             if not frames:
                 digest.update(rate.to_bytes(4, "little"))
             level = np.abs(samples)
@@ -72,6 +75,7 @@ def probe(ref: AudioRef) -> AudioFacts | Unheard:
             clipped += _clipped_share(level) * len(samples)
             sums = sums + samples.sum(axis=0, dtype=np.float64)
             digest.update(samples.tobytes())
+            taken = taken or sound_print(samples, rate)
     except AudioError as error:
         return Unheard(error.kind, error.message)
     return AudioFacts(
@@ -83,16 +87,22 @@ def probe(ref: AudioRef) -> AudioFacts | Unheard:
         clipped=clipped / frames,
         shift=max((sums / frames).tolist(), key=abs),
         sha256=digest.hexdigest(),
+        sound_print=taken,
     )
 
 
-def probe_all(refs: Sequence[AudioRef], num_workers: int) -> Iterator[AudioFacts | Unheard]:
+def probe_all(
+    refs: Sequence[AudioRef], num_workers: int, engine: Engine = "local"
+) -> Iterator[AudioFacts | Unheard]:
     """Decode and measure sounds in several processes; see `for_each_sound`."""
-    yield from for_each_sound(probe, refs, num_workers)
+    yield from for_each_sound(probe, refs, num_workers, engine)
 
 
 def for_each_sound(
-    work: Callable[[AudioRef], Answer], refs: Sequence[AudioRef], num_workers: int
+    work: Callable[[AudioRef], Answer],
+    refs: Sequence[AudioRef],
+    num_workers: int,
+    engine: Engine = "local",
 ) -> Iterator[Answer]:
     """Do something with each of many sounds in several processes.
 
@@ -100,6 +110,7 @@ def for_each_sound(
         work: a function of a module, so that a process can be told of it.
         refs: what to listen to.
         num_workers: how many processes; with 0 or 1, or few sounds, this one does the work.
+        engine: "ray" for Ray Data instead.
 
     Yields:
         The answer for each sound, in the order of `refs`.
@@ -107,6 +118,9 @@ def for_each_sound(
     Raises:
         Failure: a worker died, as one does that runs out of memory.
     """
+    if engine == "ray":
+        yield from ray_map(work, refs, num_workers, items_a_task=FILES_A_TASK)
+        return
     if num_workers <= 1 or len(refs) < FEW_FILES:
         yield from map(work, refs)
         return

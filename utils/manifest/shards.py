@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from utils.cli.errors import UserError
+from utils.manifest.utterance import Utterance
 
 Item = TypeVar("Item")
 
@@ -29,12 +31,29 @@ class Shard:
         first = len(items) * (self.number - 1) // self.count
         return items[first : len(items) * self.number // self.count]
 
+    def has(self, name: str) -> bool:
+        """Return whether something belongs to this part, where not all of it is known at once."""
+        return zlib.crc32(name.encode("utf-8", "surrogateescape")) % self.count == self.number - 1
+
+    @property
+    def suffix(self) -> str:
+        """What the names of this part's outputs have more than those of the whole: -2of8."""
+        return f"-{self.number}of{self.count}" if self.count > 1 else ""
+
     def named(self, path: Path) -> Path:
         """Return the name of this part's output: train.json -> train-2of8.json."""
-        if self.count == 1:
-            return path
         stem, dot, ending = path.name.partition(".")
-        return path.with_name(f"{stem}-{self.number}of{self.count}{dot}{ending}")
+        return path.with_name(f"{stem}{self.suffix}{dot}{ending}")
+
+
+WHOLE = Shard()
+
+
+def share_of_files(utterances: Sequence[Utterance], shard: Shard) -> list[Utterance]:
+    """Return a part of some lines in which no file of another part is."""
+    files = [(each.audio.path, each.audio.offset) for each in utterances]
+    mine = set(shard.of(list(dict.fromkeys(files))))
+    return [each for each, file in zip(utterances, files, strict=True) if file in mine]
 
 
 def parse_shard(text: str | None) -> Shard:
@@ -47,7 +66,7 @@ def parse_shard(text: str | None) -> Shard:
         UserError: it is not of this form, or outside 1 to the number of parts.
     """
     if text is None:
-        return Shard()
+        return WHOLE
     match = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text.strip())
     if match and 1 <= int(match[1]) <= int(match[2]):
         return Shard(int(match[1]), int(match[2]))

@@ -22,12 +22,14 @@ from utils.manifest.utterance import Seconds, TimedSentence
 
 _CLOCK = r"(?:(\d+):)?(\d{1,2}):(\d{1,2})(?:[.,](\d+))?"
 _CUE = re.compile(rf"^\s*{_CLOCK}\s*-->\s*{_CLOCK}")
-_TAG = re.compile(r"</?[a-zA-Z][^>]*>|<[\d:.]+>|\{\\[^}]*\}")
-_ASS_OVERRIDE = re.compile(r"\{[^}]*\}")
+# None of these looks past where another could begin: a line of a million brackets takes no time.
+_TAG = re.compile(r"</?[a-zA-Z][^<>]*>|<[\d:.]+>|\{\\[^{}]*\}")
+_ASS_OVERRIDE = re.compile(r"\{[^{}]*\}")
+_ASS_DRAWING = re.compile(r"\{[^{}]*\\p[1-9]")
 # What forced aligners call the tier of single sounds.
 _PHONES = re.compile(r"phones?$", re.IGNORECASE)
 # A quoted text, in which a quotation mark is doubled, or a number.
-_PRAAT_VALUE = re.compile(r'"((?:[^"]|"")*)"|([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)')
+_PRAAT_VALUE = re.compile(r'"([^"]*(?:""[^"]*)*)"|([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)')
 
 
 def read_subtitles(path: Path, tier: str | None = None) -> list[TimedSentence]:
@@ -49,8 +51,10 @@ def read_subtitles(path: Path, tier: str | None = None) -> list[TimedSentence]:
         raise UserError(f"{path} is no subtitle file", f"known are {', '.join(FORMATS)}")
     try:
         found = [each for each in FORMATS[suffix](read_text(path), tier) if each.text]
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise UserError(f"{path}: {error}", "make the file again, or mend it") from None
+    except RecursionError:
+        raise UserError(f"{path} is nested too deeply", "is it the right kind of file?") from None
     if not found:
         raise UserError(f"{path} holds no sentence with times", "is it the right kind of file?")
     return found
@@ -98,7 +102,7 @@ def _ass(text: str, tier: str | None) -> Iterator[TimedSentence]:
                 raise ValueError(f"line {number}: no Start, End and Text as `Format:` names them")
             plain = re.sub(r"\\[Nnh]", " ", _ASS_OVERRIDE.sub("", row["text"]))
             # \p1 begins a drawing, whose "text" are coordinates.
-            if not re.search(r"\{[^}]*\\p[1-9]", row["text"]):
+            if not _ASS_DRAWING.search(row["text"]):
                 yield TimedSentence(
                     _clock(*times[0].groups()), _clock(*times[1].groups()), one_line(plain)
                 )
@@ -123,17 +127,27 @@ def _textgrid(text: str, tier: str | None) -> Iterator[TimedSentence]:
             kind, name = next(values), next(values)
             *_, size = islice(values, 3)
             width = 3 if kind == "IntervalTier" else 2
-            items = [list(islice(values, width)) for _ in range(int(size))]
+            items = _items(values, width, int(size))
             names.append(str(name))
             is_wanted = name == tier if tier else not _PHONES.search(str(name))
             if kind == "IntervalTier" and is_wanted:
                 is_found = True
                 for start, end, said in items:
                     yield TimedSentence(float(start), float(end), one_line(str(said)))
-    except (StopIteration, TypeError, ValueError) as error:
+    except (StopIteration, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"no whole TextGrid: {error or 'it ends too early'}") from None
     if not is_found:
         raise ValueError(f"no tier of intervals {tier or ''}; it has {', '.join(names) or 'none'}")
+
+
+def _items(values: Iterator[str | float], width: int, size: int) -> list[list[str | float]]:
+    """Take `size` items of `width` values each; the file may state more than it has."""
+    items: list[list[str | float]] = []
+    while len(items) < size:
+        items.append(list(islice(values, width)))
+        if len(items[-1]) < width:
+            raise ValueError(f"{size} items are stated, {len(items) - 1} are there")
+    return items
 
 
 def _json(text: str, tier: str | None) -> Iterator[TimedSentence]:
@@ -148,11 +162,13 @@ def _json(text: str, tier: str | None) -> Iterator[TimedSentence]:
             said = each["text"] if "text" in each else " ".join(each["lines"])
             start = float(each["start"] if "start" in each else each["begin"])
             end = float(each["end"])
-        except (KeyError, TypeError, ValueError) as error:
+            if not isinstance(said, str):
+                raise TypeError("the text is none")
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ValueError(f"segment {number} has no start, end and text: {error}") from None
         if not (0 <= start < math.inf and 0 <= end < math.inf):
             raise ValueError(f"segment {number} goes from {start} to {end} s")
-        yield TimedSentence(start, end, one_line(str(said)))
+        yield TimedSentence(start, end, one_line(said))
 
 
 FORMATS: dict[str, Callable[[str, str | None], Iterator[TimedSentence]]] = {

@@ -22,7 +22,19 @@ def load_audio(reference: AudioRef) -> np.ndarray:
     Raises:
         AudioError: if the file is missing, empty, truncated or no audio.
     """
-    channels, rate = decode_audio(reference)
+    return for_the_model(*decode_audio(reference))
+
+
+def for_the_model(channels: np.ndarray, rate: int) -> np.ndarray:
+    """Bring samples to what the model hears.
+
+    Args:
+        channels: float32 `(num_samples, num_channels)`.
+        rate: Hz that they have.
+
+    Returns:
+        float32 `(about num_samples * 16000 / rate,)`, mean of the channels, within [-1, 1].
+    """
     samples = channels.mean(axis=1, dtype=np.float32)
     if rate != SAMPLE_RATE:
         samples = resample(samples, rate, SAMPLE_RATE)

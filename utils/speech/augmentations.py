@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from utils.cli.errors import UserError
-from utils.manifest.decode import AudioError, header_duration
+from utils.manifest.decode import AudioError
+from utils.manifest.header import header_duration
 from utils.manifest.utterance import AudioRef, Seconds
 from utils.speech.audio import load_audio, resample
 from utils.speech.channel import Codec, Reverb, Sentences

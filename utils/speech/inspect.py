@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 
 from utils.cli.progress import progress
 from utils.manifest.check_sound import is_silent
-from utils.manifest.decode import AudioError
+from utils.manifest.decode import decode_blocks
 from utils.manifest.findings import Finding, Inspector, Line
-from utils.manifest.parts import parts_of
 from utils.manifest.probe import for_each_sound
+from utils.manifest.ray_data import Engine
 from utils.manifest.utterance import AudioRef, Seconds
-from utils.speech.audio import load_audio
+from utils.speech.audio import for_the_model
 from utils.speech.labels import LabelEncoder
 from utils.speech.vad import speech_in
 
@@ -23,17 +23,18 @@ LEAST_SPEECH: Seconds = 0.6
 LONGEST_STRETCH: Seconds = 30.0
 
 
-def voices(num_workers: int) -> Inspector:
+def voices(num_workers: int, engine: Engine = "local") -> Inspector:
     """Return a look at where the text says speech and the sound does not, and the reverse.
 
     Args:
         num_workers: processes that listen; 0 for none but this one.
+        engine: whose processes they are.
     """
 
     def inspect(lines: Sequence[Line]) -> Iterator[Finding]:
         audio = [line.utterance.audio for line in lines]
         heard = progress(
-            for_each_sound(speech_seconds, audio, num_workers),
+            for_each_sound(speech_seconds, audio, num_workers, engine),
             total=len(lines),
             desc="listening for voices",
             unit="utt",
@@ -52,11 +53,8 @@ def voices(num_workers: int) -> Inspector:
 def speech_seconds(audio: AudioRef) -> tuple[Seconds, Seconds]:
     """Return how long somebody perhaps speaks in a sound that can be read, and how long surely."""
     perhaps = surely = 0.0
-    for part in parts_of(audio):
-        try:
-            samples = load_audio(part)
-        except AudioError:  # the piece passes the end of its file, which is a finding by itself
-            break
+    for channels, rate in decode_blocks(audio):
+        samples = for_the_model(channels, rate)
         found = [speech_in(samples, LONGEST_STRETCH, sureness) for sureness in (PERHAPS, SURELY)]
         perhaps += sum(end - start for start, end in found[0])
         surely += sum(end - start for start, end in found[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from utils.cli.errors import UserError
 
@@ -48,6 +49,11 @@ class PseudoLabelSettings:
     """Leave out texts that zlib shortens more than this: a model that repeats itself."""
     num_workers: int = 2
     """Threads that read audio ahead."""
+    shard: str | None = None
+    """Take only this part of the recordings, such as 2/8; what is written gets the part's name, and
+    `custom.py manifest` joins the manifests."""
+    engine: Literal["local", "ray"] = "local"
+    """What decodes and labels: this process, or Ray Data (an extra, see docs/data.md)."""
     resume: bool = True
     """Go on where the last run was; False forgets what was cut and labelled."""
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from utils.cli.errors import UserError
 from utils.manifest.utterance import Utterance
@@ -16,6 +19,15 @@ AUDIO_SUFFIXES = frozenset(
         *("mp3", "ogg", "oga", "opus", "aac", "amr", "wma"),
         *("m4a", "m4b", "mp4", "mov", "mkv", "webm", "3gp"),
     )
+)
+
+
+# Byte order marks; that of UTF-32 begins like that of UTF-16.
+_MARKS = (
+    (b"\xff\xfe\0\0", "utf-32"),
+    (b"\0\0\xfe\xff", "utf-32"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
 )
 
 
@@ -72,10 +84,10 @@ def read_text(path: Path) -> str:
     """Read a text file, with or without a byte order mark.
 
     Raises:
-        UserError: it is not in UTF-8 or UTF-16 with its mark.
+        UserError: it is not in UTF-8, nor in UTF-16 or UTF-32 with their marks.
     """
     content = path.read_bytes()
-    encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    encoding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8-sig")
     try:
         return content.decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
@@ -90,6 +102,34 @@ def table_lines(path: Path) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(read_text(path).split("\n"), start=1):
         if line.strip():
             yield number, line
+
+
+def csv_rows(path: Path, text: str, **form: Any) -> Iterator[tuple[int, list[str]]]:
+    """Yield (line number, cells) of each row of a csv file's text.
+
+    Args:
+        path: what to call it in errors.
+        text: its content.
+        form: of `csv.reader`.
+
+    Raises:
+        UserError: it is no such file.
+    """
+    csv.field_size_limit(len(text) + 1)  # a cell may be as long as it likes
+    # Lines end at "\n" alone: a cell may hold U+2028 and the like.
+    reader = csv.reader((f"{line}\n" for line in text.split("\n")), **form)
+    try:
+        for row in reader:
+            yield reader.line_num, row
+    except csv.Error as error:
+        raise UserError(
+            f"{path}, line {reader.line_num}: {error}", "mend it, or save it as tsv"
+        ) from None
+
+
+def is_file(path: str | Path) -> bool:
+    """Whether a path leads to a file; one that no system can open leads nowhere."""
+    return os.path.isfile(path)
 
 
 def one_line(text: str) -> str:

@@ -7,7 +7,6 @@ stand in the folder itself or in folders below it, each for the files below that
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Any
 from utils.cli.errors import UserError
 from utils.manifest.sources.files import (
     audio_files,
+    csv_rows,
     expect_folder,
     is_hidden,
     one_line,
@@ -135,7 +135,7 @@ def _rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         for number, line in table_lines(file):
             try:
                 value = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise UserError(
                     f"{file}, line {number}: no valid JSON: {error}", "mend it"
                 ) from None
@@ -144,6 +144,8 @@ def _rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             yield number, value
         return
     delimiter = "\t" if file.suffix == ".tsv" else ","
-    reader = csv.DictReader(read_text(file).splitlines(keepends=True), delimiter=delimiter)
-    for row in reader:
-        yield reader.line_num, {str(name): value for name, value in row.items()}
+    rows = csv_rows(file, read_text(file), delimiter=delimiter)
+    _, header = next(rows, (1, []))
+    for number, row in rows:
+        if row:
+            yield number, dict(zip(header, row, strict=False))

@@ -23,11 +23,13 @@ class Gathered:
     """What a source holds.
 
     Audio paths are absolute or relative to the current folder. Nothing was listened to yet:
-    durations may be missing, and pieces may lie outside of their files.
+    durations may be missing, and pieces may lie outside of their files. `is_part` where only what
+    belongs to `--shard` was read.
     """
 
     utterances: Sequence[Utterance]
     left_out: Sequence[LeftOut] = field(default=())
+    is_part: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +50,9 @@ class SourceSettings:
     """Name of the data, written into each line; None takes the command's name."""
     format: Literal["manifest", "nemo", "lhotse"] = "manifest"
     """Form to write: the manifest of this repository, NeMo's, or Lhotse's cuts."""
+    shard: str | None = None
+    """Prepare only this part of the files, such as 2/8; `custom.py manifest` joins the parts, and
+    splits them."""
     overwrite: bool = False
     """Replace files of these names that hold other data."""
 

@@ -17,6 +17,7 @@ from utils.cli.errors import Failure, UserError
 from utils.cli.progress import progress
 from utils.manifest.archives import write_once
 from utils.manifest.languages import language_code
+from utils.manifest.shards import parse_shard
 from utils.manifest.sources.files import AUDIO_SUFFIXES, one_line
 from utils.manifest.sources.gathered import Gathered, LeftOut, SourceSettings
 from utils.manifest.sources.table import COLUMNS
@@ -59,8 +60,11 @@ def gather(settings: HubSettings) -> Gathered:
     fields = _fields(settings, columns)
     name = settings.path.rstrip("/").split("/")[-1]
     folder = Path(settings.audio_dir) / "-".join(filter(None, (name, settings.configuration)))
+    shard = parse_shard(settings.shard)
     utterances, left_out = [], []
     for number, row in enumerate(progress(rows, desc="reading", unit="utt")):
+        if number % shard.count != shard.number - 1:  # how many there are is not known
+            continue
         utterance_id = f"{settings.part}-{number:07d}"
         text = one_line(str(row.get(fields["text"]) or ""))
         audio = row.get(settings.audio_column) or {}
@@ -80,7 +84,7 @@ def gather(settings: HubSettings) -> Gathered:
                     speaker=str(speaker) if speaker not in (None, "") else None,
                 )
             )
-    return Gathered(utterances, left_out)
+    return Gathered(utterances, left_out, is_part=True)
 
 
 def _open(settings: HubSettings) -> tuple[Iterable[Mapping[str, Any]], Sequence[str]]:

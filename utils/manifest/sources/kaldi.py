@@ -6,6 +6,7 @@ whose output is the audio; commands from a file are never run here, so such a fo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,7 +114,7 @@ def _segments(
             ) from None
         if recording not in recordings:
             left_out.append(LeftOut(name, f"unknown recording {recording}: {place}"))
-        elif start < 0 or (end != -1 and end <= start):
+        elif not (0 <= start < math.inf and (end == -1 or start < end < math.inf)):
             left_out.append(LeftOut(name, f"times: {start:g} to {end:g} s, {place}"))
         elif name in segments:
             left_out.append(LeftOut(name, f"the id a second time: {place}"))

@@ -15,7 +15,7 @@ from typing import Any
 
 from utils.cli.errors import UserError
 from utils.cli.files import atomic_write
-from utils.manifest.decode import header_duration
+from utils.manifest.header import header_duration
 from utils.manifest.joining import join_sentences
 from utils.manifest.json_lines import BLANK, Unreadable, json_values
 from utils.manifest.sources.files import expect_file, expect_own_file, one_line
@@ -55,12 +55,12 @@ def gather(settings: LhotseSettings) -> Gathered:
     for name, cut in cuts:
         try:
             utterances.append(_utterance(path, name, cut))
-        except (KeyError, TypeError, AttributeError):
+        except (LookupError, TypeError, AttributeError):
             raise UserError(
                 f"{path}: {name} is no cut of Lhotse's",
                 "give cuts, or recordings with --supervisions",
             ) from None
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             left_out.append(LeftOut(name, str(error)))
     return Gathered(utterances, left_out)
 
@@ -87,7 +87,7 @@ def _cuts_of(
         if recording is None:
             left_out.append(LeftOut(name, "text without audio"))
             continue
-        heard.add(supervision["recording_id"])
+        heard.add(str(supervision["recording_id"]))
         times = {"start": supervision.get("start"), "duration": supervision.get("duration")}
         whole = {**supervision, "start": 0.0}
         yield name, {"recording": recording, "supervisions": [whole], **times}

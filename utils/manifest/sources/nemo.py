@@ -7,6 +7,7 @@ A relative path is seen from the manifest's folder, there as here.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,8 +54,8 @@ def gather(settings: NemoSettings) -> Gathered:
 
 def seen_from(manifest: Path, path: str) -> str:
     """Return a path that a manifest names: from the manifest's folder if it is there."""
-    beside = manifest.parent / path
-    return str(beside) if beside.exists() else path
+    beside = os.path.join(manifest.parent, path)
+    return beside if os.path.exists(beside) else path
 
 
 def _utterance(path: Path, value: Any, default_id: str) -> Utterance:
@@ -75,7 +76,10 @@ def _utterance(path: Path, value: Any, default_id: str) -> Utterance:
     if offset is not None:
         audio["start_time"] = offset
         if duration is not None:
-            audio["end_time"] = round(offset + duration, 6)
+            try:
+                audio["end_time"] = round(offset + duration, 6)
+            except (TypeError, OverflowError):
+                raise ValueError('"offset" and "duration" are no seconds') from None
     language = next((value[name] for name in _LANGUAGE_FIELDS if value.get(name)), None)
     known = {
         "audio": audio,
@@ -85,10 +89,7 @@ def _utterance(path: Path, value: Any, default_id: str) -> Utterance:
         "speaker": value.get("speaker"),
         "source": value.get("source"),
     }
-    try:
-        return Utterance.from_json(known, default_id=default_id)
-    except TypeError as error:
-        raise ValueError(str(error)) from None
+    return Utterance.from_json(known, default_id=default_id)
 
 
 def write_nemo(path: Path, utterances: Iterable[Utterance]) -> int:

@@ -14,6 +14,7 @@ from utils.cli.files import atomic_write
 from utils.manifest.decode import END_TOLERANCE, AudioError
 from utils.manifest.durations import measured_durations
 from utils.manifest.json_lines import json_values
+from utils.manifest.shards import Shard, parse_shard, share_of_files
 from utils.manifest.sources.gathered import Gathered, LeftOut, SourceSettings
 from utils.manifest.sources.lhotse import write_cuts
 from utils.manifest.sources.nemo import write_nemo
@@ -56,17 +57,28 @@ def prepare(gathered: Gathered, settings: SourceSettings, name: str) -> Prepared
     Raises:
         UserError: nothing is left, the parts cannot be made, or other data would be replaced.
     """
-    source = settings.source or name
+    source, shard = settings.source or name, parse_shard(settings.shard)
+    if settings.split and shard.count > 1:
+        raise UserError(
+            f"--split={settings.split} needs all of the data, --shard={settings.shard} has a part",
+            "join the parts with `custom.py manifest --path=... --split=...`",
+        )
     shares = parse_shares(settings.split) if settings.split else {PARTS[0]: 1.0}
     ending, writer = WRITERS[settings.format]
-    files = {part: Path(settings.output_dir) / f"{part}{ending}" for part in shares}
+    folder = Path(settings.output_dir)
+    files = {part: shard.named(folder / f"{part}{ending}") for part in shares}
     for path in files.values():
         _expect_not_brought(path, settings)
         if not settings.overwrite:
             expect_no_other_data(path, source)
-    unique, repeated = _unique(gathered.utterances)
-    measured, unusable = _measured(unique)
-    left_out = sorted([*gathered.left_out, *repeated, *unusable])
+    mine, left_out = _share(gathered, shard)
+    measured, unusable = _measured(mine)
+    left_out = sorted([*left_out, *unusable])
+    # Named after the data: another source may be written into the same folder.
+    left_out_file = shard.named(folder / f"{name}_left_out.jsonl")
+    if not mine and shard.count > 1:
+        write_left_out(left_out_file, left_out)
+        return summarise(files, {}, left_out, left_out_file)
     if not measured:
         raise nothing_left(left_out)
     language = settings.language_code
@@ -79,8 +91,6 @@ def prepare(gathered: Gathered, settings: SourceSettings, name: str) -> Prepared
         parts = split_utterances(complete, shares, settings.split_by, settings.seed)
     for part, utterances in parts.items():
         writer(files[part], [_seen_from(files[part], each) for each in utterances])
-    # Named after the data: another source may be written into the same folder.
-    left_out_file = Path(settings.output_dir) / f"{name}_left_out.jsonl"
     write_left_out(left_out_file, left_out)
     return summarise(files, parts, left_out, left_out_file)
 
@@ -103,6 +113,8 @@ def summarise(
 
 def tell(prepared: Prepared, speak: Callable[[str], None] = say) -> None:
     """Say what was written and what was left out."""
+    if not prepared.manifests:
+        speak("this part holds nothing: there are fewer files than parts")
     for split, path in prepared.manifests.items():
         hours = prepared.seconds[split] / 3600
         speak(f"{path}: {prepared.utterances[split]} utterances, {hours:.2f} hours")
@@ -119,7 +131,10 @@ def write_left_out(path: Path, left_out: Iterable[LeftOut]) -> None:
     """Write one JSON object a line for each thing that is in no manifest: `id` and `reason`."""
     with atomic_write(path) as file:
         for each in left_out:
-            line = json.dumps({"id": each.id, "reason": each.reason}, ensure_ascii=False)
+            value = {"id": each.id, "reason": each.reason}
+            line = json.dumps(value, ensure_ascii=False)
+            if not _is_text(line):  # the name of a file need not be text
+                line = json.dumps(value)
             file.write(line + "\n")
 
 
@@ -166,6 +181,34 @@ def _expect_not_brought(path: Path, settings: SourceSettings) -> None:
 
 # ---------------------------------------------------------------------------------------------
 # Checks that are the same for every source.
+
+
+def _share(gathered: Gathered, shard: Shard) -> tuple[list[Utterance], list[LeftOut]]:
+    """Return what is this part's, and what is left out of it; the first part tells the rest."""
+    unique, repeated = _unique(gathered.utterances)
+    known, unspellable = _spellable(unique)
+    mine = known if gathered.is_part else share_of_files(known, shard)
+    tells = gathered.is_part or shard.number == 1
+    return mine, [*gathered.left_out, *repeated, *unspellable] if tells else []
+
+
+def _spellable(utterances: Sequence[Utterance]) -> tuple[list[Utterance], list[LeftOut]]:
+    """Leave out what no file in UTF-8 can hold."""
+    kept, left_out = [], []
+    for each in utterances:
+        if _is_text(f"{each.audio.path}{each.sentence}{each.id}{each.speaker}"):
+            kept.append(each)
+        else:
+            left_out.append(LeftOut(each.id, f"name or text that is no UTF-8: {each.audio.path}"))
+    return kept, left_out
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _unique(utterances: Iterable[Utterance]) -> tuple[list[Utterance], list[LeftOut]]:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from utils.cli.errors import UserError
-from utils.manifest.decode import AudioError, header_duration
+from utils.manifest.decode import AudioError
+from utils.manifest.header import header_duration
 from utils.manifest.packing import Piece, check_times, pack, silences
 from utils.manifest.sources.files import audio_files, expect_file
 from utils.manifest.sources.gathered import Gathered, LeftOut, SourceSettings

@@ -15,7 +15,14 @@ from typing import Any, NamedTuple
 
 from utils.cli.errors import UserError
 from utils.manifest.languages import language_code
-from utils.manifest.sources.files import AUDIO_SUFFIXES, expect_file, one_line, read_text
+from utils.manifest.sources.files import (
+    AUDIO_SUFFIXES,
+    csv_rows,
+    expect_file,
+    is_file,
+    one_line,
+    read_text,
+)
 from utils.manifest.sources.gathered import Gathered, LeftOut, SourceSettings
 from utils.manifest.utterance import AudioRef, Seconds, Utterance
 
@@ -85,7 +92,7 @@ def gather(settings: TableSettings) -> Gathered:
         except ValueError as error:
             left_out.append(LeftOut(place, str(error)))
             continue
-        if not Path(utterance.audio.path).is_file():
+        if not is_file(utterance.audio.path):
             left_out.append(LeftOut(utterance.id, f"text without audio: {utterance.audio.path}"))
         elif not utterance.sentence:
             left_out.append(LeftOut(utterance.id, f"audio without text: {place}"))
@@ -108,6 +115,8 @@ def _utterance(row: dict[str, Any], columns: dict[str, str], table: _Table) -> U
     name = cell("audio")
     if not name:
         raise ValueError(f"no audio: the column {columns['audio']!r} is empty")
+    if "\0" in name:
+        raise ValueError(f"no audio: the path {name!r} holds a zero byte")
     name += "" if Path(name).suffix.lower() in AUDIO_SUFFIXES else table.audio_suffix
     start, end = _seconds(cell("start"), "start"), _seconds(cell("end"), "end")
     if end is not None and end <= (start or 0.0):
@@ -204,29 +213,21 @@ def _read(path: Path, settings: TableSettings) -> _Table:
 
 def _is_ljspeech(path: Path, first: Sequence[str]) -> bool:
     """Whether the first row is an utterance of a table without a header, as LJSpeech has."""
-    return (
-        2 <= len(first) <= len(LJSPEECH_COLUMNS)
-        and (path.parent / "wavs" / f"{first[0]}.wav").is_file()
+    return 2 <= len(first) <= len(LJSPEECH_COLUMNS) and is_file(
+        path.parent / "wavs" / f"{first[0]}.wav"
     )
 
 
 def _text_rows(path: Path, delimiter: str | None) -> Iterator[tuple[int, list[str]]]:
     text = read_text(path)
     delimiter = delimiter or _likely_delimiter(path, text)
+    if len(delimiter) != 1:
+        raise UserError(f"--delimiter={delimiter} is not one character", "such as , or ;")
     # Common Voice and LJSpeech quote nothing: a quotation mark there is part of the text.
-    lines = text.splitlines(keepends=True)
-    if delimiter in "\t|":
-        reader = csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE)
-    else:
-        reader = csv.reader(lines, delimiter=delimiter)
-    try:
-        for row in reader:
-            if any(cell.strip() for cell in row):
-                yield reader.line_num, row
-    except csv.Error as error:
-        raise UserError(
-            f"{path}, line {reader.line_num}: {error}", "mend it, or save it as tsv"
-        ) from None
+    quoting = csv.QUOTE_NONE if delimiter in "\t|" else csv.QUOTE_MINIMAL
+    for number, row in csv_rows(path, text, delimiter=delimiter, quoting=quoting):
+        if any(cell.strip() for cell in row):
+            yield number, row
 
 
 def _likely_delimiter(path: Path, text: str) -> str:

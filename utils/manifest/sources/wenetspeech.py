@@ -12,14 +12,15 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from utils.cli.errors import UserError
-from utils.manifest.sources.files import expect_file, one_line
+from utils.manifest.sources.files import expect_file, is_file, one_line
 from utils.manifest.sources.gathered import Gathered, LeftOut, SourceSettings
 from utils.manifest.utterance import AudioRef, Utterance
 
 CHUNK_CHARACTERS = 8 << 20
+LATEST = 1e9  # seconds; larger numbers are damage
 SUBSETS = ("L", "M", "S", "W", "DEV", "TEST_NET", "TEST_MEETING")
 
 
@@ -54,13 +55,16 @@ def gather(settings: WenetSpeechSettings) -> Gathered:
     utterances: list[Utterance] = []
     left_out: list[LeftOut] = []
     for recording in _recordings(path):
-        audio = audio_dir / str(recording["path"])
-        wanted = [
-            each
-            for each in recording.get("segments") or ()
-            if settings.subset in (each.get("subsets") or ())
-        ]
-        if wanted and not audio.is_file():
+        audio = audio_dir / recording["path"]
+        try:
+            wanted = [
+                each
+                for each in recording.get("segments") or ()
+                if settings.subset in (each.get("subsets") or ())
+            ]
+        except (TypeError, AttributeError):
+            raise _broken(path, f"the segments of {recording['path']!r} are none") from None
+        if wanted and not is_file(audio):
             names = f"{len(wanted)} segments of {audio}"
             left_out.append(LeftOut(str(recording.get("aid")), f"text without audio: {names}"))
             continue
@@ -81,8 +85,10 @@ def _add(
     start, end = segment.get("begin_time"), segment.get("end_time")
     confidence = segment.get("confidence", 1.0)
     text = one_line(str(segment.get("text") or ""))
-    if not isinstance(start, (int, float)) or not isinstance(end, (int, float)) or end <= start:
+    if not _are_times(start, end):
         left_out.append(LeftOut(name, f"times: {start} to {end} s"))
+    elif not isinstance(confidence, (int, float)):
+        left_out.append(LeftOut(name, f"no confidence: {confidence!r}"))
     elif not text:
         left_out.append(LeftOut(name, "audio without text"))
     elif confidence < min_confidence:
@@ -99,11 +105,16 @@ def _add(
         )
 
 
+def _are_times(start: Any, end: Any) -> bool:
+    are_numbers = isinstance(start, (int, float)) and isinstance(end, (int, float))
+    return are_numbers and 0 <= start < end < LATEST
+
+
 def _recordings(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the objects of the list `audios`, holding one of them at a time."""
     decoder = json.JSONDecoder()
     with open(path, encoding="utf-8-sig") as file:
-        text = file.read(CHUNK_CHARACTERS)
+        text = _read(path, file)
         found = re.search(r'"audios"\s*:\s*\[', text)
         if not found:
             raise _broken(path, 'it has no list "audios"')
@@ -115,15 +126,24 @@ def _recordings(path: Path) -> Iterator[dict[str, Any]]:
             try:
                 value, end = decoder.raw_decode(text)
             except json.JSONDecodeError as error:
-                more = file.read(CHUNK_CHARACTERS)
+                more = _read(path, file)
                 if not more:
                     raise _broken(path, f"it is cut off or damaged: {error.msg}") from None
                 text += more
                 continue
-            if not isinstance(value, dict) or "path" not in value:
+            except (ValueError, RecursionError) as error:
+                raise _broken(path, str(error)) from None
+            if not isinstance(value, dict) or not isinstance(value.get("path"), str):
                 raise _broken(path, "a recording has no path")
             yield value
             text = text[end:]
+
+
+def _read(path: Path, file: TextIO) -> str:
+    try:
+        return file.read(CHUNK_CHARACTERS)
+    except UnicodeDecodeError as error:
+        raise _broken(path, f"it is no text in UTF-8 ({error.reason})") from None
 
 
 def _broken(path: Path, problem: str) -> UserError:
