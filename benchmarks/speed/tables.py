@@ -31,13 +31,16 @@ def recipe_table(found: dict[str, Any]) -> str:
 def growth_table(found: dict[str, Any]) -> str:
     """Set-up and step time by number of utterances: Markdown, a row for each number.
 
+    Of several rounds and steps the quickest is shown, which other work on the machine, if there was
+    any, disturbed least.
+
     Args:
         found: content of `benchmarks/results/train_speed.json`.
     """
     rows = []
     for size in found["growth"]:
-        parts = [median(each[name] for each in size["rounds"]) for name in _SET_UP]
-        step = median(seconds for each in size["rounds"] for seconds in _warm(each["steps"]))
+        parts = [min(each[name] for each in size["rounds"]) for name in _SET_UP]
+        step = min(min(each["steps"]) for each in size["rounds"])
         rows.append([f"{size['utterances']:,}", *(f"{part:.2f}" for part in parts), f"{step:.2f}"])
     header = ["utterances", "read, s", "labels and lengths, s", "steps of a pass, s", "a step, s"]
     return markdown_table(header, rows, words=0)
@@ -66,11 +69,6 @@ def engine_table(found: dict[str, Any]) -> str:
 
 
 _SET_UP = ("read", "table", "layout")
-
-
-def _warm(seconds: list[float]) -> list[float]:
-    """Steps after the first, which also warms caches up."""
-    return seconds[1:] or seconds
 
 
 def _times(ratio: dict[str, float]) -> str:
