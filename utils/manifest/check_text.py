@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 
 from utils.manifest.findings import Finding, Line
 from utils.manifest.languages import LANGUAGES
-from utils.manifest.probe import AudioFacts
 from utils.manifest.scripts import another_language, another_script
 from utils.manifest.utterance import Seconds
 
@@ -37,15 +36,16 @@ _DIGITS = re.compile(r"\d[\d.,:/]*")
 _GARBLED = re.compile("[\u00c2-\u00f4][\u0080-\u00bf\u0152-\u0192\u02c6\u02dc\u2013-\u2122]")
 
 
-def check_text(line: Line, heard: AudioFacts) -> Iterator[Finding]:
-    """Yield what is wrong with a line's text, and with its pace in this sound."""
+def check_text(line: Line, duration: Seconds | None) -> Iterator[Finding]:
+    """Yield what is wrong with a line's text, and with its pace where the duration is known."""
     utterance = line.utterance
     if utterance.is_no_speech:
         if utterance.sentences is None:
             message = 'no text; where nothing is said, add "sentences": []'
             yield line.finding("warning", "empty text", message)
         return
-    yield from _check_pace(line, heard.duration)
+    if duration is not None:
+        yield from _check_pace(line, duration)
     yield from check_signs(line)
 
 

@@ -17,6 +17,8 @@ from typing import Any, BinaryIO, NamedTuple, NoReturn, cast
 from utils.cli.errors import UserError
 
 BLANK = object()
+BOM = b"\xef\xbb\xbf"
+_HEAD_BYTES = 1 << 16
 
 
 class Unreadable(NamedTuple):
@@ -28,10 +30,10 @@ class Unreadable(NamedTuple):
 def json_values(path: Path) -> Iterator[tuple[int, Any]]:
     """Yield (line number, value) for each line; `BLANK` and `Unreadable` stand for the others."""
     try:
-        with _open(path) as lines:
+        with open_lines(path) as lines:
             first = lines.readline()
-            _expect_text(path, first)
-            head = [first.removeprefix(b"\xef\xbb\xbf")]
+            expect_text(path, first)
+            head = [first.removeprefix(BOM)]
             # What comes first, an object or a list, may stand below blank lines.
             while head[-1].isspace():
                 head.append(lines.readline())
@@ -40,26 +42,46 @@ def json_values(path: Path) -> Iterator[tuple[int, Any]]:
             else:
                 yield from _line_values(chain(head, lines))
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise UserError(
-            f"{path}: the compressed file is damaged ({error})", "copy it or make it again"
-        ) from None
+        raise damaged(path, error) from None
 
 
-def _open(path: Path) -> BinaryIO:
-    """Open a manifest; whether it is compressed is told by its content, not by its name."""
+def damaged(path: Path, error: Exception) -> UserError:
+    """Return the error for a compressed file that cannot be unpacked."""
+    return UserError(
+        f"{path}: the compressed file is damaged ({error})", "copy it or make it again"
+    )
+
+
+def is_compressed(path: Path) -> bool:
+    """Whether a file is compressed, as its content says, not its name."""
     with open(path, "rb") as file:
-        compressed = file.read(2) == b"\x1f\x8b"
-    return cast(BinaryIO, gzip.open(path, "rb")) if compressed else open(path, "rb")
+        return file.read(2) == b"\x1f\x8b"
+
+
+def open_lines(path: Path) -> BinaryIO:
+    """Open a manifest to be read, compressed or not."""
+    return cast(BinaryIO, gzip.open(path, "rb")) if is_compressed(path) else open(path, "rb")
+
+
+def is_array(path: Path) -> bool:
+    """Whether a file holds one JSON array, of which no line stands for itself."""
+    try:
+        with open_lines(path) as lines:
+            head = lines.read(_HEAD_BYTES).removeprefix(BOM).lstrip()
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise damaged(path, error) from None
+    return head.startswith(b"[")
 
 
 def _line_values(lines: Iterable[bytes]) -> Iterator[tuple[int, Any]]:
     # Iterating over bytes splits at "\n" alone; text lines may also hold U+2028 and the like.
     for number, line in enumerate(lines, start=1):
         if line:
-            yield number, _parse(line)
+            yield number, parse_line(line)
 
 
-def _parse(line: bytes) -> Any:
+def parse_line(line: bytes) -> Any:
+    """Return the value of a line; `BLANK` and `Unreadable` stand for those that hold none."""
     if line.isspace():
         return BLANK
     try:
@@ -142,7 +164,7 @@ def _json_complaint(error: json.JSONDecodeError) -> str:
     return f"no valid JSON: {error.msg} at column {error.colno}{near}"
 
 
-def _expect_text(path: Path, first: bytes) -> None:
+def expect_text(path: Path, first: bytes) -> None:
     """Refuse what is no UTF-8 text at all, before every line of it is called broken."""
     if first.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise UserError(f"{path} is text in UTF-16", "save it as UTF-8")

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import math
-import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 
-from utils.cli.errors import Failure
 from utils.manifest.decode import AudioError
 from utils.manifest.parts import decode_parts
 from utils.manifest.utterance import AudioRef, Seconds
@@ -21,11 +15,6 @@ from utils.manifest.utterance import AudioRef, Seconds
 # A sample that the recorder cut off stands at the end of the range, with its neighbours.
 CLIPPED_LEVEL = 0.999
 CLIPPED_RUN = 3
-# Below so many files, starting processes costs more than it saves.
-FEW_FILES = 64
-FILES_A_TASK = 16
-
-Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,42 +73,6 @@ def probe(ref: AudioRef) -> AudioFacts | Unheard:
         shift=max((sums / frames).tolist(), key=abs),
         sha256=digest.hexdigest(),
     )
-
-
-def probe_all(refs: Sequence[AudioRef], num_workers: int) -> Iterator[AudioFacts | Unheard]:
-    """Decode and measure sounds in several processes; see `for_each_sound`."""
-    yield from for_each_sound(probe, refs, num_workers)
-
-
-def for_each_sound(
-    work: Callable[[AudioRef], Answer], refs: Sequence[AudioRef], num_workers: int
-) -> Iterator[Answer]:
-    """Do something with each of many sounds in several processes.
-
-    Args:
-        work: a function of a module, so that a process can be told of it.
-        refs: what to listen to.
-        num_workers: how many processes; with 0 or 1, or few sounds, this one does the work.
-
-    Yields:
-        The answer for each sound, in the order of `refs`.
-
-    Raises:
-        Failure: a worker died, as one does that runs out of memory.
-    """
-    if num_workers <= 1 or len(refs) < FEW_FILES:
-        yield from map(work, refs)
-        return
-    # A fresh process each: forking one that has threads can hang.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(num_workers, mp_context=context) as pool:
-        try:
-            yield from pool.map(work, refs, chunksize=FILES_A_TASK)
-        except BrokenProcessPool:
-            raise Failure(
-                f"one of {num_workers} processes that decode died, perhaps for want of memory",
-                "run it again with --num_workers=1 to see which file it is",
-            ) from None
 
 
 def _decibels(level: float) -> float:

@@ -37,6 +37,9 @@ class Shard:
         return path.with_name(f"{stem}-{self.number}of{self.count}{dot}{ending}")
 
 
+WHOLE = Shard()
+
+
 def parse_shard(text: str | None) -> Shard:
     """Read `--shard`.
 
