@@ -15,7 +15,6 @@ import heapq
 import json
 import shutil
 import tempfile
-import weakref
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -99,16 +98,18 @@ def check_manifests(
         UserError: a manifest is missing, is no manifest at all, or is being checked already.
         Failure: a process died.
     """
-    look = look or Look()
     opened = [_Opened.of(path, shard) for path in paths]
     ledger = _ledger(opened, kept)
-    _look_at_all(opened, ledger, look, inspectors, num_workers)
-    ledger.close()
-    lines = ExaminedLines([each.manifest for each in opened], ledger.records(), ledger)
-    # It is needed no more once nobody holds the lines.
-    weakref.finalize(ledger, shutil.rmtree, ledger.folder, True)
-    findings = write_findings(ledger.folder / "told", _ordered(opened, ledger, lines))
-    summaries = [_summary(number, each, lines, ledger) for number, each in enumerate(opened)]
+    try:
+        _look_at_all(opened, ledger, look or Look(), inspectors, num_workers)
+        lines = ExaminedLines([each.manifest for each in opened], ledger.records(), ledger)
+        told = _ordered(opened, ledger, lines)
+        findings = write_findings(ledger.folder / "told", told, ledger)
+        summaries = [_summary(number, each, lines, ledger) for number, each in enumerate(opened)]
+    except BaseException:
+        ledger.close()
+        raise
+    ledger.finish()
     return Diagnosis(summaries, findings, lines)
 
 
@@ -149,22 +150,21 @@ class _Opened:
 def _ledger(opened: Sequence[_Opened], kept: Kept | None) -> Ledger:
     """Open what an earlier check of the same found, or begin anew."""
     if kept is None:
-        return Ledger(Path(tempfile.mkdtemp(prefix="check-")))
+        return Ledger(Path(tempfile.mkdtemp(prefix="check-")), keep=False)
     named = [[str(each.manifest.path), each.manifest.sha256, len(each.manifest)] for each in opened]
     name = hashlib.sha256(json.dumps([named, kept.settings, LINES_A_TASK]).encode()).hexdigest()
     folder = writable_folder(cache_folder() / "checks") / name[:24]
+    lock = FileLock(folder.with_suffix(".lock"))
     try:
-        lock = FileLock(folder.with_suffix(".lock"))
         lock.acquire(timeout=0)
     except Timeout:
         raise UserError(
             f"{opened[0].manifest.path} is being checked already, with the same settings",
-            f"wait for it; {folder.with_suffix('.lock')} is held by it",
+            f"wait for that; it holds {lock.lock_file}",
         ) from None
     if kept.fresh:
         shutil.rmtree(folder, ignore_errors=True)
-    ledger = Ledger(folder)
-    weakref.finalize(ledger, lock.release)
+    ledger = Ledger(folder, lock)
     if ledger.lines_done:
         total = sum(len(each.manifest) for each in opened)
         say(

@@ -109,12 +109,14 @@ class StoredFindings(Sequence[Finding]):
     """Findings in a file.
 
     Args:
-        path: the file, which `write` made.
+        path: the file, which `write_findings` made.
         places: where each begins in bytes.
+        owner: whoever removes the file, once nobody holds it.
     """
 
-    def __init__(self, path: Path, places: array[int]) -> None:
+    def __init__(self, path: Path, places: array[int], owner: Any = None) -> None:
         self._path = path
+        self._owner = owner
         self._places = places
 
     def __len__(self) -> int:
@@ -137,13 +139,19 @@ class StoredFindings(Sequence[Finding]):
                 yield finding_of(json.loads(line))
 
 
-def write_findings(path: Path, findings: Iterable[Finding]) -> Sequence[Finding]:
-    """Write findings to a file, and return them: as a list where they are few."""
+def write_findings(path: Path, findings: Iterable[Finding], owner: Any = None) -> Sequence[Finding]:
+    """Write findings to a file, and return them: as a list where they are few.
+
+    Args:
+        path: the file.
+        findings: walked through once.
+        owner: of the file.
+    """
     places = array("Q")
     with open(path, "wb") as file:
         for found in findings:
             places.append(file.tell())
             line = json.dumps(plain_form(found), ensure_ascii=False)
             file.write(line.encode("utf-8") + b"\n")
-    stored = StoredFindings(path, places)
+    stored = StoredFindings(path, places, owner)
     return list(stored) if len(stored) < FEW_FINDINGS else stored

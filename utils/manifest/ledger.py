@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import weakref
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 
 from utils.manifest.examined import RECORD, Examined
 from utils.manifest.findings import Finding
@@ -26,15 +28,20 @@ class Ledger:
 
     Args:
         folder: its files; it is made where it is not there.
+        lock: held by whoever writes there.
+        keep: let it be there for another process, should this one end before all is done.
 
     Attributes:
         lines_done: lines that need not be looked at again.
         languages: how many lines are in which language, by manifest.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, lock: FileLock | None = None, *, keep: bool = True) -> None:
         self.folder = folder
+        self._lock = lock
         folder.mkdir(parents=True, exist_ok=True)
+        if not keep:
+            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         self.lines_done = 0
         self.languages: dict[int, Counter[str]] = {}
         self._sizes = {"records": 0, "findings": 0, "done": 0}
@@ -77,14 +84,19 @@ class Ledger:
                     yield found.line, rank, found
 
     def close(self) -> None:
-        """Close the files; they stay."""
+        """Close the files, which stay, and let others go on with them."""
+        self._close_files()
+        if self._lock is not None:
+            self._lock.release()
+
+    def finish(self) -> None:
+        """Remove everything, once nobody holds this ledger: all that it knows was made use of."""
+        self._close_files()
+        weakref.finalize(self, _remove, self.folder, self._lock)
+
+    def _close_files(self) -> None:
         for file in self._files.values():
             file.close()
-
-    def remove(self) -> None:
-        """Forget everything."""
-        self.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _path(self, name: str) -> Path:
         return self.folder / name
@@ -113,6 +125,12 @@ class Ledger:
                 "findings": findings,
                 "done": self._sizes["done"] + len(line),
             }
+
+
+def _remove(folder: Path, lock: FileLock | None) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    if lock is not None:
+        lock.release()
 
 
 def _size(path: Path) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import tarfile
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,13 +20,14 @@ from utils.cli.errors import UserError
 from utils.cli.files import atomic_write
 from utils.cli.progress import progress
 from utils.manifest.decode import AudioError, expect_content
-from utils.manifest.read import read_manifest
+from utils.manifest.read import Manifest, read_manifest
 from utils.manifest.shards import Shard, parse_shard
 from utils.manifest.sources.gathered import LeftOut
-from utils.manifest.sources.prepare import Prepared, nothing_left, summarise, write_left_out
+from utils.manifest.sources.prepare import Prepared, nothing_left, write_left_out
 from utils.manifest.utterance import AudioRef, Utterance
 from utils.manifest.write import write_manifest
 
+_NOT_HERE = -1
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
@@ -65,21 +67,32 @@ def pack(settings: PackSettings) -> Prepared:
     target = shard.named(folder / source.name)
     if target.resolve() == source.resolve():
         raise UserError(f"{target} is the manifest itself", "name another --output_dir")
-    files, left_out = _files(_share(read_manifest(source).utterances, shard))
+    manifest = read_manifest(source)
+    files, numbers, left_out = _files(manifest, shard)
     if not files:
         raise nothing_left(left_out)
-    places: dict[_File, AudioRef] = {}
-    numbered = list(enumerate(_tars(list(dict.fromkeys(files.values())), most)))
+    places: list[AudioRef] = []
+    numbered = list(enumerate(_tars(files, most)))
     for number, members in progress(numbered, total=len(numbered), desc="packing", unit="tar"):
         tar = shard.named(folder / f"shard-{number:03d}.tar")
         offsets = _offsets(tar, members) or _write(tar, members)
-        for member, offset in zip(members, offsets, strict=True):
-            places[member] = AudioRef(tar.name, offset=offset, size=member.size)
-    packed = [_placed(each, places[file]) for each, file in files.items()]
-    write_manifest(target, packed)
+        places += [
+            AudioRef(tar.name, offset=offset, size=member.size)
+            for member, offset in zip(members, offsets, strict=True)
+        ]
+    seconds = 0.0
+
+    def packed() -> Iterator[Utterance]:
+        nonlocal seconds
+        for each, number in zip(manifest, numbers, strict=True):
+            if number >= 0:
+                seconds += each.duration or 0.0
+                yield _placed(each, places[number])
+
+    count = write_manifest(target, packed())
     listed = shard.named(folder / "pack_left_out.jsonl")
     write_left_out(listed, left_out)
-    return summarise({"packed": target}, {"packed": packed}, left_out, listed)
+    return Prepared({"packed": target}, {"packed": count}, {"packed": seconds}, left_out, listed)
 
 
 def parse_size(text: str) -> int:
@@ -95,26 +108,54 @@ def parse_size(text: str) -> int:
     return size
 
 
-def _share(utterances: Sequence[Utterance], shard: Shard) -> list[Utterance]:
-    """Return a part of the lines in which no file of another part is."""
-    key = [(each.audio.path, each.audio.offset) for each in utterances]
-    mine = set(shard.of(list(dict.fromkeys(key))))
-    return [each for each, file in zip(utterances, key, strict=True) if file in mine]
+def _files(manifest: Manifest, shard: Shard) -> tuple[list[_File], array[int], list[LeftOut]]:
+    """Return the files of a manifest, and which of them each line is in.
 
+    Memory grows with the files, not with the lines, which are 8 bytes each.
 
-def _files(utterances: Sequence[Utterance]) -> tuple[dict[Utterance, _File], list[LeftOut]]:
-    """Return the file of each line, and the lines whose file is not there."""
-    files: dict[Utterance, _File] = {}
+    Args:
+        manifest: of any size.
+        shard: a part in which no file of another part is.
+
+    Returns:
+        The files in the order of the lines; for each line the number of its file, -1 for one that
+        is in another part or that is left out; the lines whose file is not there.
+    """
+    mine = _share(manifest, shard)
+    known: dict[tuple[str, int | None, int | None], int | AudioError] = {}
+    files: dict[_File, int] = {}
+    numbers = array("q")
     left_out: list[LeftOut] = []
-    for each in utterances:
+    for each in progress(manifest, total=len(manifest), desc="looking at files", unit="utt"):
         audio = each.audio
-        try:
-            size = expect_content(audio)
-        except AudioError as error:
-            left_out.append(LeftOut(each.id, f"{error.kind} audio: {error.message}"))
+        if mine is not None and (audio.path, audio.offset) not in mine:
+            numbers.append(_NOT_HERE)
             continue
-        files[each] = _File(audio.path, audio.offset or 0, audio.size or size)
-    return files, left_out
+        key = (audio.path, audio.offset, audio.size)
+        if key not in known:
+            known[key] = _number(audio, files)
+        found = known[key]
+        if isinstance(found, AudioError):
+            left_out.append(LeftOut(each.id, f"{found.kind} audio: {found.message}"))
+            found = _NOT_HERE
+        numbers.append(found)
+    return list(files), numbers, left_out
+
+
+def _share(manifest: Manifest, shard: Shard) -> set[tuple[str, int | None]] | None:
+    """Return the files of a part; None for all."""
+    if shard.count == 1:
+        return None
+    return set(shard.of(list(dict.fromkeys((u.audio.path, u.audio.offset) for u in manifest))))
+
+
+def _number(audio: AudioRef, files: dict[_File, int]) -> int | AudioError:
+    """Return the number of a sound's file, a new one for a new file."""
+    try:
+        size = expect_content(audio)
+    except AudioError as error:
+        return error
+    return files.setdefault(_File(audio.path, audio.offset or 0, audio.size or size), len(files))
 
 
 def _tars(files: Sequence[_File], most: int) -> Iterator[list[_File]]:

@@ -24,8 +24,8 @@ _TIMES = 2  # timestamp tokens that a clip has at least
 
 def group_rows(
     utterances: Sequence[Utterance],
-    durations: np.ndarray,
-    tokens: np.ndarray,
+    durations: Sequence[Seconds] | np.ndarray,
+    tokens: Sequence[int] | np.ndarray,
     limits: tuple[Seconds, int],
     seed: int,
 ) -> list[list[int]]:
@@ -33,8 +33,8 @@ def group_rows(
 
     Args:
         utterances: the rows.
-        durations: seconds of each, float64 `(N,)`.
-        tokens: label tokens of each, int64 `(N,)`.
+        durations: seconds of each.
+        tokens: label tokens of each.
         limits: most seconds and most label tokens of a group.
         seed: of the order in which clips are taken.
 

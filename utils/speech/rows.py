@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -107,9 +109,9 @@ _IN_USE: list[FileLock] = []
 
 
 def new_folder() -> Path:
-    """Make a folder for rows, which goes when this process has ended.
+    """Make a folder for rows, which goes when this process ends.
 
-    At the latest when another makes one: a killed process leaves its folder, but no lock on it.
+    A killed process leaves its folder, but no lock on it: it goes when another makes one.
     """
     parent = writable_folder(cache_folder() / "tables")
     for old in parent.glob("*.lock"):
@@ -123,4 +125,12 @@ def new_folder() -> Path:
     lock = FileLock(folder.with_name(f"{folder.name}.lock"))
     lock.acquire()
     _IN_USE.append(lock)
+    atexit.register(_remove, folder, lock, os.getpid())
     return folder
+
+
+def _remove(folder: Path, lock: FileLock, owner: int) -> None:
+    if os.getpid() == owner:  # a process that was forked off has no say
+        shutil.rmtree(folder, ignore_errors=True)
+        lock.release()
+        Path(lock.lock_file).unlink(missing_ok=True)
