@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from utils.manifest.findings import Inspector, Severity
     from utils.manifest.shards import Shard
 
-MOST_WORKERS = 8
+MOST_WORKERS = 64
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Settings:
     data: tuple[str, ...] = ("dataset/train.json",)
     """Manifests, with commas between them; together they are the parts of one data set."""
     num_workers: int | None = None
-    """Processes that decode audio; 0 or 1 for none but this one, None for one a core up to 8."""
+    """Processes that look at lines; 0 or 1 for none but this one, None for one a core up to 64."""
     examples: int = 3
     """How many lines of each kind of finding are shown, the worst first; -1 shows all."""
     audio: bool = True

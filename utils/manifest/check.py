@@ -83,7 +83,7 @@ def check_manifests(
 
     Args:
         paths: manifests of one set each, such as train, dev and test: what is in two of them is a
-            leak.
+            leak. One that is named twice is looked at once.
         num_workers: processes that look at lines; 0 for none but this one.
         inspectors: what else looks at the lines whose sound can be read, in this process.
         shard: the part of each manifest's lines that is looked at; broken lines are told
@@ -98,7 +98,7 @@ def check_manifests(
         UserError: a manifest is missing, is no manifest at all, or is being checked already.
         Failure: a process died.
     """
-    opened = [_Opened.of(path, shard) for path in paths]
+    opened = [_Opened.of(path, shard) for path in dict.fromkeys(paths)]
     ledger = _ledger(opened, kept)
     try:
         _look_at_all(opened, ledger, look or Look(), inspectors, num_workers)

@@ -46,7 +46,7 @@ from utils.manifest.utterance import Utterance
 PART_BYTES = 16 << 20
 # Below so many parts, starting processes costs more than it saves.
 FEW_PARTS = 8
-MOST_WORKERS = 8
+MOST_WORKERS = 32
 _END_BYTES = 1 << 16
 _FORM = 1
 
@@ -116,11 +116,12 @@ def index_lines(path: Path) -> LineIndex:
     Of several processes that ask at once, one makes it and the others wait.
 
     Raises:
-        UserError: the file is no text in UTF-8, or its compression is damaged.
+        UserError: the file is no text in UTF-8, its compression is damaged, or it is being written.
     """
     cache = writable_folder(cache_folder() / "manifests")
     place = hashlib.sha256(os.fsencode(os.path.abspath(path))).hexdigest()[:16]
-    folder = cache / f"{place}-{_state_of(path)}"
+    state = _state_of(path)
+    folder = cache / f"{place}-{state}"
     with FileLock(cache / f"{place}.lock"):
         found = _open(folder)
         if found is None:
@@ -129,7 +130,8 @@ def index_lines(path: Path) -> LineIndex:
             folder.mkdir()
             _make(path, folder)
             found = _open(folder)
-    assert found is not None
+    if found is None or _state_of(path) != state:
+        raise changed(path)
     return found
 
 

@@ -72,7 +72,9 @@ def page_data(diagnosis: Diagnosis, path: Path) -> dict[str, Any]:
     ]
     total = len(diagnosis.findings)
     left_out = total - len(shown)
-    kinds = Counter({kind: count for (_, kind), (count, _) in chosen.items()})
+    kinds: Counter[str] = Counter()
+    for (_, kind), (count, _) in chosen.items():
+        kinds[kind] += count
     return {
         "verdict": verdict(diagnosis),
         "title": "What was found, the worst first"
