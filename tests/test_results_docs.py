@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.data_scale import HEADER, table_line
 from benchmarks.real.outcome import markdown_lines
 from benchmarks.speed import contexts, tables
 
@@ -62,3 +63,13 @@ def test_a_rate_is_its_errors_over_its_reference(score):
 
 def test_the_picture_is_small():
     assert (REPOSITORY / "docs" / "images" / "real_speech.png").stat().st_size < 150_000
+
+
+def test_the_figures_of_scale_are_those_that_were_measured():
+    page = (REPOSITORY / "docs" / "doctor.md").read_text(encoding="utf-8")
+    found = json.loads(
+        (REPOSITORY / "benchmarks" / "results" / "data_scale.json").read_text(encoding="utf-8")
+    )
+    table = "\n".join([HEADER, *map(table_line, found["measured"])])
+    assert table in page
+    assert f"{found['machine']['cores']} cores" in page
