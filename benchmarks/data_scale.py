@@ -6,8 +6,9 @@
 Makes manifests of 10 thousand, 1 million and 10 million lines in a temporary folder, and some FLAC
 files. Each measurement runs in a process of its own: opening a manifest for the first time and for
 the second, walking through its lines, checking what it says, checking it with its sounds, packing
-them into tars. Writes benchmarks/results/data_scale.json: the machine, every single measurement.
-Lines a second of processor time do not depend on what else the machine does.
+them into tars. Writes benchmarks/results/data_scale.json (the machine, every single measurement)
+and the table in docs/doctor.md. Lines a second of processor time do not depend on what else the
+machine does.
 """
 
 from __future__ import annotations
@@ -58,6 +59,8 @@ class BenchSettings:
     """Where the manifests are made, and removed from; None for the system's temporary folder."""
     output: str = "benchmarks/results/data_scale.json"
     """File for the measurements."""
+    page: str | None = "docs/doctor.md"
+    """The page whose table is written anew; None leaves it."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -73,6 +76,11 @@ def main(argv: Sequence[str] | None = None) -> None:
                 json.dump(found, handle, indent=2)
                 handle.write("\n")
     say(f"wrote {settings.output}")
+    if settings.page:
+        before, after = around_table(Path(settings.page).read_text(encoding="utf-8"))
+        with atomic_write(settings.page) as handle:
+            handle.write(before + table(found) + after)
+        say(f"wrote the table in {settings.page}")
 
 
 def _measurements(settings: BenchSettings, folder: Path) -> Iterator[dict[str, Any]]:
@@ -107,10 +115,26 @@ def measure(what: str, manifest: Path, workers: int, folder: Path) -> dict[str, 
     return {"workers": workers, **measured}
 
 
+BEGIN, END = "<!-- make bench-data -->\n", "<!-- end -->\n"
 HEADER = (
     "| | lines | seconds | lines a second | lines a second of a core | MB/s | memory (MB) |\n"
-    "|---|---:|---:|---:|---:|---:|---:|"
+    "|---|---:|---:|---:|---:|---:|---:|\n"
 )
+
+
+def around_table(page: str) -> tuple[str, str]:
+    """Return what stands before and after the table on a page."""
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return before + BEGIN, END + after
+
+
+def table(found: Mapping[str, Any]) -> str:
+    """Return all measurements as Markdown."""
+    lines = [f"{table_line(measured)}\n" for measured in found["measured"]]
+    busy = found["machine"]["load_average"]
+    load = f", load {busy[0]:.1f} at the start" if busy else ""
+    return f"On {found['machine']['cores']} cores{load}:\n\n{HEADER}{''.join(lines)}"
 
 
 def table_line(measured: Mapping[str, Any]) -> str:
