@@ -23,6 +23,7 @@ from utils.manifest.check import Kept, check_manifests
 from utils.manifest.diagnosis import Diagnosis
 from utils.manifest.findings import Finding, Line
 from utils.manifest.probe import AudioFacts, Unheard, probe
+from utils.manifest.sound_print import PRINT
 from utils.manifest.utterance import AudioRef
 
 RATE = 16_000
@@ -107,7 +108,7 @@ def test_what_is_known_is_not_listened_to_again(
 
 @pytest.mark.parametrize(
     ("lost", "bytes_a_line"),
-    [("records", examined.RECORD.itemsize), ("prints", examined.PRINT.itemsize)],
+    [("records", examined.RECORD.itemsize), ("prints", PRINT.itemsize)],
 )
 def test_what_the_system_lost_is_looked_at_again(
     manifests: list[Path], monkeypatch: pytest.MonkeyPatch, lost: str, bytes_a_line: int

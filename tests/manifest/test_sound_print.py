@@ -14,7 +14,7 @@ from tests.manifest.test_check import Corpus, found
 from utils.manifest import sound_print as prints
 from utils.manifest.decode import decode_audio
 from utils.manifest.read import read_manifest
-from utils.manifest.sound_print import PRINT, Pairs, alike, as_print, sound_print
+from utils.manifest.sound_print import Pairs, alike, bytes_of, sound_print, table_of
 
 Change = Callable[[np.ndarray], np.ndarray]
 CHANGES: dict[str, tuple[Change, int, str]] = {
@@ -40,8 +40,7 @@ def clips(repository: Path) -> list[np.ndarray]:
 
 
 def pairs_of(taken: list[bytes], durations: list[float]) -> Pairs:
-    kept = np.array([as_print(each) for each in taken], PRINT)
-    return alike(kept, np.array(durations))
+    return alike(table_of(taken), np.array(durations))
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -66,6 +65,11 @@ def test_what_lasts_longer_is_another_recording(clips: list[np.ndarray]) -> None
     longer = np.concatenate([clips[0], clips[1]])
     taken = [sound_print(each[:, None], 16_000) for each in (clips[0], longer)]
     assert not len(pairs_of(taken, [len(clips[0]) / 16_000, len(longer) / 16_000]).later)
+
+
+def test_what_is_kept_is_what_was_taken() -> None:
+    taken = [b"", b"\0\1\0", bytes(range(56, 256)), bytes(200)]
+    assert [bytes_of(each) for each in table_of(taken)] == taken
 
 
 def test_too_little_has_no_print() -> None:

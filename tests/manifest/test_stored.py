@@ -194,7 +194,7 @@ def test_a_line_too_long_for_memory_is_named_and_the_others_are_read(
         monkeypatch.setattr(module, "MOST_BYTES_A_LINE", 100)
     lines = [line(1), long, line(2), line(3), long, long]
     path = manifest_of(tmp_path / "a.json", "\n".join(lines))
-    manifest, broken = scan_manifest(path)
+    broken = scan_manifest(path)[1]
     assert [each.line for each in broken] == [2, 5, 6]
     assert all("the line is longer than" in each.message for each in broken)
     monkeypatch.setattr(stored, "BLOCK_BYTES", 100)

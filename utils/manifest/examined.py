@@ -18,7 +18,7 @@ from utils.manifest.durations import stated_duration
 from utils.manifest.findings import Finding, Heard, Inspector, Line
 from utils.manifest.probe import AudioFacts, Unheard, probe
 from utils.manifest.same import NO_KEY, hash64
-from utils.manifest.sound_print import PRINT, as_print, bytes_of
+from utils.manifest.sound_print import bytes_of, table_of
 from utils.manifest.utterance import Utterance
 
 HEARD, UNHEARD, NOT_LISTENED = 0, 1, 2
@@ -55,7 +55,7 @@ class Examined(NamedTuple):
     Attributes:
         lines: the lines themselves.
         records: of `RECORD`, one a line.
-        prints: of `PRINT`, one a line.
+        prints: of `sound_print.PRINT`, one a line.
         findings: with their ranks.
         languages: how many lines are in which.
     """
@@ -94,7 +94,7 @@ def examine(look: Look, task: Task) -> Examined:
     findings = [(OF_LINE, finding) for line in lines for finding in _check_line(line)]
     findings += inspected(look.inspectors, lines)
     records = np.array([_record(line) for line in lines], RECORD)
-    prints = np.array([_print(line.heard) for line in lines], PRINT)
+    prints = table_of([_print(line.heard) for line in lines])
     languages = Counter(line.utterance.language or "?" for line in lines)
     return Examined(lines, records, prints, findings, languages)
 
@@ -158,8 +158,8 @@ def _record(line: Line) -> tuple[Any, ...]:
     )
 
 
-def _print(heard: Heard | None) -> tuple[int, list[int]]:
-    return as_print(heard.sound_print if isinstance(heard, AudioFacts) else b"")
+def _print(heard: Heard | None) -> bytes:
+    return heard.sound_print if isinstance(heard, AudioFacts) else b""
 
 
 def heard_of(record: np.void, sound_print: np.void) -> Heard | None:

@@ -8,7 +8,7 @@ wider bands and a longer step in time, which hold better on speech.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -58,9 +58,13 @@ class Pairs(NamedTuple):
     difference: np.ndarray
 
 
-def as_print(taken: bytes) -> tuple[int, list[int]]:
-    """Return the fields of a `PRINT`."""
-    return len(taken), [*taken, *bytes(MOST_STEPS - len(taken))]
+def table_of(prints: Sequence[bytes]) -> np.ndarray:
+    """Return what `sound_print` gave for some sounds as `PRINT` (N,)."""
+    table = np.zeros(len(prints), PRINT)
+    for kept, taken in zip(table, prints, strict=True):
+        kept["steps"] = len(taken)
+        kept["signs"][: len(taken)] = np.frombuffer(taken, np.uint8)
+    return table
 
 
 def bytes_of(kept: np.void) -> bytes:
