@@ -21,7 +21,7 @@ DEV_STAMP := $(VENV)/.installed-dev-$(DEV_SUM)
 # One thread a process: the tests run side by side, and the same sums come out everywhere.
 TEST_ENV := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 
-.PHONY: help demo test check format fuzz soak bench bench-train ci-report demo-assets venv clean-venv
+.PHONY: help demo test check format fuzz soak bench bench-train bench-data ci-report demo-assets venv clean-venv
 
 help:
 	@echo "make demo         check, score, fine-tune, merge, score again, on the bundled data (5 minutes)"
@@ -32,6 +32,7 @@ help:
 	@echo "make soak         kill a training run 100 times, and compare its end with one left alone (an hour)"
 	@echo "make bench        speed of this machine, into benchmarks/results/"
 	@echo "make bench-train  fine-tuning beside the stock recipe, into benchmarks/results/ (an hour)"
+	@echo "make bench-data   manifests of up to 10 million lines, into benchmarks/results/ (half an hour, 3 GB)"
 	@echo "make ci-report    what continuous integration does with the demo: train, gate, reports (10 minutes)"
 	@echo "make demo-assets  make the bundled model and data again (needs espeak-ng)"
 	@echo "make venv         only install what the scripts need, into .venv"
@@ -64,6 +65,9 @@ bench: $(USER_STAMP)
 
 bench-train: $(USER_STAMP)
 	$(RUN) benchmarks/train_speed.py
+
+bench-data: $(USER_STAMP)
+	$(RUN) benchmarks/data_scale.py
 
 ci-report: $(USER_STAMP)
 	$(RUN) demo/ci_report.py

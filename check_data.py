@@ -23,10 +23,12 @@ from utils.cli.errors import run_script
 from utils.cli.settings import parse_settings
 
 if TYPE_CHECKING:
-    from utils.manifest.findings import Diagnosis, Inspector, Severity
+    from utils.manifest.diagnosis import Diagnosis
+    from utils.manifest.examined import Look
+    from utils.manifest.findings import Inspector, Severity
     from utils.manifest.shards import Shard
 
-MOST_WORKERS = 8
+MOST_WORKERS = 64
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,12 @@ class Settings:
     data: tuple[str, ...] = ("dataset/train.json",)
     """Manifests, with commas between them; together they are the parts of one data set."""
     num_workers: int | None = None
-    """Processes that decode audio; 0 or 1 for none but this one, None for one a core up to 8."""
+    """Processes that look at lines; 0 or 1 for none but this one, None for one a core up to 64."""
     examples: int = 3
     """How many lines of each kind of finding are shown, the worst first; -1 shows all."""
+    audio: bool = True
+    """Decode every sound; False looks only at what the manifests say, a first look at millions of
+    lines."""
     voices: bool = True
     """Listen for voices (Silero VAD): text without one, and one where a line says no speech."""
     model_path: str | None = None
@@ -61,12 +66,15 @@ class Settings:
     shard: str | None = None
     """Look only at this part of each manifest, such as 2/8; what --html and --fix name gets the
     part's name. What is in two parts is not seen."""
+    resume: bool = True
+    """Go on where a check of the same manifests with the same settings was broken off; False
+    begins anew."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse the flags, look at everything, tell what was found."""
     settings = parse_settings(Settings, argv, prog="check_data.py", description=__doc__ or "")
-    from utils.manifest.check import check_manifests
+    from utils.manifest.check import Kept, check_manifests
     from utils.manifest.shards import parse_shard
     from utils.report.doctor_text import tell
 
@@ -75,25 +83,44 @@ def main(argv: Sequence[str] | None = None) -> int:
         num_workers = min(MOST_WORKERS, os.cpu_count() or 1)
     paths = [Path(path) for path in settings.data]
     shard = parse_shard(settings.shard)
-    diagnosis = check_manifests(
-        paths, num_workers, _inspectors(settings, num_workers), shard, settings.engine
-    )
+    kept = Kept(_name(settings), fresh=not settings.resume)
+    here, look = _inspectors_here(settings), _look(settings)
+    diagnosis = check_manifests(paths, num_workers, here, shard, look, kept, settings.engine)
     tell(diagnosis, settings.examples)
     _write(diagnosis, settings, shard)
     return diagnosis.exit_code
 
 
-def _inspectors(settings: Settings, num_workers: int) -> list[Inspector]:
-    """Return what looks at the lines beside the checks that need no library."""
+def _name(settings: Settings) -> str:
+    """Return what has a say in the findings, beside the manifests themselves."""
+    said = (settings.audio, settings.voices, settings.language, settings.batch_size, settings.shard)
+    if settings.model_path is None:
+        return repr(said)
+    from utils.model.fingerprint import model_fingerprint
+
+    model = model_fingerprint(settings.model_path, local_files_only=settings.local_files_only)
+    return repr((*said, settings.model_path, model))
+
+
+def _look(settings: Settings) -> Look:
+    """Return what looks at the lines in all processes."""
     from utils.manifest.check_text import perhaps_too_many_tokens
+    from utils.manifest.examined import Look
 
     found: list[Inspector] = []
-    if settings.voices:
+    if settings.audio and settings.voices:
         from utils.speech.inspect import voices
 
-        found.append(voices(num_workers, settings.engine))
+        found.append(voices)
     if settings.model_path is None:
-        return [*found, perhaps_too_many_tokens]
+        found.append(perhaps_too_many_tokens)
+    return Look(settings.audio, found)
+
+
+def _inspectors_here(settings: Settings) -> list[Inspector]:
+    """Return what looks at the lines with a model, which is loaded once."""
+    if settings.model_path is None:
+        return []
     from utils.manifest.languages import language_code
     from utils.model.load import load_model
     from utils.speech.inspect import too_many_tokens
@@ -105,7 +132,7 @@ def _inspectors(settings: Settings, num_workers: int) -> list[Inspector]:
     # Any language has as many tokens in the prompt as another.
     encoder = loaded.label_encoder(language=language or "en", timestamps=True)
     decoding = Decoding(language=language, batch_size=settings.batch_size)
-    return [*found, too_many_tokens(encoder), contradictions(loaded, decoding)]
+    return [too_many_tokens(encoder), contradictions(loaded, decoding)]
 
 
 def _write(diagnosis: Diagnosis, settings: Settings, shard: Shard) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.data_scale import around_table, table
 from benchmarks.real.outcome import markdown_lines
 from benchmarks.speed import contexts, tables
 
@@ -62,3 +63,11 @@ def test_a_rate_is_its_errors_over_its_reference(score):
 
 def test_the_picture_is_small():
     assert (REPOSITORY / "docs" / "images" / "real_speech.png").stat().st_size < 150_000
+
+
+def test_the_table_of_scale_is_what_was_measured():
+    page = (REPOSITORY / "docs" / "doctor.md").read_text(encoding="utf-8")
+    results = REPOSITORY / "benchmarks" / "results" / "data_scale.json"
+    measured = table(json.loads(results.read_text(encoding="utf-8"))) if results.is_file() else ""
+    before, after = around_table(page)
+    assert page == before + measured + after

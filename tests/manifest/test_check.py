@@ -13,11 +13,12 @@ import pytest
 import soundfile
 
 from utils.cli.errors import Failure
-from utils.manifest import probe as probing
+from utils.manifest import check
 from utils.manifest.check import check_manifests
 from utils.manifest.check_text import speaking_time
-from utils.manifest.findings import Diagnosis
-from utils.manifest.probe import AudioFacts, probe, probe_all
+from utils.manifest.diagnosis import Diagnosis
+from utils.manifest.pool import in_order
+from utils.manifest.probe import AudioFacts, probe
 from utils.manifest.shards import Shard
 from utils.manifest.utterance import AudioRef
 
@@ -352,18 +353,16 @@ def test_a_manifest_without_a_usable_line_is_an_error(tmp_path: Path) -> None:
 
 
 def test_processes_find_what_one_finds(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probing, "FEW_FILES", 2)
-    monkeypatch.setattr(probing, "FILES_A_TASK", 2)
+    monkeypatch.setattr(check, "FEW_LINES", 2)
+    monkeypatch.setattr(check, "LINES_A_TASK", 2)
     for _, _, plant in PLANTED.values():
         corpus.add(**plant(corpus.folder))
     assert corpus.check(num_workers=2) == corpus.check(num_workers=0)
 
 
-def test_a_process_that_dies_is_a_clear_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probing, "FEW_FILES", 2)
-    monkeypatch.setattr(probing, "probe", os._exit)  # the simplest way to die
-    with pytest.raises(Failure, match="one of 2 processes that decode died"):
-        list(probe_all([9, 9, 9], 2))  # type: ignore[list-item]
+def test_a_process_that_dies_is_a_clear_failure() -> None:
+    with pytest.raises(Failure, match="one of 2 processes that read data died"):
+        list(in_order(os._exit, [9, 9, 9], 2))  # the simplest way to die
 
 
 def test_loudness_and_clipping_are_measured(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import custom
 import pseudo_label
 from tests.manifest.test_check import PLANTED, Corpus
 from utils.cli.errors import UserError
+from utils.manifest import check, read
 from utils.manifest.check import check_manifests
 from utils.manifest.ray_data import ray_map, spread
 from utils.manifest.read import read_manifest
@@ -66,18 +67,24 @@ class TestOnALocalRay:
     """One start of Ray serves all of these."""
 
     def test_answers_come_in_order_and_errors_as_they_are(self) -> None:
-        assert list(ray_map(abs, range(-50, 0), 1, items_a_task=7)) == list(range(50, 0, -1))
+        assert list(ray_map(abs, range(-50, 0), 1)) == list(range(50, 0, -1))
         answers = ray_map(refuse_two, [0, 1, 2, 3], 1)
         assert [next(answers), next(answers)] == [0, 2]
         with pytest.raises(UserError, match="2 was found"):
             next(answers)
 
-    def test_the_doctor_finds_the_same(self, tmp_path: Path) -> None:
+    def test_the_doctor_finds_the_same(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         corpus = Corpus(tmp_path)
         for _, _, plant in PLANTED.values():
             corpus.add(**plant(corpus.folder))
         local = corpus.check()
-        assert check_manifests([tmp_path / "train.json"], 1, engine="ray") == local
+        monkeypatch.setattr(check, "LINES_A_TASK", 5)
+        monkeypatch.setattr(check, "TASKS_A_ROUND", 4)
+        for large_bytes in (1 << 40, 0):
+            monkeypatch.setattr(read, "LARGE_BYTES", large_bytes)
+            assert check_manifests([tmp_path / "train.json"], 1, engine="ray") == local
         flags = [f"--data={tmp_path / 'train.json'}", "--voices=False", "--engine=ray"]
         assert check_data.main(flags) == 2
 

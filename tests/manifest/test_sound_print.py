@@ -14,7 +14,7 @@ from tests.manifest.test_check import Corpus, found
 from utils.manifest import sound_print as prints
 from utils.manifest.decode import decode_audio
 from utils.manifest.read import read_manifest
-from utils.manifest.sound_print import alike, sound_print
+from utils.manifest.sound_print import Pairs, alike, bytes_of, sound_print, table_of
 
 Change = Callable[[np.ndarray], np.ndarray]
 CHANGES: dict[str, tuple[Change, int, str]] = {
@@ -39,6 +39,10 @@ def clips(repository: Path) -> list[np.ndarray]:
     return [decode_audio(line.audio)[0][:, 0] for line in lines]
 
 
+def pairs_of(taken: list[bytes], durations: list[float]) -> Pairs:
+    return alike(table_of(taken), np.array(durations))
+
+
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_recording_is_known_and_no_other(
     clips: list[np.ndarray], tmp_path: Path, change: str
@@ -49,10 +53,10 @@ def test_a_changed_recording_is_known_and_no_other(
         soundfile.write(tmp_path / f"{number}", changed(clip), rate, format=kind)
         sounds.append(soundfile.read(tmp_path / f"{number}", dtype="float32", always_2d=True))
     taken = [sound_print(*sound) for sound in sounds]
-    pairs = alike(taken, [len(samples) / rate for samples, rate in sounds])
+    pairs = pairs_of(taken, [len(samples) / rate for samples, rate in sounds])
     count = len(clips)
     expected = {(number, number + count) for number in range(count)}
-    told = {(pair.earlier, pair.later) for pair in pairs}
+    told = set(zip(pairs.earlier.tolist(), pairs.later.tolist(), strict=True))
     assert told <= expected
     assert len(told) >= count - 1
 
@@ -60,31 +64,37 @@ def test_a_changed_recording_is_known_and_no_other(
 def test_what_lasts_longer_is_another_recording(clips: list[np.ndarray]) -> None:
     longer = np.concatenate([clips[0], clips[1]])
     taken = [sound_print(each[:, None], 16_000) for each in (clips[0], longer)]
-    assert alike(taken, [len(clips[0]) / 16_000, len(longer) / 16_000]) == []
+    assert not len(pairs_of(taken, [len(clips[0]) / 16_000, len(longer) / 16_000]).later)
+
+
+def test_what_is_kept_is_what_was_taken() -> None:
+    taken = [b"", b"\0\1\0", bytes(range(56, 256)), bytes(200)]
+    assert [bytes_of(each) for each in table_of(taken)] == taken
 
 
 def test_too_little_has_no_print() -> None:
-    assert sound_print(np.zeros((16_000, 1), np.float32), 16_000) == ""
-    assert sound_print(np.ones((100, 2), np.float32), 16_000) == ""
-    assert alike([], []) == alike([""], [1.0]) == []
+    assert sound_print(np.zeros((16_000, 1), np.float32), 16_000) == b""
+    assert sound_print(np.ones((100, 2), np.float32), 16_000) == b""
+    assert not len(pairs_of([], []).later)
+    assert not len(pairs_of([b"", b""], [1.0, 1.0]).later)
 
 
 def test_a_hum_in_every_sound_costs_no_square(monkeypatch: pytest.MonkeyPatch) -> None:
     """Equal prints in great number are each compared with few."""
     compared = 0
-    difference = prints._difference
+    differences = prints._differences
 
-    def counted(*arguments: object) -> object:
+    def counted(*arguments: np.ndarray) -> object:
         nonlocal compared
-        compared += 1
-        return difference(*arguments)  # type: ignore[arg-type]
+        compared += len(arguments[0])
+        return differences(*arguments)
 
-    monkeypatch.setattr(prints, "_difference", counted)
+    monkeypatch.setattr(prints, "_differences", counted)
     rng = np.random.default_rng(0)
     sound = rng.uniform(-0.2, 0.2, (16_000, 1)).astype(np.float32)
-    pairs = alike([sound_print(sound, 16_000)] * 300, [1.0] * 300)
-    assert {pair.later for pair in pairs} == set(range(1, 300))
-    assert compared < 300 * 100
+    pairs = pairs_of([sound_print(sound, 16_000)] * 300, [1.0] * 300)
+    assert pairs.later.tolist() == [*range(1, 300)]
+    assert 0 < compared < 300 * 100
 
 
 def test_keys_are_found_in_passes_too(
@@ -93,9 +103,14 @@ def test_keys_are_found_in_passes_too(
     sounds = [*clips, *(0.5 * clip for clip in clips)]
     taken = [sound_print(each[:, None], 16_000) for each in sounds]
     durations = [len(each) / 16_000 for each in sounds]
-    at_once = alike(taken, durations)
+    at_once = pairs_of(taken, durations)
     monkeypatch.setattr(prints, "_KEYS_A_PASS", 500)
-    assert alike(taken, durations) == at_once != []
+    for name in ("_KEYS_A_BLOCK", "_PAIRS_A_BLOCK", "_PRINTS_A_BLOCK"):
+        monkeypatch.setattr(prints, name, 7)
+    in_pieces = pairs_of(taken, durations)
+    assert len(at_once.later) >= len(clips) - 1
+    for whole, part in zip(at_once, in_pieces, strict=True):
+        assert part.tolist() == whole.tolist()
 
 
 def test_the_doctor_names_what_is_nearly_the_same(clips: list[np.ndarray], tmp_path: Path) -> None:

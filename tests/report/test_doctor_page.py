@@ -10,7 +10,7 @@ import numpy as np
 import soundfile
 
 from utils.manifest.check import check_manifests
-from utils.manifest.findings import Diagnosis
+from utils.manifest.diagnosis import Diagnosis
 from utils.report.doctor_page import page_data, write_doctor_page
 
 NASTY = "</script><script>alert('x')</script> /*SCRIPT*/ \u2028 & 'quotes\" 今天"

@@ -47,7 +47,7 @@ def test_text_without_voice_and_voice_without_text_are_found(sounds: Path) -> No
         {"audio": {"path": "noise.wav", "end_time": 2.0}, "sentence": "words", "id": "no voice"},
         {"audio": {"path": "speech.flac", "end_time": 9.0}, "id": "no text"} | silent,
     ]
-    assert findings(sounds, lines, voices(0)) == [
+    assert findings(sounds, lines, voices) == [
         ("warning", "text without voice", "no voice"),
         ("warning", "voice without text", "no text"),
     ]

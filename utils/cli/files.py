@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Literal
 
 HASH_CHUNK_BYTES = 1 << 20
+
+# Removed by Python at its end.
+_FOLDERS_OF_THIS_RUN: list[tempfile.TemporaryDirectory[str]] = []
 
 
 @contextmanager
@@ -42,6 +46,24 @@ def atomic_write(path: str | Path, mode: Literal["w", "wb"] = "w") -> Iterator[I
         os.replace(unfinished, target)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def cache_folder() -> Path:
+    """Return where the user's machine keeps what can be made again; it may not be there yet."""
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return Path(home, "whisper-finetune")
+
+
+def writable_folder(folder: Path) -> Path:
+    """Return a folder, or where it cannot be written to, one that lasts as long as this run."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError:
+        if not _FOLDERS_OF_THIS_RUN:
+            _FOLDERS_OF_THIS_RUN.append(tempfile.TemporaryDirectory(prefix="whisper-finetune-"))
+        return Path(_FOLDERS_OF_THIS_RUN[0].name)
 
 
 def sync_path(path: str | Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from utils.cli.console import is_main_process
 
@@ -18,7 +18,12 @@ SECONDS_BETWEEN_REDRAWS = 0.1
 
 
 def progress(
-    iterable: Iterable[Item], *, total: int | None = None, desc: str = "", unit: str = "it"
+    iterable: Iterable[Item] | None = None,
+    *,
+    total: int | None = None,
+    initial: int = 0,
+    desc: str = "",
+    unit: str = "it",
 ) -> tqdm[Item]:
     """Wrap an iterable in a progress bar on stderr.
 
@@ -26,8 +31,9 @@ def progress(
     printed twice a minute instead of ten times a second.
 
     Args:
-        iterable: What to walk through.
+        iterable: What to walk through; None for a bar that is moved by its `update`.
         total: Number of items; needed for the time left where the iterable has no length.
+        initial: How much of it was done before.
         desc: What is being done, shown before the bar.
         unit: What an item is, such as "utt" or "batch".
 
@@ -37,9 +43,10 @@ def progress(
     from tqdm import tqdm
 
     in_terminal = sys.stderr.isatty()
-    return tqdm(
+    bar = tqdm(
         iterable,
         total=total,
+        initial=initial,
         desc=desc,
         unit=unit,
         disable=not is_main_process(),
@@ -47,3 +54,4 @@ def progress(
         dynamic_ncols=in_terminal,
         file=sys.stderr,
     )
+    return cast("tqdm[Item]", bar)

@@ -9,6 +9,7 @@ values are spelled alike: `True`/`False`/`true`/`false`/`1`/`0`, `None` for none
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import re
 import sys
 import typing
@@ -144,7 +145,7 @@ def _sort_into_sections(parser: ArgumentParser, settings_type: type) -> None:
     parts = [part for part in reversed(settings_type.__mro__) if part.__dict__.get("__doc__")]
     owners: dict[str, type] = {}
     for part in parts:
-        for name in part.__dict__.get("__annotations__", {}):
+        for name in inspect.get_annotations(part):
             owners.setdefault(name, part)
     if len(set(owners.values())) < 2:
         return

@@ -47,7 +47,7 @@ def check_sound(line: Line, heard: AudioFacts) -> Iterator[Finding]:
         yield line.finding("note", "wrong extension", message)
 
 
-def is_silent(heard: Heard) -> bool:
+def is_silent(heard: Heard | None) -> bool:
     """Whether a sound can be read and holds nothing that can be heard."""
     return isinstance(heard, AudioFacts) and heard.peak < SILENT_PEAK
 
@@ -67,10 +67,11 @@ def check_times(line: Line, heard: AudioFacts) -> Iterator[Finding]:
     if heard.duration > LONGEST + TIME_TOLERANCE:
         message = f"{heard.duration:.1f} s; the model hears {LONGEST:g} s at a time"
         yield line.finding("warning", "too long", message, heard.duration)
-    yield from _check_sentences(line, heard.duration)
+    yield from check_sentences(line, heard.duration)
 
 
-def _check_sentences(line: Line, duration: Seconds) -> Iterator[Finding]:
+def check_sentences(line: Line, duration: Seconds) -> Iterator[Finding]:
+    """Yield what is wrong with the times of a line's sentences."""
     before, last_start = 0.0, 0.0
     for index, sentence in enumerate(line.utterance.sentences or ()):
         if sentence.end > duration + TIME_TOLERANCE:

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 
 from utils.manifest.findings import Finding, Line
 from utils.manifest.languages import LANGUAGES
-from utils.manifest.probe import AudioFacts
 from utils.manifest.scripts import another_language, another_script
 from utils.manifest.utterance import Seconds
 
@@ -32,20 +31,22 @@ _MARKUP = re.compile(
     r"</?[A-Za-z][^<>]{0,200}>|<!--|&(?:[A-Za-z]{2,8}|#\d{1,7}|#x[0-9A-Fa-f]{1,6});"
     r"|\{\\[A-Za-z][^{}]{0,200}\}|<\|[^|<>]{1,40}\|>"
 )
+_UNDECODED = "\ufffd"  # stands where a reader could not decode
 _DIGITS = re.compile(r"\d[\d.,:/]*")
 # UTF-8 that was read as Windows-1252 ("Ã©") has runs of these.
 _GARBLED = re.compile("[\u00c2-\u00f4][\u0080-\u00bf\u0152-\u0192\u02c6\u02dc\u2013-\u2122]")
 
 
-def check_text(line: Line, heard: AudioFacts) -> Iterator[Finding]:
-    """Yield what is wrong with a line's text, and with its pace in this sound."""
+def check_text(line: Line, duration: Seconds | None) -> Iterator[Finding]:
+    """Yield what is wrong with a line's text, and with its pace where the duration is known."""
     utterance = line.utterance
     if utterance.is_no_speech:
         if utterance.sentences is None:
             message = 'no text; where nothing is said, add "sentences": []'
             yield line.finding("warning", "empty text", message)
         return
-    yield from _check_pace(line, heard.duration)
+    if duration is not None:
+        yield from _check_pace(line, duration)
     yield from check_signs(line)
 
 
@@ -63,7 +64,9 @@ def _check_pace(line: Line, duration: Seconds) -> Iterator[Finding]:
 def check_signs(line: Line) -> Iterator[Finding]:
     """Yield what a line's text alone shows, whether its sound can be read or not."""
     text, language = line.utterance.sentence, line.utterance.language
-    strange = [sign for sign in text if _is_control(sign)]
+    # Of what can be printed nothing is a control character: most texts need no second look.
+    is_plain = text.isprintable() and _UNDECODED not in text
+    strange = [] if is_plain else [sign for sign in text if _is_control(sign)]
     if strange:
         named = ", ".join(f"U+{ord(sign):04X}" for sign in dict.fromkeys(strange[:8]))
         message = f"{len(strange)} control or damaged characters ({named})"
@@ -121,7 +124,7 @@ def speaking_time(text: str) -> Seconds:
 
 
 def _is_control(sign: str) -> bool:
-    if sign == "\ufffd":  # stands where a reader could not decode
+    if sign == _UNDECODED:
         return True
     return unicodedata.category(sign) in ("Cc", "Cf", "Co", "Cn") and sign not in _JOINERS
 

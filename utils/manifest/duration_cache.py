@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
+from utils.cli.files import cache_folder
 from utils.manifest.utterance import AudioRef, Seconds
 
 # Several processes of one run come at the same time.
@@ -26,8 +27,7 @@ _TABLE = """CREATE TABLE IF NOT EXISTS durations
 
 def cache_file() -> Path:
     """Where measured durations are kept."""
-    folder = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return Path(folder, "whisper-finetune", "durations.sqlite")
+    return cache_folder() / "durations.sqlite"
 
 
 def remembered_durations(audio: Sequence[AudioRef]) -> list[Seconds | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,10 @@ class Finding:
 
 @dataclass(frozen=True)
 class Summary:
-    """What a manifest holds; durations are measured ones, of what can be read."""
+    """What a manifest holds; durations are of what can be read.
+
+    They are measured ones, or where nobody listened, those that the manifest states.
+    """
 
     manifest: Path
     lines: int
@@ -52,12 +56,12 @@ class Summary:
 
 @dataclass(frozen=True)
 class Line:
-    """An utterance with its place and what was heard."""
+    """An utterance with its place and what was heard; None where nobody listened."""
 
     manifest: Path
     number: int
     utterance: Utterance
-    heard: Heard
+    heard: Heard | None
 
     def finding(self, severity: Severity, kind: str, message: str, weight: float = 0.0) -> Finding:
         """Return something found in this line."""
@@ -70,20 +74,38 @@ class Line:
         return f"{self.manifest} line {self.number}"
 
 
-@dataclass(frozen=True)
-class Diagnosis:
-    """All that was found in some manifests, and the lines that could be read."""
-
-    summaries: Sequence[Summary]
-    findings: Sequence[Finding]
-    lines: Sequence[Line] = ()
-
-    @property
-    def exit_code(self) -> int:
-        """0 for nothing to mend, 1 for warnings, 2 for errors."""
-        severities = {finding.severity for finding in self.findings}
-        return 2 if "error" in severities else 1 if "warning" in severities else 0
-
-
 Inspector = Callable[[Sequence[Line]], Iterable[Finding]]
-"""A look at all lines with more than this layer has: a voice detector, a tokenizer, a model."""
+"""A look at lines with more than this layer has: a voice detector, a tokenizer, a model."""
+
+
+def worst_of_each_kind(
+    findings: Iterable[Finding], most: int
+) -> dict[tuple[Severity, str], tuple[int, list[Finding]]]:
+    """Choose the findings that are shown.
+
+    Args:
+        findings: any number; they are walked through once.
+        most: how many of each kind; -1 for all.
+
+    Returns:
+        For each severity and kind, errors first, how many there are, and the worst of them.
+    """
+    counts: Counter[tuple[Severity, str]] = Counter()
+    kept: dict[tuple[Severity, str], list[Finding]] = defaultdict(list)
+    for finding in findings:
+        kind = finding.severity, finding.kind
+        counts[kind] += 1
+        kept[kind].append(finding)
+        if 0 <= 2 * most + _FEW < len(kept[kind]):
+            kept[kind] = _worst(kept[kind], most)
+    kinds = sorted(counts, key=lambda each: (SEVERITIES.index(each[0]), each[1]))
+    return {kind: (counts[kind], _worst(kept[kind], most)) for kind in kinds}
+
+
+_FEW = 100
+
+
+def _worst(findings: list[Finding], most: int) -> list[Finding]:
+    # Sorting keeps the order of what is equally bad.
+    ordered = sorted(findings, key=lambda each: -each.weight)
+    return ordered if most < 0 else ordered[:most]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -17,8 +18,10 @@ from utils.cli.errors import UserError
 from utils.manifest.unpacking import DAMAGED, unpacked
 
 BLANK = object()
+BOM = b"\xef\xbb\xbf"
 # A line is held in memory several times over. An hour's text has a megabyte.
 MOST_BYTES_A_LINE = 64 << 20
+_HEAD_BYTES = 1 << 16
 
 
 class Unreadable(NamedTuple):
@@ -29,19 +32,26 @@ class Unreadable(NamedTuple):
 
 def json_values(path: Path) -> Iterator[tuple[int, Any]]:
     """Yield (line number, value) for each line; `BLANK` and `Unreadable` stand for the others."""
+    with damage_told(path), open_lines(path) as lines:
+        first = lines.readline(MOST_BYTES_A_LINE + 1)
+        expect_text(path, first)
+        head = [first.removeprefix(BOM)]
+        # What comes first, an object or a list, may stand below blank lines.
+        while head[-1].isspace() and len(head[-1]) <= MOST_BYTES_A_LINE:
+            head.append(lines.readline(MOST_BYTES_A_LINE + 1))
+        if head[-1].lstrip().startswith(b"["):
+            yield from _array_values(b"".join(head) + lines.read())
+            return
+        for number, (line, _) in enumerate(split_lines(lines, head), start=1):
+            if line:
+                yield number, parse_line(line)
+
+
+@contextmanager
+def damage_told(path: Path) -> Iterator[None]:
+    """Tell the user of a compressed file that cannot be unpacked."""
     try:
-        with _open(path) as lines:
-            first = lines.readline(MOST_BYTES_A_LINE + 1)
-            _expect_text(path, first)
-            head = [first.removeprefix(b"\xef\xbb\xbf")]
-            # What comes first, an object or a list, may stand below blank lines.
-            while head[-1].isspace():
-                head.append(lines.readline(MOST_BYTES_A_LINE + 1))
-            if head[-1].lstrip().startswith(b"["):
-                yield from _array_values(b"".join(head) + lines.read())
-            else:
-                others = iter(partial(lines.readline, MOST_BYTES_A_LINE + 1), b"")
-                yield from _line_values(chain(head, others), lines)
+        yield
     except DAMAGED as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # of the system
@@ -50,24 +60,42 @@ def json_values(path: Path) -> Iterator[tuple[int, Any]]:
         ) from None
 
 
-def _open(path: Path) -> BinaryIO:
-    """Open a manifest; whether it is compressed is told by its content, not by its name."""
+def open_lines(path: Path) -> BinaryIO:
+    """Open a manifest to be read, compressed or not."""
     return unpacked(str(path), open(path, "rb"))
 
 
-def _line_values(lines: Iterable[bytes], file: BinaryIO) -> Iterator[tuple[int, Any]]:
-    # Bytes are split at "\n" alone; text lines may also hold U+2028 and the like.
-    for number, line in enumerate(lines, start=1):
-        if len(line) > MOST_BYTES_A_LINE:
-            while line and not line.endswith(b"\n"):
-                line = file.readline(MOST_BYTES_A_LINE)
-            complaint = f"the line is longer than {MOST_BYTES_A_LINE >> 20} MiB"
-            yield number, Unreadable(ValueError(complaint))
-        elif line:
-            yield number, _parse(line)
+def is_array(path: Path) -> bool:
+    """Whether a file holds one JSON array, of which no line stands for itself."""
+    with damage_told(path), open_lines(path) as lines:
+        head = lines.read(_HEAD_BYTES).removeprefix(BOM).lstrip()
+    return head.startswith(b"[")
 
 
-def _parse(line: bytes) -> Any:
+def split_lines(file: BinaryIO, head: Iterable[bytes] = ()) -> Iterator[tuple[bytes, int]]:
+    """Yield the lines of a file, and how many bytes of the file each takes.
+
+    Of a line of more than `MOST_BYTES_A_LINE` so many and one more are given, which `parse_line`
+    knows by that; the rest is passed over. Lines end at line feeds alone; texts may hold U+2028.
+
+    Args:
+        file: at the beginning of a line.
+        head: lines that come first, taken from `file` by `readline(MOST_BYTES_A_LINE + 1)`.
+    """
+    for line in chain(head, iter(partial(file.readline, MOST_BYTES_A_LINE + 1), b"")):
+        size, end = len(line), line
+        if size > MOST_BYTES_A_LINE:
+            while end and not end.endswith(b"\n"):
+                end = file.readline(MOST_BYTES_A_LINE)
+                size += len(end)
+        yield line, size
+
+
+def parse_line(line: bytes) -> Any:
+    """Return the value of a line; `BLANK` and `Unreadable` stand for those that hold none."""
+    if len(line) > MOST_BYTES_A_LINE:
+        complaint = f"the line is longer than {MOST_BYTES_A_LINE >> 20} MiB"
+        return Unreadable(ValueError(complaint))
     if line.isspace():
         return BLANK
     try:
@@ -150,7 +178,7 @@ def _json_complaint(error: json.JSONDecodeError) -> str:
     return f"no valid JSON: {error.msg} at column {error.colno}{near}"
 
 
-def _expect_text(path: Path, first: bytes) -> None:
+def expect_text(path: Path, first: bytes) -> None:
     """Refuse what is no UTF-8 text at all, before every line of it is called broken."""
     if first.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise UserError(f"{path} is text in UTF-16", "save it as UTF-8")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
 from utils.cli.errors import UserError
 from utils.cli.files import atomic_write
-from utils.manifest.findings import Diagnosis, Finding, Severity
+from utils.manifest.diagnosis import Diagnosis
+from utils.manifest.findings import Finding, Line, Severity
 from utils.manifest.read import SUFFIXES
 from utils.manifest.utterance import AudioRef, Utterance
 from utils.manifest.write import path_from_manifest, write_manifest
@@ -46,24 +47,38 @@ def write_mended(
         raise UserError(f"--fix={target} is no name of a manifest", f"end it in {SUFFIXES[0]}")
     if target.resolve() == manifest.resolve():
         raise UserError(f"--fix={target} is the manifest itself", "name another file")
-    reasons: dict[int, list[Finding]] = defaultdict(list)
-    for finding in diagnosis.findings:
-        if finding.manifest == manifest and finding.line and finding.severity in severities:
-            reasons[finding.line].append(finding)
-    readable = {
-        line.number: _seen_from(target, line.utterance)
-        for line in diagnosis.lines
-        if line.manifest == manifest
-    }
-    kept = [utterance for number, utterance in readable.items() if number not in reasons]
-    if not kept:
+    broken = {each.line for each in _reasons(diagnosis, manifest, severities)}
+    usable = (line.number for line in _lines_of(diagnosis, manifest))
+    if all(number in broken for number in usable):
         raise UserError(f"{manifest}: nothing would be left", "look at what was found above")
     dropped_file = target.with_name(target.name.removesuffix(ending) + ".dropped.jsonl")
     with atomic_write(dropped_file) as file:
-        for number, found in sorted(reasons.items()):
-            file.write(_dropped_line(number, found, readable.get(number)) + "\n")
-    write_manifest(target, kept)
-    return Mended(len(kept), len(reasons), dropped_file)
+        for number, found in groupby(_reasons(diagnosis, manifest, severities), _number):
+            line = diagnosis.lines.find(manifest, number)
+            readable = _seen_from(target, line.utterance) if line else None
+            file.write(_dropped_line(number, list(found), readable) + "\n")
+    lines = _lines_of(diagnosis, manifest)
+    kept = (_seen_from(target, line.utterance) for line in lines if line.number not in broken)
+    return Mended(write_manifest(target, kept), len(broken), dropped_file)
+
+
+def _reasons(
+    diagnosis: Diagnosis, manifest: Path, severities: Collection[Severity]
+) -> Iterator[Finding]:
+    """Yield what is broken in a manifest, in the order of the lines."""
+    for found in diagnosis.findings:
+        if found.manifest == manifest and found.line and found.severity in severities:
+            yield found
+
+
+def _number(finding: Finding) -> int:
+    return finding.line
+
+
+def _lines_of(diagnosis: Diagnosis, manifest: Path) -> Iterator[Line]:
+    for number, each in enumerate(diagnosis.lines.manifests):
+        if each.path == manifest:
+            yield from diagnosis.lines.of(number)
 
 
 def _dropped_line(number: int, found: list[Finding], utterance: Utterance | None) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import tarfile
+from array import array
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -22,14 +23,15 @@ from utils.cli.files import atomic_write
 from utils.cli.progress import progress
 from utils.manifest.decode import AudioError, expect_content
 from utils.manifest.ray_data import ray_map
-from utils.manifest.read import read_manifest
-from utils.manifest.shards import parse_shard, share_of_files
+from utils.manifest.read import Manifest, read_manifest
+from utils.manifest.shards import Shard, files_of, parse_shard
 from utils.manifest.sources.gathered import LeftOut
-from utils.manifest.sources.prepare import Prepared, nothing_left, summarise, write_left_out
+from utils.manifest.sources.prepare import Prepared, nothing_left, write_left_out
 from utils.manifest.utterance import AudioRef, Utterance
 from utils.manifest.write import write_manifest
 
 MOST_WORKERS = 8
+_NOT_HERE = -1
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
@@ -80,26 +82,34 @@ def pack(settings: PackSettings) -> Prepared:
     target = shard.named(folder / source.name)
     if target.resolve() == source.resolve():
         raise UserError(f"{target} is the manifest itself", "name another --output_dir")
-    mine = share_of_files(read_manifest(source).utterances, shard)
-    files, left_out = _files(mine)
-    if mine and not files:
+    manifest = read_manifest(source)
+    files, numbers, left_out = _files(manifest, shard)
+    if left_out and not files:
         raise nothing_left(left_out)
-    places: dict[_File, AudioRef] = {}
     tars = [
         _Tar(shard.named(folder / f"shard-{number:03d}.tar"), members)
-        for number, members in enumerate(_tars(list(dict.fromkeys(files.values())), most))
+        for number, members in enumerate(_tars(files, most))
     ]
-    written = _write_all(tars, settings)
-    for tar, offsets in zip(tars, written, strict=True):
-        for member, offset in zip(tar.members, offsets, strict=True):
-            places[member] = AudioRef(tar.path.name, offset=offset, size=member.size)
-    packed = [_placed(each, places[file]) for each, file in files.items()]
-    if packed:
-        write_manifest(target, packed)
+    places = [
+        AudioRef(tar.path.name, offset=offset, size=member.size)
+        for tar, offsets in zip(tars, _write_all(tars, settings), strict=True)
+        for member, offset in zip(tar.members, offsets, strict=True)
+    ]
     listed = shard.named(folder / "pack_left_out.jsonl")
     write_left_out(listed, left_out)
-    parts = {"packed": packed} if packed else {}  # there may be fewer files than parts
-    return summarise({"packed": target}, parts, left_out, listed)
+    if not files:  # there may be fewer files than parts
+        return Prepared({}, {}, {}, left_out, listed)
+    seconds = 0.0
+
+    def packed() -> Iterator[Utterance]:
+        nonlocal seconds
+        for each, number in zip(manifest, numbers, strict=True):
+            if number >= 0:
+                seconds += each.duration or 0.0
+                yield _placed(each, places[number])
+
+    count = write_manifest(target, packed())
+    return Prepared({"packed": target}, {"packed": count}, {"packed": seconds}, left_out, listed)
 
 
 def parse_size(text: str) -> int:
@@ -115,19 +125,47 @@ def parse_size(text: str) -> int:
     return size
 
 
-def _files(utterances: Sequence[Utterance]) -> tuple[dict[Utterance, _File], list[LeftOut]]:
-    """Return the file of each line, and the lines whose file is not there."""
-    files: dict[Utterance, _File] = {}
+def _files(manifest: Manifest, shard: Shard) -> tuple[list[_File], array[int], list[LeftOut]]:
+    """Return the files of a manifest, and which of them each line is in.
+
+    Memory grows with the files, not with the lines, which are 8 bytes each.
+
+    Args:
+        manifest: of any size.
+        shard: a part in which no file of another part is.
+
+    Returns:
+        The files in the order of the lines; for each line the number of its file, -1 for one that
+        is in another part or that is left out; the lines whose file is not there.
+    """
+    mine = None if shard.count == 1 else files_of(manifest, shard)
+    known: dict[tuple[str, int | None, int | None], int | AudioError] = {}
+    files: dict[_File, int] = {}
+    numbers = array("q")
     left_out: list[LeftOut] = []
-    for each in utterances:
+    for each in progress(manifest, total=len(manifest), desc="looking at files", unit="utt"):
         audio = each.audio
-        try:
-            size = expect_content(audio)
-        except AudioError as error:
-            left_out.append(LeftOut(each.id, f"{error.kind} audio: {error.message}"))
+        if mine is not None and (audio.path, audio.offset) not in mine:
+            numbers.append(_NOT_HERE)
             continue
-        files[each] = _File(audio.path, audio.offset or 0, audio.size or size)
-    return files, left_out
+        key = (audio.path, audio.offset, audio.size)
+        if key not in known:
+            known[key] = _number(audio, files)
+        found = known[key]
+        if isinstance(found, AudioError):
+            left_out.append(LeftOut(each.id, f"{found.kind} audio: {found.message}"))
+            found = _NOT_HERE
+        numbers.append(found)
+    return list(files), numbers, left_out
+
+
+def _number(audio: AudioRef, files: dict[_File, int]) -> int | AudioError:
+    """Return the number of a sound's file, a new one for a new file."""
+    try:
+        size = expect_content(audio)
+    except AudioError as error:
+        return error
+    return files.setdefault(_File(audio.path, audio.offset or 0, audio.size or size), len(files))
 
 
 def _tars(files: Sequence[_File], most: int) -> Iterator[list[_File]]:

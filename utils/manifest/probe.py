@@ -4,29 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import math
-import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 
-from utils.cli.errors import Failure
 from utils.manifest.decode import AudioError, decode_blocks
-from utils.manifest.ray_data import Engine, ray_map
 from utils.manifest.sound_print import sound_print
 from utils.manifest.utterance import AudioRef, Seconds
 
 # A sample that the recorder cut off stands at the end of the range, with its neighbours.
 CLIPPED_LEVEL = 0.999
 CLIPPED_RUN = 3
-# Below so many files, starting processes costs more than it saves.
-FEW_FILES = 64
-FILES_A_TASK = 16
-
-Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +36,7 @@ class AudioFacts:
     clipped: float
     shift: float
     sha256: str
-    sound_print: str = ""
+    sound_print: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +51,7 @@ def probe(ref: AudioRef) -> AudioFacts | Unheard:
     """Decode one sound, a long one little by little, and measure it."""
     frames, peak, clipped, power, digest = 0, 0.0, 0.0, 0.0, hashlib.sha256()
     sums = np.zeros(1)
-    rate, taken = 0, ""
+    rate, taken = 0, b""
     try:
         for samples, rate in decode_blocks(ref):
             if not frames:
@@ -89,51 +77,6 @@ def probe(ref: AudioRef) -> AudioFacts | Unheard:
         sha256=digest.hexdigest(),
         sound_print=taken,
     )
-
-
-def probe_all(
-    refs: Sequence[AudioRef], num_workers: int, engine: Engine = "local"
-) -> Iterator[AudioFacts | Unheard]:
-    """Decode and measure sounds in several processes; see `for_each_sound`."""
-    yield from for_each_sound(probe, refs, num_workers, engine)
-
-
-def for_each_sound(
-    work: Callable[[AudioRef], Answer],
-    refs: Sequence[AudioRef],
-    num_workers: int,
-    engine: Engine = "local",
-) -> Iterator[Answer]:
-    """Do something with each of many sounds in several processes.
-
-    Args:
-        work: a function of a module, so that a process can be told of it.
-        refs: what to listen to.
-        num_workers: how many processes; with 0 or 1, or few sounds, this one does the work.
-        engine: "ray" for Ray Data instead.
-
-    Yields:
-        The answer for each sound, in the order of `refs`.
-
-    Raises:
-        Failure: a worker died, as one does that runs out of memory.
-    """
-    if engine == "ray":
-        yield from ray_map(work, refs, num_workers, items_a_task=FILES_A_TASK)
-        return
-    if num_workers <= 1 or len(refs) < FEW_FILES:
-        yield from map(work, refs)
-        return
-    # A fresh process each: forking one that has threads can hang.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(num_workers, mp_context=context) as pool:
-        try:
-            yield from pool.map(work, refs, chunksize=FILES_A_TASK)
-        except BrokenProcessPool:
-            raise Failure(
-                f"one of {num_workers} processes that decode died, perhaps for want of memory",
-                "run it again with --num_workers=1 to see which file it is",
-            ) from None
 
 
 def _decibels(level: float) -> float:

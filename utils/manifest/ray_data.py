@@ -33,7 +33,6 @@ def ray_map(
     items: Sequence[Item],
     num_workers: int | None,
     *,
-    items_a_task: int = 1,
     wants_gpu: bool = False,
 ) -> Iterator[Answer]:
     """Do something with each of many items.
@@ -43,7 +42,6 @@ def ray_map(
             each worker, which may keep what it loads.
         items: what to work on; pickled.
         num_workers: cores of this machine to use, None for all; a cluster's are all used.
-        items_a_task: how many items travel together.
         wants_gpu: give each worker a GPU where there are any.
 
     Yields:
@@ -56,10 +54,7 @@ def ray_map(
     if not items:
         return
     ray = _started(num_workers)
-    tasks = [
-        {"task": pickle.dumps(items[start : start + items_a_task])}
-        for start in range(0, len(items), items_a_task)
-    ]
+    tasks = [{"task": pickle.dumps(item)} for item in items]
     most = max(1, int(ray.cluster_resources().get("CPU", 1)))
     gpus = int(ray.cluster_resources().get("GPU", 0)) if wants_gpu else 0
     workers = min(gpus or most, len(tasks))
@@ -72,10 +67,10 @@ def ray_map(
     )
     try:
         for row in answers.iter_rows():
-            for answer in pickle.loads(row["answers"]):
-                if isinstance(answer, _Raised):
-                    raise answer.error
-                yield answer
+            answer = pickle.loads(row["answer"])
+            if isinstance(answer, _Raised):
+                raise answer.error
+            yield answer
     except ray.exceptions.RayError as error:
         if isinstance(error, ray.exceptions.RayTaskError):
             raise  # a bug: its traceback is needed
@@ -113,13 +108,12 @@ class _Worker:
         self._work: Callable[[Any], Any] = pickle.loads(work)
 
     def __call__(self, row: dict[str, bytes]) -> dict[str, bytes]:
-        answers: list[Any] = []
-        for item in pickle.loads(row["task"]):
-            try:
-                answers.append(self._work(item))
-            except (UserError, Failure) as error:
-                answers.append(_Raised(error))
-        return {"answers": pickle.dumps(answers)}
+        answer: Any
+        try:
+            answer = self._work(pickle.loads(row["task"]))
+        except (UserError, Failure) as error:
+            answer = _Raised(error)
+        return {"answer": pickle.dumps(answer)}
 
 
 def _started(num_workers: int | None) -> Any:

@@ -7,21 +7,29 @@ every line that cannot be used is named with its number and what is wrong with i
 
 from __future__ import annotations
 
-import os
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from utils.cli.errors import UserError
 from utils.cli.files import sha256_file
 from utils.cli.garbage import garbage_collection_paused
-from utils.manifest.json_lines import BLANK, Unreadable, json_values
-from utils.manifest.utterance import AudioRef, Seconds, Utterance
+from utils.manifest.json_lines import BLANK, Unreadable, is_array, json_values
+from utils.manifest.line_index import default_id, index_lines
+from utils.manifest.paths import PathResolver
+from utils.manifest.same import repeated_places
+from utils.manifest.stored import StoredLines, StoredUtterances
+from utils.manifest.unpacking import is_compressed
+from utils.manifest.utterance import Seconds, Utterance
 
 SUFFIXES = (".json", ".jsonl", ".json.gz", ".jsonl.gz")
 LINES_SHOWN_IN_AN_ERROR = 5
+# A manifest that is larger stays in its file. Utterances take about five times the bytes of their
+# lines, and lines about a seventh once they are compressed.
+LARGE_BYTES = 32 << 20
+COMPRESSION = 7
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,7 @@ class BrokenLine:
 class Manifest:
     """A manifest that was read: its utterances in the order of the file.
 
+    Those of a large one stay in their file, and each is read when it is asked for.
     `sha256` is that of the file as it lies on disk; `lines[i]` is the line of `utterances[i]`.
     """
 
@@ -67,6 +76,10 @@ def read_manifest(path: str | Path) -> Manifest:
 
     A relative audio path is taken relative to the manifest's folder if the file exists there, else
     relative to the current folder.
+
+    Opening a manifest of many millions of lines takes no more memory than one of a hundred
+    thousand, and is quick from the second time on; see `line_index.py`. One JSON array, which has
+    no lines, is always held in memory.
 
     Args:
         path: a manifest file; see `SUFFIXES`.
@@ -108,12 +121,16 @@ def scan_manifest(path: str | Path) -> tuple[Manifest, list[BrokenLine]]:
     """
     path = Path(path)
     _expect_file(path)
-    resolver = _PathResolver(path.parent)
+    if _is_large(path) and not is_array(path):
+        index = index_lines(path)
+        stored, lines = StoredUtterances(path, index), StoredLines(index)
+        manifest = Manifest(path, stored, index.sha256, lines, index.blank_lines)
+        return manifest, [BrokenLine(*each) for each in index.broken]
+    resolver = PathResolver(path.parent)
     utterances: list[Utterance] = []
     numbers = array("L")
     broken: list[BrokenLine] = []
     blank_lines = 0
-    name = path.name.split(".")[0]
     with garbage_collection_paused():
         for number, value in json_values(path):
             if value is BLANK:
@@ -122,13 +139,18 @@ def scan_manifest(path: str | Path) -> tuple[Manifest, list[BrokenLine]]:
             try:
                 if type(value) is Unreadable:
                     raise value.error
-                utterance = Utterance.from_json(value, default_id=f"{name}-{number:06d}")
+                utterance = Utterance.from_json(value, default_id=default_id(path, number))
             except ValueError as error:
                 broken.append(BrokenLine(number, str(error)))
                 continue
             utterances.append(resolver.resolve(utterance))
             numbers.append(number)
     return Manifest(path, utterances, sha256_file(path), numbers, blank_lines), broken
+
+
+def _is_large(path: Path) -> bool:
+    bytes_of_lines = path.stat().st_size * (COMPRESSION if is_compressed(path) else 1)
+    return bytes_of_lines >= LARGE_BYTES
 
 
 def filter_by_duration(
@@ -166,17 +188,31 @@ def filter_by_duration(
 
 def repeated_ids(manifest: Manifest) -> list[BrokenLine]:
     """Name each line whose id an earlier line has."""
+    if isinstance(manifest.utterances, StoredUtterances):
+        return _repeated_among(manifest.utterances, manifest.lines)
     if len({utterance.id for utterance in manifest.utterances}) == len(manifest.utterances):
         return []
     first_line: dict[str, int] = {}
     repeated = []
     for utterance, line in zip(manifest.utterances, manifest.lines, strict=True):
         if first_line.setdefault(utterance.id, line) != line:
-            earlier = first_line[utterance.id]
-            repeated.append(
-                BrokenLine(line, f"the id {utterance.id!r} is that of line {earlier} too")
-            )
+            repeated.append(_repeated(utterance.id, line, first_line[utterance.id]))
     return repeated
+
+
+def _repeated_among(utterances: StoredUtterances, lines: Sequence[int]) -> list[BrokenLine]:
+    """Compare hashes first, and the ids themselves only where those are alike."""
+    repeated = []
+    for places, earlier in repeated_places(utterances.line_index.ids()):
+        for place, first in zip(places.tolist(), earlier.tolist(), strict=True):
+            name = utterances[place].id
+            if utterances[first].id == name:
+                repeated.append(_repeated(name, lines[place], lines[first]))
+    return sorted(repeated, key=lambda each: each.line)
+
+
+def _repeated(name: str, line: int, first: int) -> BrokenLine:
+    return BrokenLine(line, f"the id {name!r} is that of line {first} too")
 
 
 def _expect_file(path: Path) -> None:
@@ -192,38 +228,3 @@ def _expect_file(path: Path) -> None:
         near = f"there is no folder {folder}"
     problem = "is a folder, not a manifest file" if path.is_dir() else "there is no such manifest"
     raise UserError(f"{path}: {problem}", f"{near}; aishell.py makes manifests from AISHELL-1")
-
-
-# ---------------------------------------------------------------------------------------------
-# Relative audio paths.
-
-
-class _PathResolver:
-    """Turns the paths of one manifest into paths that can be opened from the current folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = str(folder)
-        self._has_folder: dict[str, bool] = {}
-        # The pieces of one long file follow each other: asking once for them is enough.
-        self._last = ("", "")
-
-    def resolve(self, utterance: Utterance) -> Utterance:
-        audio = utterance.audio
-        if audio.path != self._last[0]:
-            self._last = (audio.path, self._resolved(audio.path))
-        path = self._last[1]
-        if path == audio.path:
-            return utterance
-        audio = AudioRef(
-            path, audio.start_time, audio.end_time, audio.offset, audio.size, audio.extra
-        )
-        return replace(utterance, audio=audio)
-
-    def _resolved(self, path: str) -> str:
-        if os.path.isabs(path) or self._folder == ".":
-            return path
-        parent = os.path.dirname(path)
-        if parent not in self._has_folder:
-            self._has_folder[parent] = os.path.isdir(os.path.join(self._folder, parent))
-        beside = os.path.join(self._folder, path)
-        return beside if self._has_folder[parent] and os.path.exists(beside) else path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -49,11 +49,19 @@ class Shard:
 WHOLE = Shard()
 
 
+def files_of(utterances: Iterable[Utterance], shard: Shard) -> set[tuple[str, int | None]]:
+    """Return the files of a part, by path and place in a tar."""
+    return set(shard.of(list(dict.fromkeys(map(_file, utterances)))))
+
+
 def share_of_files(utterances: Sequence[Utterance], shard: Shard) -> list[Utterance]:
     """Return a part of some lines in which no file of another part is."""
-    files = [(each.audio.path, each.audio.offset) for each in utterances]
-    mine = set(shard.of(list(dict.fromkeys(files))))
-    return [each for each, file in zip(utterances, files, strict=True) if file in mine]
+    mine = files_of(utterances, shard)
+    return [each for each in utterances if _file(each) in mine]
+
+
+def _file(utterance: Utterance) -> tuple[str, int | None]:
+    return utterance.audio.path, utterance.audio.offset
 
 
 def parse_shard(text: str | None) -> Shard:

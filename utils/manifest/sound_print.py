@@ -8,8 +8,8 @@ wider bands and a longer step in time, which hold better on speech.
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +26,9 @@ MOST_STEPS = 200
 LEAST_STEPS = 20
 _ONSET = 1e-3  # of the largest power
 
+PRINT = np.dtype([("steps", "u1"), ("signs", "u1", (MOST_STEPS,))])
+"""A print as it is kept: how many steps it has, and a byte for each; zeros follow."""
+
 _ONES = np.array([bin(byte).count("1") for byte in range(256)], np.uint8)
 # A key is what is heard at four times, so many steps apart.
 _KEY_STEPS = (0, 4, 8, 12)
@@ -33,19 +36,44 @@ _MOST_SHIFT = 32  # steps; half a second
 # Equal keys are compared with so many that follow: what is alike everywhere, as a hum is, must not
 # cost the square of its number.
 _FOLLOWERS = 6
-# Sorted at a time.
+# Sorted at a time, 30 bytes each.
 _KEYS_A_PASS = 1 << 24
+# Compared at a time.
+_KEYS_A_BLOCK = 1 << 18
+_PAIRS_A_BLOCK = 1 << 12
+_PRINTS_A_BLOCK = 1 << 14
 
 
-class Pair(NamedTuple):
-    """Two prints of one sound: their numbers, and the share of bits in which they differ."""
+class Pairs(NamedTuple):
+    """Prints of one sound.
 
-    earlier: int
-    later: int
-    difference: float
+    Attributes:
+        earlier: the number of the first that is alike, int64 (P,).
+        later: its own number, int64 (P,), rising: no print is there twice.
+        difference: the share of bits in which they differ, float (P,).
+    """
+
+    earlier: np.ndarray
+    later: np.ndarray
+    difference: np.ndarray
 
 
-def sound_print(samples: np.ndarray, rate: int) -> str:
+def table_of(prints: Sequence[bytes]) -> np.ndarray:
+    """Return what `sound_print` gave for some sounds as `PRINT` (N,)."""
+    table = np.zeros(len(prints), PRINT)
+    for kept, taken in zip(table, prints, strict=True):
+        kept["steps"] = len(taken)
+        kept["signs"][: len(taken)] = np.frombuffer(taken, np.uint8)
+    return table
+
+
+def bytes_of(kept: np.void) -> bytes:
+    """Return what `sound_print` gave for a `PRINT`."""
+    signs: bytes = kept["signs"][: kept["steps"]].tobytes()
+    return signs
+
+
+def sound_print(samples: np.ndarray, rate: int) -> bytes:
     """Take the print of a sound.
 
     Args:
@@ -53,24 +81,24 @@ def sound_print(samples: np.ndarray, rate: int) -> str:
         rate: in Hz.
 
     Returns:
-        A byte for each 16 ms of the first three seconds of sound, in base64; empty where there is
-        too little to know it by.
+        A byte for each 16 ms of the first three seconds of sound, `MOST_STEPS` at most; none where
+        there is too little to know it by.
     """
     hop, window = HOP * rate, round(_WINDOW * rate)
     step = round(hop)
     mono = samples.mean(axis=1, dtype=np.float32)
     power = np.square(mono[: len(mono) // step * step].reshape(-1, step)).mean(axis=1)
     if not len(power) or not power.max() > 0:
-        return ""
+        return b""
     onset = int(np.flatnonzero(power >= _ONSET * power.max())[0])
     first = max(0, onset - _LAG // 2) * step
     mono = mono[first : first + round((MOST_STEPS + _LAG - 1) * hop) + window]
     count = int((len(mono) - window) // hop) + 1
     if count < LEAST_STEPS + _LAG:
-        return ""
+        return b""
     energy = np.log(_band_energies(mono, rate, count) + 1e-12)
     change = np.diff(energy[_LAG:] - energy[:-_LAG], axis=1)
-    return base64.b64encode(np.packbits(change > 0, axis=1).tobytes()).decode("ascii")
+    return np.packbits(change > 0, axis=1).tobytes()
 
 
 def _band_energies(mono: np.ndarray, rate: int, count: int) -> np.ndarray:
@@ -86,76 +114,153 @@ def _band_energies(mono: np.ndarray, rate: int, count: int) -> np.ndarray:
     return bands
 
 
-def alike(prints: Sequence[str], durations: Sequence[Seconds]) -> list[Pair]:
+def alike(prints: np.ndarray, durations: np.ndarray, numbers: np.ndarray | None = None) -> Pairs:
     """Find prints of one sound.
 
+    Memory: 32 bytes for each print that is compared, and about half a gigabyte for a pass over a
+    part of the keys; of the prints themselves a few thousand at a time. A hundred thousand
+    different sounds take a pass or two, ten million about a hundred.
+
     Args:
-        prints: of different sounds.
-        durations: how long each is; those that differ by half a second are other recordings.
+        prints: `PRINT` (N,), perhaps mapped from a file.
+        durations: how long each is in s, float (N,); those that differ by half a second are other
+            recordings.
+        numbers: which of them are compared, int64 (n,), rising; None for all. They must be of
+            different sounds.
 
     Returns:
-        The pairs, each once, by the number of the later one.
+        For each print that is like an earlier one the first of those.
     """
-    decoded = [np.frombuffer(base64.b64decode(each), np.uint8) for each in prints]
-    long_enough = [number for number, each in enumerate(decoded) if len(each) >= LEAST_STEPS]
-    if len(long_enough) < 2:
-        return []
-    lengths = np.array(durations)
-    best: dict[tuple[int, int], float] = {}
-    for earlier, later, shift in _candidates(decoded, long_enough):
-        if abs(lengths[earlier] - lengths[later]) > _MOST_SHIFT * HOP:
-            continue
-        difference, steps = _difference(decoded[earlier], decoded[later], shift)
-        if difference <= _most_difference(steps):
-            pair = (earlier, later)
-            best[pair] = min(difference, best.get(pair, 1.0))
-    found = [Pair(*pair, difference) for pair, difference in best.items()]
-    return sorted(found, key=lambda pair: (pair.later, pair.earlier))
+    if numbers is None:
+        numbers = np.arange(len(prints))
+    compared = _Compared(prints, numbers, np.asarray(durations[numbers], np.float64))
+    first = np.full(len(numbers), -1, np.int64)
+    difference = np.ones(len(numbers))
+    for triples in _candidates(compared):
+        for start in range(0, len(triples), _PAIRS_A_BLOCK):
+            earlier, later, shift = triples[start : start + _PAIRS_A_BLOCK].T
+            both = compared.prints(earlier), compared.prints(later)
+            differs, steps = _differences(*both, shift)
+            good = np.flatnonzero(differs <= _most_difference(steps))
+            for one, other, amount in zip(
+                earlier[good].tolist(), later[good].tolist(), differs[good].tolist(), strict=True
+            ):
+                known = first[other], difference[other]
+                if known[0] < 0 or (one, amount) < known:
+                    first[other], difference[other] = one, amount
+    found = np.flatnonzero(first >= 0)
+    return Pairs(numbers[first[found]], numbers[found], difference[found])
 
 
-def _candidates(prints: Sequence[np.ndarray], numbers: Sequence[int]) -> list[tuple[int, int, int]]:
-    """Return pairs of prints with an equal key, and by how many steps the later one is ahead."""
-    lengths = np.array([len(prints[number]) for number in numbers])
-    flat = np.concatenate([prints[number] for number in numbers])
-    owners = np.repeat(np.array(numbers), lengths)
-    places = np.arange(len(flat)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    whole = places + _KEY_STEPS[-1] < np.repeat(lengths, lengths)
-    starts = np.flatnonzero(whole)
-    keys = np.zeros(len(starts), np.uint32)
-    for step in _KEY_STEPS:
-        keys = (keys << np.uint32(8)) | flat[starts + step]
-    passes = 1 + len(keys) // _KEYS_A_PASS
-    found: set[tuple[int, int, int]] = set()
+@dataclass(frozen=True)
+class _Compared:
+    """The prints that are compared, counted from 0."""
+
+    of_all: np.ndarray
+    numbers: np.ndarray
+    durations: np.ndarray
+
+    def prints(self, which: np.ndarray | slice) -> np.ndarray:
+        """Return some prints, read from where they are kept."""
+        some: np.ndarray = self.of_all[self.numbers[which]]
+        return some
+
+    def blocks(self) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield all of them, a few thousand at a time, with the number of the first."""
+        for start in range(0, len(self.numbers), _PRINTS_A_BLOCK):
+            yield start, self.prints(slice(start, start + _PRINTS_A_BLOCK))
+
+
+def _candidates(compared: _Compared) -> Iterator[np.ndarray]:
+    """Yield (earlier, later, shift) of prints with an equal key, int64 (n, 3).
+
+    The later print is `shift` steps ahead; what comes twice within an array is there once.
+    """
+    passes = 1 + sum(int(_is_key(block).sum()) for _, block in compared.blocks()) // _KEYS_A_PASS
     for number in range(passes):
-        mine = np.flatnonzero(keys % passes == number)
-        order = mine[np.argsort(keys[mine], kind="stable")]
-        for ahead in range(1, _FOLLOWERS + 1):
-            one, other = order[:-ahead], order[ahead:]
-            shift = places[starts[other]] - places[starts[one]]
-            owner, other_owner = owners[starts[one]], owners[starts[other]]
-            good = (keys[one] == keys[other]) & (owner != other_owner)
-            good &= np.abs(shift) <= _MOST_SHIFT
-            triples = np.stack([owner, other_owner, shift], axis=1)[good]
-            found.update(map(tuple, np.unique(triples, axis=0).tolist()))
-    return sorted(found)
+        keys, owners, places = _keys(compared, number, passes)
+        order = np.argsort(keys, kind="stable")
+        for start in range(0, len(order), _KEYS_A_BLOCK):
+            mine = order[start : start + _KEYS_A_BLOCK + _FOLLOWERS]
+            its = owners[mine].astype(np.int64)
+            found = _equal(keys[mine], its, places[mine], compared.durations)
+            if len(found):
+                yield found
 
 
-def _difference(one: np.ndarray, other: np.ndarray, shift: int) -> tuple[float, int]:
-    """Compare two prints; return the share of bits that differ, and how many steps were compared.
+def _equal(
+    keys: np.ndarray, owners: np.ndarray, places: np.ndarray, durations: np.ndarray
+) -> np.ndarray:
+    """Return the triples of `_candidates` among some keys in their order, (n,) each."""
+    found = []
+    for ahead in range(1, min(_FOLLOWERS, len(keys) - 1) + 1):
+        one, other = owners[:-ahead], owners[ahead:]
+        shift = places[ahead:].astype(np.int64) - places[:-ahead]
+        good = (keys[:-ahead] == keys[ahead:]) & (one != other) & (np.abs(shift) <= _MOST_SHIFT)
+        good &= np.abs(durations[one] - durations[other]) <= _MOST_SHIFT * HOP
+        # One number for the three, which sorts faster than three.
+        pairs = one[good] * len(durations) + other[good]
+        found.append(pairs * (2 * _MOST_SHIFT + 1) + shift[good] + _MOST_SHIFT)
+    if not found:
+        return np.empty((0, 3), np.int64)
+    pairs, shift = np.divmod(np.unique(np.concatenate(found)), 2 * _MOST_SHIFT + 1)
+    earlier, later = np.divmod(pairs, len(durations))
+    return np.stack([earlier, later, shift - _MOST_SHIFT], axis=1)
+
+
+def _is_key(prints: np.ndarray) -> np.ndarray:
+    """Return which steps a key can begin at, bool (N, steps)."""
+    steps = np.where(prints["steps"] < LEAST_STEPS, 0, prints["steps"])
+    is_key: np.ndarray = np.arange(_KEY_STEPS[-1], MOST_STEPS) < steps[:, None]
+    return is_key
+
+
+def _keys(
+    compared: _Compared, number: int, passes: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the keys of a pass, uint32; whose each is, uint32; where it begins there, uint8."""
+    keys, owners = [np.empty(0, np.uint32)], [np.empty(0, np.uint32)]
+    places = [np.empty(0, np.uint8)]
+    for start, block in compared.blocks():
+        signs = block["signs"].astype(np.uint32)
+        key = np.zeros((len(block), MOST_STEPS - _KEY_STEPS[-1]), np.uint32)
+        for step in _KEY_STEPS:
+            key = (key << np.uint32(8)) | signs[:, step : step + key.shape[1]]
+        mine = _is_key(block) & (key % np.uint32(passes) == number)
+        owner, place = np.nonzero(mine)
+        keys.append(key[mine])
+        owners.append((owner + start).astype(np.uint32))
+        places.append(place.astype(np.uint8))
+    return np.concatenate(keys), np.concatenate(owners), np.concatenate(places)
+
+
+def _differences(
+    one: np.ndarray, other: np.ndarray, shift: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Compare prints; return the share of bits that differ, and how many steps were compared.
 
     Args:
-        one: uint8 (steps,).
-        other: uint8 (other steps,).
-        shift: step `t` of `one` is step `t + shift` of `other`.
+        one: `PRINT` (n,).
+        other: `PRINT` (n,).
+        shift: int (n,); step `t` of `one` is step `t + shift` of `other`.
     """
-    one, other = one[max(0, -shift) :], other[max(0, shift) :]
-    steps = min(len(one), len(other))
-    return float(_ONES[one[:steps] ^ other[:steps]].sum()) / (8 * max(steps, 1)), steps
+    begin, other_begin = np.maximum(0, -shift), np.maximum(0, shift)
+    steps = np.minimum(one["steps"] - begin, other["steps"] - other_begin)
+    step = np.arange(MOST_STEPS)
+
+    def moved(prints: np.ndarray, begin: np.ndarray) -> np.ndarray:
+        places = np.minimum(step + begin[:, None], MOST_STEPS - 1)
+        signs: np.ndarray = np.take_along_axis(prints["signs"], places, axis=1)
+        return signs
+
+    bits = _ONES[moved(one, begin) ^ moved(other, other_begin)] * (step < steps[:, None])
+    return bits.sum(axis=1) / (8 * np.maximum(steps, 1)), steps
 
 
-def _most_difference(steps: int) -> float:
+def _most_difference(steps: np.ndarray) -> np.ndarray:
     """Return how much prints of one sound may differ: 0.22 at 3 s, 0.13 at 0.8 s.
 
     What differs in half of its bits by chance differs in fewer where fewer are compared.
     """
-    return 0.32 - 1.4 / float(np.sqrt(max(steps, 1)))
+    most: np.ndarray = 0.32 - 1.4 / np.sqrt(np.maximum(steps, 1))
+    return most

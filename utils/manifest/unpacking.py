@@ -9,6 +9,7 @@ import lzma
 import os
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from utils.cli.errors import UserError
@@ -27,6 +28,13 @@ _KINDS: dict[bytes, Callable[[BinaryIO], io.BufferedIOBase]] = {
     b"BZh": bz2.BZ2File,
     b"\xfd7zXZ\x00": lzma.LZMAFile,
 }
+_LONGEST_SIGN = max(map(len, _KINDS))
+
+
+def is_compressed(path: Path) -> bool:
+    """Whether a file is compressed, as its content says, not its name."""
+    with open(path, "rb") as file:
+        return file.read(_LONGEST_SIGN).startswith(tuple(_KINDS))
 
 
 def unpacked(name: str, file: BinaryIO) -> BinaryIO:
@@ -40,7 +48,7 @@ def unpacked(name: str, file: BinaryIO) -> BinaryIO:
         The content, to be read from front to back. Reading raises `UserError` as soon as it has
         become over `MOST_TIMES` as large as the file, and one of `DAMAGED` where it is damaged.
     """
-    head = file.read(max(map(len, _KINDS)))
+    head = file.read(_LONGEST_SIGN)
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     for sign, opener in _KINDS.items():

@@ -10,13 +10,16 @@ import json
 import math
 import os
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import numpy as np
+
 from utils.cli.files import atomic_write
-from utils.manifest.findings import SEVERITIES, Diagnosis, Finding, Line
+from utils.manifest.diagnosis import Diagnosis
+from utils.manifest.examined import HEARD
+from utils.manifest.findings import SEVERITIES, Finding, Line, worst_of_each_kind
 from utils.manifest.probe import AudioFacts
 from utils.manifest.utterance import AudioRef
 from utils.report.doctor_text import HEADER, summary_rows, verdict
@@ -58,27 +61,28 @@ def page_data(diagnosis: Diagnosis, path: Path) -> dict[str, Any]:
         diagnosis: what was found.
         path: where the page will lie.
     """
+    chosen = worst_of_each_kind(diagnosis.findings, MOST_OF_A_KIND)
     findings = sorted(
-        diagnosis.findings, key=lambda each: (SEVERITIES.index(each.severity), -each.weight)
+        (each for _, some in chosen.values() for each in some),
+        key=lambda each: (SEVERITIES.index(each.severity), -each.weight),
     )
-    lines = {(line.manifest, line.number): line for line in diagnosis.lines}
-    kinds = Counter(each.kind for each in findings)
-    seen: Counter[str] = Counter()
-    shown = []
-    for each in findings:
-        seen[each.kind] += 1
-        if seen[each.kind] <= MOST_OF_A_KIND:
-            line = lines.get((each.manifest, each.line))
-            shown.append(_entry(each, line, path.resolve().parent))
-    left_out = len(findings) - len(shown)
+    folder = path.resolve().parent
+    shown = [
+        _entry(each, diagnosis.lines.find(each.manifest, each.line), folder) for each in findings
+    ]
+    total = len(diagnosis.findings)
+    left_out = total - len(shown)
+    kinds: Counter[str] = Counter()
+    for (_, kind), (count, _) in chosen.items():
+        kinds[kind] += count
     return {
         "verdict": verdict(diagnosis),
         "title": "What was found, the worst first"
         + (f" ({left_out} more are not on this page)" if left_out else ""),
         "header": list(HEADER),
         "rows": summary_rows(diagnosis.summaries),
-        "histograms": _histograms(diagnosis.lines),
-        "total": len(findings),
+        "histograms": _histograms(diagnosis.lines.records),
+        "total": total,
         "kinds": list(kinds.items()),
         "findings": shown,
     }
@@ -114,25 +118,22 @@ def _address(audio: AudioRef, folder: Path) -> str:
     return f"{address}#t={audio.start_time or 0:g}{end}"
 
 
-def _histograms(lines: Sequence[Line]) -> list[dict[str, Any]]:
-    heard = [(line, line.heard) for line in lines if isinstance(line.heard, AudioFacts)]
-    pace = [
-        len(line.utterance.sentence) / facts.duration
-        for line, facts in heard
-        if line.utterance.sentence
-    ]
-    loudness = [max(_QUIETEST, facts.loudness) for _, facts in heard]
+def _histograms(records: np.ndarray) -> list[dict[str, Any]]:
+    is_heard = records["state"] == HEARD
+    duration = records["duration"][is_heard]
+    letters = records["letters"][is_heard]
+    has_text = letters > 0
+    loudness = np.maximum(_QUIETEST, records["loudness"][is_heard])
     return [
-        _histogram("Duration", "s", [facts.duration for _, facts in heard]),
-        _histogram("Characters a second", "", pace),
+        _histogram("Duration", "s", duration),
+        _histogram("Characters a second", "", letters[has_text] / duration[has_text]),
         _histogram("Loudness (RMS)", "dBFS", loudness),
     ]
 
 
-def _histogram(title: str, unit: str, values: Sequence[float]) -> dict[str, Any]:
-    low = math.floor(min(values, default=0.0))
-    high = max(math.ceil(max(values, default=1.0)), low + 1)
-    counts = [0] * _BINS
-    for value in values:
-        counts[min(_BINS - 1, int((value - low) / (high - low) * _BINS))] += 1
+def _histogram(title: str, unit: str, values: np.ndarray) -> dict[str, Any]:
+    low = math.floor(values.min()) if len(values) else 0
+    high = max(math.ceil(values.max()) if len(values) else 1, low + 1)
+    bins = np.minimum(_BINS - 1, ((values - low) / (high - low) * _BINS).astype(int))
+    counts = np.bincount(bins, minlength=_BINS).tolist()
     return {"title": title, "unit": unit, "low": low, "high": high, "counts": counts}

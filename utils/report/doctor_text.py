@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby
 
 from utils.cli.console import say
-from utils.manifest.findings import SEVERITIES, Diagnosis, Finding, Summary
+from utils.manifest.diagnosis import Diagnosis
+from utils.manifest.findings import SEVERITIES, Finding, Summary, worst_of_each_kind
 from utils.report.layout import text_table
 
 HEADER = (
@@ -52,30 +53,25 @@ def summary_rows(summaries: Sequence[Summary]) -> list[list[str]]:
 
 def verdict(diagnosis: Diagnosis) -> str:
     """Return how much was found, in one line."""
-    counts = [
-        (severity, sum(each.severity == severity for each in diagnosis.findings))
+    counts = Counter(each.severity for each in diagnosis.findings)
+    found = [
+        f"{counts[severity]} {severity}{'s' * (counts[severity] != 1)}"
         for severity in SEVERITIES
+        if counts[severity]
     ]
-    found = [f"{count} {severity}{'s' * (count != 1)}" for severity, count in counts if count]
     return ", ".join(found) if found else "nothing found to mend"
 
 
 def _tell_findings(findings: Iterable[Finding], examples: int) -> None:
     """Print the findings by severity and kind: how many, and the worst of each."""
-
-    def kind_of(finding: Finding) -> tuple[int, str]:
-        return SEVERITIES.index(finding.severity), finding.kind
-
-    for (severity, kind), group in groupby(sorted(findings, key=kind_of), key=kind_of):
-        found = sorted(group, key=lambda each: -each.weight)
-        say(f"\n{SEVERITIES[severity]}: {kind}: {len(found)}")
-        shown = found if examples < 0 else found[:examples]
+    for (severity, kind), (count, shown) in worst_of_each_kind(findings, examples).items():
+        say(f"\n{severity}: {kind}: {count}")
         for each in shown:
             name = f" ({each.id})" if each.id else ""
             place = f" line {each.line}" if each.line else ""
             say(f"  {each.manifest}{place}{name}: {each.message}")
-        if len(shown) < len(found):
-            say(f"  ... and {len(found) - len(shown)} more; --examples=-1 shows all")
+        if len(shown) < count:
+            say(f"  ... and {count - len(shown)} more; --examples=-1 shows all")
 
 
 def _counts(counts: Mapping[str, int] | Mapping[int, int]) -> str:

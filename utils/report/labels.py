@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from utils.manifest.probe import AudioFacts, probe_all
+from utils.manifest.probe import AudioFacts, probe
 from utils.manifest.utterance import Utterance
 from utils.report.gather import SetView
 from utils.scoring.buckets import BUCKETS
@@ -83,7 +83,7 @@ def _loudness(utterances: Iterable[Utterance | None]) -> list[str]:
     """Return each sound's loudness as a class of 6 dB; "" where the sound cannot be read."""
     utterances = list(utterances)
     refs = [each.audio for each in utterances if each]
-    facts = iter(probe_all(refs, 0))
+    facts = map(probe, refs)
     return [_loudness_class(next(facts)) if each else "" for each in utterances]
 
 

@@ -129,7 +129,10 @@ class StepSampler(Sampler[list[ExampleKey]]):
     """
 
     def __init__(
-        self, durations: Sequence[float], plan: BatchPlan, tokens: Sequence[int] | None = None
+        self,
+        durations: Sequence[float] | np.ndarray,
+        plan: BatchPlan,
+        tokens: Sequence[int] | np.ndarray | None = None,
     ) -> None:
         self.durations = np.asarray(durations, dtype=np.float64)
         self.plan = plan

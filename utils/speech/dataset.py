@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import datasets
 import numpy as np
@@ -15,6 +17,7 @@ from utils.cli.errors import UserError
 from utils.cli.progress import progress
 from utils.manifest.durations import known_durations
 from utils.manifest.read import Dropped, Manifest
+from utils.manifest.shards import WHOLE, Shard
 from utils.manifest.utterance import Seconds, Utterance
 from utils.speech.audio import load_audio
 from utils.speech.audio_cache import AudioCache
@@ -22,9 +25,12 @@ from utils.speech.batching import WEIGHTLESS, Example, ExampleKey
 from utils.speech.features import SAMPLE_RATE, WINDOW_SECONDS
 from utils.speech.joined import PARTS, load_joined
 from utils.speech.labels import IGNORED, LabelEncoder, Labels
+from utils.speech.rows import Row, RowFile, new_folder, open_rows, read_dropped
 
 if TYPE_CHECKING:
     from utils.speech.augment import Augmenter
+
+ROWS_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
@@ -65,26 +71,34 @@ class TrainingTable:
     num_kept: int = 0
 
     @property
-    def durations(self) -> list[float]:
-        """Seconds of each kept utterance."""
-        return list(self.rows.with_format("numpy")["duration"][:])
+    def durations(self) -> np.ndarray:
+        """Seconds of each kept utterance, float64 `(rows,)`: 8 bytes a row."""
+        return np.asarray(self.rows.with_format("numpy")["duration"][:], dtype=np.float64)
 
     @property
-    def num_tokens(self) -> list[int]:
-        """Label tokens of each kept utterance."""
-        return list(self.rows.with_format("numpy")["num_tokens"][:])
+    def num_tokens(self) -> np.ndarray:
+        """Label tokens of each kept utterance, int64 `(rows,)`: 8 bytes a row."""
+        return np.asarray(self.rows.with_format("numpy")["num_tokens"][:], dtype=np.int64)
 
     @property
     def utterances(self) -> list[Utterance]:
-        """The manifest lines behind the rows."""
-        lines = self.rows["line"]
-        return [Utterance.from_json(json.loads(x), default_id=str(n)) for n, x in enumerate(lines)]
+        """The manifest lines behind the rows, all in memory."""
+        return list(self.each_utterance())
+
+    def each_utterance(self) -> Iterator[Utterance]:
+        """Yield the manifest lines behind the rows."""
+        for number, line in enumerate(self._each_line()):
+            yield Utterance.from_json(json.loads(line), default_id=str(number))
+
+    def _each_line(self) -> Iterator[str]:
+        for batch in self.rows.select_columns("line").iter(ROWS_AT_ONCE):
+            yield from batch["line"]
 
     @property
     def teaches_silence(self) -> bool:
         """Whether an example is one in which nothing is said."""
         # Few lines hold such a text at all; a joined one may hold it in one of its parts.
-        lines = (line for line in self.rows["line"] if '"sentence": ""' in line)
+        lines = (line for line in self._each_line() if '"sentence": ""' in line)
         return any(not json.loads(line)["sentence"] for line in lines)
 
     def __len__(self) -> int:
@@ -95,6 +109,9 @@ def training_table(
     manifest: Manifest, encoder: LabelEncoder, min_len: Seconds, max_len: Seconds
 ) -> TrainingTable:
     """Keep what can be trained on; everything else is named with its reason.
+
+    The rows are written to disk as they are made, and mapped from there: the table takes no more
+    memory for ten million utterances than for ten.
 
     Left out are files that are missing, utterances shorter than `min_len` or longer than
     `max_len`, and labels longer than the decoder's positions, which would stop a run midway.
@@ -108,30 +125,57 @@ def training_table(
     Raises:
         UserError: if nothing is left, or a language or task is unknown to the tokenizer.
     """
-    utterances = list(manifest.utterances)
-    rows: dict[str, list[Any]] = {"line": [], "duration": [], "num_tokens": []}
-    dropped: list[Dropped] = []
-    durations = known_durations(utterances)
-    pairs = zip(utterances, durations, strict=True)
-    for utterance, seconds in progress(pairs, total=len(utterances), desc="reading data"):
-        labels = encoder.encode(utterance)
-        reason = _why_unusable(utterance, seconds, len(labels), encoder, (min_len, max_len))
-        if reason:
-            dropped.append(Dropped(utterance.id, reason))
-            continue
-        if utterance.duration is None:  # once measured, it need not be again at each evaluation
-            utterance = replace(utterance, duration=seconds)
-        rows["line"].append(json.dumps(utterance.to_json(), ensure_ascii=False))
-        rows["duration"].append(float(seconds or 0.0))
-        rows["num_tokens"].append(len(labels))
-    if not rows["line"]:
-        first = dropped[0]
+    return open_table([write_rows(manifest, encoder, (min_len, max_len))], manifest)
+
+
+def write_rows(
+    manifest: Manifest, encoder: LabelEncoder, limits: tuple[Seconds, Seconds], part: Shard = WHOLE
+) -> Path:
+    """Write the rows of a part of a manifest, as `training_table` makes them.
+
+    Returns:
+        The folder, for `open_table` in any process of this machine. It goes with this process.
+    """
+    folder = new_folder()
+    utterances = part.of(manifest.utterances)
+    with RowFile(folder) as file:
+        known = progress(_with_durations(utterances), total=len(utterances), desc="reading data")
+        for utterance, seconds in known:
+            labels = encoder.encode(utterance)
+            reason = _why_unusable(utterance, seconds, len(labels), encoder, limits)
+            if reason:
+                file.drop(Dropped(utterance.id, reason))
+                continue
+            if utterance.duration is None:  # once measured, it need not be at each evaluation
+                utterance = replace(utterance, duration=seconds)
+            file.add(Row.of(utterance, float(seconds or 0.0), len(labels)))
+    return folder
+
+
+def open_table(folders: Sequence[Path], manifest: Manifest) -> TrainingTable:
+    """The table whose parts `write_rows` wrote into folders.
+
+    Raises:
+        UserError: nothing is left.
+    """
+    rows = datasets.concatenate_datasets([open_rows(folder) for folder in folders])
+    dropped = [each for folder in folders for each in read_dropped(folder)]
+    if not len(rows):
         raise UserError(
-            f"{manifest.path}: none of its {len(utterances)} utterances can be trained on "
-            f"(the first, {first.id}: {first.reason})",
+            f"{manifest.path}: none of its {len(manifest)} utterances can be trained on "
+            f"(the first, {dropped[0].id}: {dropped[0].reason})",
             "Look at --min_audio_len and --max_audio_len, or run check_data.py on it.",
         )
-    return TrainingTable(datasets.Dataset.from_dict(rows), dropped)
+    return TrainingTable(rows, dropped)
+
+
+def _with_durations(
+    utterances: Iterable[Utterance],
+) -> Iterator[tuple[Utterance, Seconds | None]]:
+    """Yield each utterance with its seconds; None where its file cannot be read."""
+    remaining = iter(utterances)
+    while some := list(islice(remaining, ROWS_AT_ONCE)):
+        yield from zip(some, known_durations(some), strict=True)
 
 
 def _why_unusable(

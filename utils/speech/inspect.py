@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from utils.cli.progress import progress
 from utils.manifest.check_sound import is_silent
 from utils.manifest.decode import decode_blocks
 from utils.manifest.findings import Finding, Inspector, Line
-from utils.manifest.probe import for_each_sound
-from utils.manifest.ray_data import Engine
 from utils.manifest.utterance import AudioRef, Seconds
 from utils.speech.audio import for_the_model
 from utils.speech.labels import LabelEncoder
@@ -23,31 +20,16 @@ LEAST_SPEECH: Seconds = 0.6
 LONGEST_STRETCH: Seconds = 30.0
 
 
-def voices(num_workers: int, engine: Engine = "local") -> Inspector:
-    """Return a look at where the text says speech and the sound does not, and the reverse.
-
-    Args:
-        num_workers: processes that listen; 0 for none but this one.
-        engine: whose processes they are.
-    """
-
-    def inspect(lines: Sequence[Line]) -> Iterator[Finding]:
-        audio = [line.utterance.audio for line in lines]
-        heard = progress(
-            for_each_sound(speech_seconds, audio, num_workers, engine),
-            total=len(lines),
-            desc="listening for voices",
-            unit="utt",
-        )
-        for line, (perhaps, surely) in zip(lines, heard, strict=True):
-            if line.utterance.is_no_speech and surely >= LEAST_SPEECH:
-                message = f"somebody speaks for about {surely:.1f} s, but there is no text"
-                yield line.finding("warning", "voice without text", message, surely)
-            elif not line.utterance.is_no_speech and not perhaps and not is_silent(line.heard):
-                message = "no voice is heard, but there is text"
-                yield line.finding("warning", "text without voice", message)
-
-    return inspect
+def voices(lines: Sequence[Line]) -> Iterator[Finding]:
+    """Look where the text says speech and the sound does not, and the reverse: an `Inspector`."""
+    for line in lines:
+        perhaps, surely = speech_seconds(line.utterance.audio)
+        if line.utterance.is_no_speech and surely >= LEAST_SPEECH:
+            message = f"somebody speaks for about {surely:.1f} s, but there is no text"
+            yield line.finding("warning", "voice without text", message, surely)
+        elif not line.utterance.is_no_speech and not perhaps and not is_silent(line.heard):
+            message = "no voice is heard, but there is text"
+            yield line.finding("warning", "text without voice", message)
 
 
 def speech_seconds(audio: AudioRef) -> tuple[Seconds, Seconds]:

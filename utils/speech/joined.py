@@ -24,8 +24,8 @@ _TIMES = 2  # timestamp tokens that a clip has at least
 
 def group_rows(
     utterances: Sequence[Utterance],
-    durations: Sequence[Seconds],
-    tokens: Sequence[int],
+    durations: Sequence[Seconds] | np.ndarray,
+    tokens: Sequence[int] | np.ndarray,
     limits: tuple[Seconds, int],
     seed: int,
 ) -> list[list[int]]:

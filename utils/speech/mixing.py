@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from dataclasses import replace
 from typing import Literal
@@ -13,6 +12,7 @@ import numpy as np
 from utils.speech.dataset import TrainingTable
 from utils.speech.joined import group_rows, joined_line
 from utils.speech.labels import LabelEncoder
+from utils.speech.rows import Row, RowFile, new_folder, open_rows
 
 By = Literal["language", "source"]
 
@@ -21,6 +21,8 @@ def join_clips(
     table: TrainingTable, encoder: LabelEncoder, longest: float, seed: int
 ) -> TrainingTable:
     """A table whose rows are clips joined to at most `longest` seconds.
+
+    Which clip goes with which is chosen with all of them in memory.
 
     Args:
         table: single clips.
@@ -31,14 +33,14 @@ def join_clips(
     utterances = table.utterances
     limits = (longest, encoder.max_tokens)
     groups = group_rows(utterances, table.durations, table.num_tokens, limits, seed)
-    whole = [joined_line([utterances[row] for row in group]) for group in groups]
+    whole = (joined_line([utterances[row] for row in group]) for group in groups)
     seconds = table.durations
-    rows = {
-        "line": [json.dumps(each.to_json(), ensure_ascii=False) for each in whole],
-        "duration": [float(sum(seconds[row] for row in group)) for group in groups],
-        "num_tokens": [len(encoder.encode(each)) for each in whole],
-    }
-    return TrainingTable(datasets.Dataset.from_dict(rows), table.dropped)
+    folder = new_folder()
+    with RowFile(folder) as file:
+        for group, each in zip(groups, whole, strict=True):
+            length = float(sum(seconds[row] for row in group))
+            file.add(Row.of(each, length, len(encoder.encode(each))))
+    return TrainingTable(open_rows(folder), table.dropped)
 
 
 def balance(
@@ -61,7 +63,7 @@ def balance(
         The table, and for each group its rows before and after.
     """
     groups: dict[str, list[int]] = defaultdict(list)
-    for row, utterance in enumerate(table.utterances):
+    for row, utterance in enumerate(table.each_utterance()):
         stated = utterance.source if by == "source" else utterance.language or default_language
         groups[stated or "unknown"].append(row)
     rng = np.random.default_rng([seed, 4])

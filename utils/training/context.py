@@ -81,8 +81,7 @@ def make_sampler(
             all parts of a step share one.
     """
     stretch = augmenter.longest_stretch if augmenter is not None else 1.0
-    durations = [seconds * stretch for seconds in table.durations]
-    return StepSampler(durations, plan, table.num_tokens)
+    return StepSampler(table.durations * stretch, plan, table.num_tokens)
 
 
 def describe_steps(sampler: StepSampler) -> None:

@@ -100,11 +100,9 @@ def measured_context(
     return "full"
 
 
-def _saving(durations: Sequence[Seconds], margin: Seconds) -> float:
+def _saving(durations: np.ndarray, margin: Seconds) -> float:
     """Share of the 30 s windows that is neither speech nor margin."""
-    return 1 - float(np.minimum(np.asarray(durations) + margin, WINDOW_SECONDS).mean()) / (
-        WINDOW_SECONDS
-    )
+    return 1 - float(np.minimum(durations + margin, WINDOW_SECONDS).mean()) / (WINDOW_SECONDS)
 
 
 def _some(utterances: Sequence[Utterance]) -> list[Utterance]:

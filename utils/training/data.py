@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from utils.cli.console import say, warn
-from utils.cli.errors import UserError
+from utils.cli.console import process_count, process_rank, say, warn
+from utils.cli.errors import Failure, UserError
 from utils.manifest.read import Dropped, Manifest, read_manifest
+from utils.manifest.shards import Shard
+from utils.manifest.utterance import Seconds
+from utils.model.distributed import gather_all
 from utils.model.load import LoadedModel
-from utils.speech.dataset import TrainingTable, training_table
+from utils.speech.dataset import TrainingTable, open_table, write_rows
 from utils.speech.labels import LabelEncoder
 from utils.speech.mixing import balance, join_clips, replay
 from utils.training.settings import TrainSettings
@@ -52,14 +56,47 @@ def tables(
         language=settings.language, task=settings.task, timestamps=settings.timestamps
     )
     limits = settings.min_audio_len, settings.max_audio_len
-    train = training_table(manifest, encoder, *limits)
-    dev = training_table(dev_manifest, encoder, *limits)
+    train = shared_table(manifest, encoder, limits)
+    dev = shared_table(dev_manifest, encoder, limits)
     for source, table in ((manifest, train), (dev_manifest, dev)):
         warn_of_dropped(source.path, len(source), table.dropped)
     train = arranged(settings, encoder, train)
     if settings.keep_data is not None:
         train = with_kept(settings, encoder, manifest, train)
     return train, dev
+
+
+def shared_table(
+    manifest: Manifest, encoder: LabelEncoder, limits: tuple[Seconds, Seconds]
+) -> TrainingTable:
+    """What of a manifest can be trained on: made once on each machine.
+
+    Each of a machine's processes makes a part, and maps what the others made.
+
+    Args:
+        manifest: of any size.
+        encoder: counts the tokens.
+        limits: seconds of the shortest and the longest utterance.
+
+    Raises:
+        UserError: as of `training_table`, in every process.
+    """
+    rank, count = 0, 1
+    if process_count() > 1 and "LOCAL_WORLD_SIZE" in os.environ:
+        rank, count = int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"])
+    folder: Path | None = None
+    told: UserError | Failure | None = None
+    try:
+        folder = write_rows(manifest, encoder, limits, Shard(rank + 1, count))
+    except (UserError, Failure) as error:
+        told = error
+    made = gather_all([(folder, told)])
+    for _, error in made:
+        if error is not None:
+            raise error
+    # The processes of a machine have neighbouring ranks.
+    first = process_rank() - rank
+    return open_table([each for each, _ in made[first : first + count] if each], manifest)
 
 
 def with_kept(
@@ -71,14 +108,16 @@ def with_kept(
         UserError: if the kept manifest holds nothing but what is trained on anyway.
     """
     kept = read_manifest(str(settings.keep_data))
-    trained = {utterance.audio for utterance in manifest.utterances}
-    if all(utterance.audio in trained for utterance in kept.utterances):
+    # The set of what is kept is the smaller one.
+    others_than_trained = {utterance.audio for utterance in kept}
+    others_than_trained.difference_update(utterance.audio for utterance in manifest)
+    if not others_than_trained:
         raise UserError(
             f"--keep_data={settings.keep_data} holds nothing but utterances of {manifest.path}",
             "It is for what must not be forgotten: other languages, other domains, no speech.",
         )
     limits = settings.min_audio_len, settings.max_audio_len
-    others = training_table(kept, encoder, *limits)
+    others = shared_table(kept, encoder, limits)
     warn_of_dropped(kept.path, len(kept), others.dropped)
     joined = replay(table, others, settings.keep_share, settings.seed)
     say(

@@ -231,7 +231,7 @@ def _steps(
     )
     augmenter = dataset.augmenter
     stretch = augmenter.longest_stretch if augmenter is not None else 1.0
-    sampler = StepSampler([seconds * stretch for seconds in dataset.table.durations], plan)
+    sampler = StepSampler(dataset.table.durations * stretch, plan)
     loader = DataLoader(
         dataset,
         batch_sampler=sampler,

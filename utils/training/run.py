@@ -200,7 +200,7 @@ def describe(
 ) -> None:
     """Say what is about to happen."""
     trainable, total = count_parameters(loaded.model)
-    hours = sum(train.durations) / 3600
+    hours = float(train.durations.sum()) / 3600
     precision = choose_precision(settings.fp16, settings.bf16).name
     say(
         f"base model   {settings.base_model} ({total / 1e6:.1f} M parameters, "

@@ -40,9 +40,7 @@ def contradictions(loaded: LoadedModel, decoding: Decoding) -> Inspector:
             and isinstance(line.heard, AudioFacts)
             and line.heard.duration <= LONGEST
         ]
-        said = transcribe(
-            loaded, [line.utterance for line in asked], decoding, desc="asking the model"
-        )
+        said = transcribe(loaded, [line.utterance for line in asked], decoding, desc=None)
         suspects = []
         for line, each in zip(asked, said, strict=True):
             utterance = replace(

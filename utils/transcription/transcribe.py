@@ -7,7 +7,7 @@ what is in the cache.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -60,7 +60,7 @@ def transcribe(
     utterances: Sequence[Utterance],
     decoding: Decoding,
     *,
-    desc: str = "transcribing",
+    desc: str | None = "transcribing",
 ) -> list[Prediction]:
     """Transcribe with a model that is already loaded, and keep nothing.
 
@@ -68,7 +68,7 @@ def transcribe(
         loaded: the model; it is used where and in the mode it is in.
         utterances: any order, any length of list, any duration.
         decoding: how.
-        desc: label of the progress bar.
+        desc: label of the progress bar; None shows none.
 
     Returns:
         One prediction an utterance, in their order, complete on every process. What could not be
@@ -88,7 +88,7 @@ def transcribe_with_engine(
     *,
     cache: PredictionCache | None = None,
     measure: bool = False,
-    desc: str = "transcribing",
+    desc: str | None = "transcribing",
 ) -> Transcribed:
     """Transcribe what the cache does not hold yet.
 
@@ -99,7 +99,7 @@ def transcribe_with_engine(
         cache: of this model and these settings; None keeps nothing.
         measure: whether the cost will be reported: the model is then warmed up, and the memory's
             peak begins anew.
-        desc: label of the progress bar.
+        desc: label of the progress bar; None shows none.
 
     Raises:
         UserError: if an utterance is in a language the model lacks, or the model cannot be loaded.
@@ -123,7 +123,9 @@ def transcribe_with_engine(
                 _warm_up(decoder, utterances[batches[mine[0]][0]])
             work = [[utterances[place] for place in batches[number]] for number in mine]
             with ThreadPoolExecutor(max(decoding.num_workers, 1)) as pool:
-                numbers = progress(mine, total=len(mine), desc=desc, unit="batch")
+                numbers: Iterable[int] = mine
+                if desc is not None:
+                    numbers = progress(mine, total=len(mine), desc=desc, unit="batch")
                 for number, clips in zip(numbers, read_ahead(pool, work), strict=True):
                     predictions, record = _decode(decoder, clips)
                     records.append(record)

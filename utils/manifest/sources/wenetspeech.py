@@ -106,8 +106,9 @@ def _add(
 
 
 def _are_times(start: Any, end: Any) -> bool:
-    are_numbers = isinstance(start, (int, float)) and isinstance(end, (int, float))
-    return are_numbers and 0 <= start < end < LATEST
+    if not isinstance(start, (int, float)) or not isinstance(end, (int, float)):
+        return False
+    return 0 <= start < end < LATEST
 
 
 def _recordings(path: Path) -> Iterator[dict[str, Any]]:

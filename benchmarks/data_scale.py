@@ -1,0 +1,152 @@
+"""How fast large manifests are opened, checked and packed, and how much memory that takes.
+
+    python benchmarks/data_scale.py                                  # half an hour, 3 GB of disk
+    python benchmarks/data_scale.py --lines=10000,1000000            # three minutes
+
+Makes manifests of 10 thousand, 1 million and 10 million lines in a temporary folder, and some FLAC
+files. Each measurement runs in a process of its own: opening a manifest for the first time and for
+the second, walking through its lines, checking what it says, checking it with its sounds, packing
+them into tars. Writes benchmarks/results/data_scale.json (the machine, every single measurement)
+and the table in docs/doctor.md. Lines a second of processor time do not depend on what else the
+machine does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+# A script's own folder is on the path; the repository, which holds `utils`, is not.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.report_scale import machine
+from benchmarks.scale.made import write_clips, write_lines
+from utils.cli.console import say
+from utils.cli.errors import run_script
+from utils.cli.files import atomic_write
+from utils.cli.settings import parse_settings
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+# What is measured on each manifest of lines: its name, and what `measure` is asked for.
+ON_LINES = {"opened": "open", "opened again": "open", "walked through": "walk", "checked": "check"}
+ON_CLIPS = {"checked with sound": "listen", "packed": "pack"}
+
+
+@dataclass(frozen=True)
+class BenchSettings:
+    """What is measured."""
+
+    lines: tuple[int, ...] = (10_000, 1_000_000, 10_000_000)
+    """Lines of the manifests."""
+    checked: int = 10_000_000
+    """Manifests of more lines are opened and walked through only."""
+    clips: int = 2000
+    """FLAC files that are checked with their sound, and packed."""
+    clip_seconds: float = 10.0
+    """How long each lasts."""
+    workers: int = 0
+    """Processes; 0 for one a core."""
+    seed: int = 0
+    """Of texts and sounds."""
+    folder: str | None = None
+    """Where the manifests are made, and removed from; None for the system's temporary folder."""
+    output: str = "benchmarks/results/data_scale.json"
+    """File for the measurements."""
+    page: str | None = "docs/doctor.md"
+    """The page whose table is written anew; None leaves it."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Make the data, measure, write."""
+    settings = parse_settings(BenchSettings, argv, prog="data_scale.py", description=__doc__ or "")
+    os.chdir(REPOSITORY)
+    found: dict[str, Any] = {"schema": 1, "machine": machine(), "measured": []}
+    with tempfile.TemporaryDirectory(dir=settings.folder) as folder:
+        for measured in _measurements(settings, Path(folder)):
+            say(table_line(measured))
+            found["measured"].append(measured)
+            with atomic_write(settings.output) as handle:
+                json.dump(found, handle, indent=2)
+                handle.write("\n")
+    say(f"wrote {settings.output}")
+    if settings.page:
+        before, after = around_table(Path(settings.page).read_text(encoding="utf-8"))
+        with atomic_write(settings.page) as handle:
+            handle.write(before + table(found) + after)
+        say(f"wrote the table in {settings.page}")
+
+
+def _measurements(settings: BenchSettings, folder: Path) -> Iterator[dict[str, Any]]:
+    workers = settings.workers or os.cpu_count() or 1
+    clips = write_clips(folder, settings.clips, settings.clip_seconds, settings.seed)
+    for name, what in ON_CLIPS.items():
+        yield {"name": name, **measure(what, clips, workers, folder)}
+    for number in settings.lines:
+        manifest = folder / "lines.jsonl"
+        write_lines(manifest, number, settings.seed)
+        for name, what in ON_LINES.items():
+            if what == "check" and number > settings.checked:
+                continue
+            measured = measure(what, manifest, workers, folder)
+            yield {"name": name, "bytes_of_manifest": manifest.stat().st_size, **measured}
+        manifest.unlink()
+
+
+def measure(what: str, manifest: Path, workers: int, folder: Path) -> dict[str, Any]:
+    """Run one measurement in a process of its own, with a cache folder that it finds empty.
+
+    The second opening of a manifest finds the index of the first: the folder is the data's.
+    """
+    command = [sys.executable, "-m", "benchmarks.scale.measure", what, str(manifest), str(workers)]
+    environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache"), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, encoding="utf-8", check=False
+    )
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr}")
+    measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return {"workers": workers, **measured}
+
+
+BEGIN, END = "<!-- make bench-data -->\n", "<!-- end -->\n"
+HEADER = (
+    "| | lines | seconds | lines a second | lines a second of a core | MB/s | memory (MB) |\n"
+    "|---|---:|---:|---:|---:|---:|---:|\n"
+)
+
+
+def around_table(page: str) -> tuple[str, str]:
+    """Return what stands before and after the table on a page."""
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return before + BEGIN, END + after
+
+
+def table(found: Mapping[str, Any]) -> str:
+    """Return all measurements as Markdown."""
+    lines = [f"{table_line(measured)}\n" for measured in found["measured"]]
+    busy = found["machine"]["load_average"]
+    load = f", load {busy[0]:.1f} at the start" if busy else ""
+    return f"On {found['machine']['cores']} cores{load}:\n\n{HEADER}{''.join(lines)}"
+
+
+def table_line(measured: Mapping[str, Any]) -> str:
+    """Return a measurement as a line of the table in docs/doctor.md."""
+    lines = measured["lines"]
+    size = measured.get("bytes_of_files", measured.get("bytes_of_manifest", 0))
+    return (
+        f"| {measured['name']} | {lines:,} | {measured['seconds']:.1f} "
+        f"| {lines / measured['seconds']:,.0f} | {lines / measured['processor_seconds']:,.0f} "
+        f"| {size / measured['seconds'] / 1e6:.1f} | {measured['all_own_bytes'] / 1e6:.0f} |"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main))
