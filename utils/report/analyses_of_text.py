@@ -9,15 +9,14 @@ from typing import Any
 
 from utils.report.gather import Gathered, SetView
 from utils.report.layout import NOTHING, percent
+from utils.report.members import MOST_ALIGNED
 from utils.report.sections import Section, Table, section_of, table_of
-from utils.scoring.confusions import Confusions, count_confusions
+from utils.scoring.confusions import Confusions
 from utils.scoring.homophones import NEAR, OTHER_TONE, SAME_SOUND, sound_relation
-from utils.scoring.invented import find_loops, heard_in_silence
+from utils.scoring.invented import heard_in_silence
 
 ROWS_SHOWN = 30
 LOOPS_SHOWN = 15
-# Wrong utterances of a model and set in which confusions are counted: the common ones show.
-MOST_ALIGNED = 20_000
 PHRASES_SHOWN = 15
 _WORD = re.compile(r"\w+")
 
@@ -27,11 +26,8 @@ def confusion_section(gathered: Gathered, labels: Mapping[str, list[str]]) -> Se
     tables: list[Table] = []
     sounds = []
     for view in gathered.sets:
-        counted = {
-            model: count_confusions(score, MOST_ALIGNED) for model, score in view.scores.items()
-        }
-        tables += _confusion_tables(view, counted)
-        sounds += [row for row in _sound_rows(view, counted) if row]
+        tables += _confusion_tables(view, view.confusions)
+        sounds += [row for row in _sound_rows(view, view.confusions) if row]
     if sounds:
         header = ["model", "test set", "Han for Han", SAME_SOUND, OTHER_TONE, NEAR, "other"]
         title = "How alike the confused characters sound"
@@ -132,8 +128,7 @@ def invented_section(gathered: Gathered, labels: Mapping[str, list[str]]) -> Sec
                 )
             for phrase, times in silence.phrases.most_common(PHRASES_SHOWN):
                 phrases.append([model, view.name, phrase[:200], str(times)])
-            found = find_loops(score)
-            for loop in found[:LOOPS_SHOWN]:
+            for loop in view.loops[model][:LOOPS_SHOWN]:
                 between = " " if view.metric == "wer" else ""
                 cell = {"text": loop.id, "find": re.escape(loop.id)}
                 phrase = between.join(loop.phrase)

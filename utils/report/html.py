@@ -101,7 +101,7 @@ def _page_parts(
         "labels": {name: pack_labels(values) for name, values in labels.items()},
     }
     yield _json_element("columns", columns)
-    yield _json_element("sound", {"files": sound.files, "embedded": sound.embedded})
+    yield _json_element("sound", sound.to_json())
     for block in text_blocks(sets, models, raw=False):
         yield f'<script type="text/plain" class="block">{block}</script>\n'
     if has_raw:

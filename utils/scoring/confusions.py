@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from utils.scoring.edits import operations
+from utils.scoring.edits import Vocabulary, operations
 from utils.scoring.score import Score
 from utils.scoring.tokens import tokenizer_of
 
@@ -31,12 +31,13 @@ def count_confusions(score: Score, most: int | None = None) -> Confusions:
     """
     tokenize = tokenizer_of(score.metric)
     found = Confusions()
+    vocabulary = Vocabulary()
     wrong = np.flatnonzero(score.errors)
     if most is not None and len(wrong) > most:
         wrong = wrong[np.linspace(0, len(wrong) - 1, most).astype(int)]
     for place in wrong:
         said, heard = tokenize(score.references[place]), tokenize(score.hypotheses[place])
-        for kind, i, j in operations(said, heard):
+        for kind, i, j in operations(vocabulary.write(said), vocabulary.write(heard)):
             if kind == "replace":
                 found.substitutions[said[i], heard[j]] += 1
             elif kind == "delete":
