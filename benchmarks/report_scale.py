@@ -67,9 +67,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     os.chdir(REPOSITORY)
     with tempfile.TemporaryDirectory() as folder:
         results = write_evaluation(settings, Path(folder))
-        began, worked = time.perf_counter(), time.process_time()
+        began, worked = time.perf_counter(), processor_seconds()
         make_forms([results], Path(folder), ("html", "summary", "comment", "junit", "card"))
-        made = {"wall": time.perf_counter() - began, "processor": time.process_time() - worked}
+        made = {"wall": time.perf_counter() - began, "processor": processor_seconds() - worked}
+        say(f"made in {made['wall']:.1f} s, {made['processor']:.1f} s of processor time")
         page = Path(folder, "report.html")
         measured = {
             "make_seconds": made,
@@ -82,6 +83,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         handle.write("\n")
     say(json.dumps(measured, indent=2))
     say(f"wrote {settings.output}")
+
+
+def processor_seconds() -> float:
+    """Return what this process and those that it waited for have worked."""
+    return sum(os.times()[:4])
 
 
 def machine() -> dict[str, Any]:

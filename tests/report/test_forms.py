@@ -110,6 +110,7 @@ def test_the_analyses_find_what_was_planted(evaluated: Path):
     assert list(sections) == ["Where", "Confusions", "Invented", "Timestamps", "Forgetting"]
     text = json.dumps(sections, ensure_ascii=False)
     assert "thank you" in text and "same sound" in text
+    assert "least often heard right" in text
     loops = next(t for t in sections["Invented"]["tables"] if t["title"] == "Loops")
     assert [row[2]["text"] for row in loops["rows"]] == ["loop"]
     (matrix,) = sections["Forgetting"]["tables"]

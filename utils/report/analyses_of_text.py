@@ -17,6 +17,7 @@ from utils.scoring.invented import heard_in_silence
 
 ROWS_SHOWN = 30
 LOOPS_SHOWN = 15
+FEWEST_SAID = 5
 PHRASES_SHOWN = 15
 _WORD = re.compile(r"\w+")
 
@@ -35,7 +36,8 @@ def confusion_section(gathered: Gathered, labels: Mapping[str, list[str]]) -> Se
     about = (
         "Counted along one shortest alignment. Sounds by pinyin: near are zh and z, ch and c, sh "
         "and s, l and n, -ng and -n. Characters that sound the same are a matter of language, not "
-        f"of hearing. Of a model's wrong utterances at most {MOST_ALIGNED} are looked at."
+        f"of hearing. About {MOST_ALIGNED} of a model's wrong utterances are looked at, at most; "
+        f"heard right is told of tokens that were said {FEWEST_SAID} times or more."
     )
     return section_of("Confusions", about, tables)
 
@@ -56,7 +58,31 @@ def _confusion_tables(view: SetView, counted: Mapping[str, Confusions]) -> list[
         first = ["said", "heard", "sound"] if title == "taken for another" else ["token"]
         header = [*first, *models]
         tables.append(table_of(f"{view.name}: {title}", header, rows, words=len(first)))
-    return tables
+    return [*tables, _vocabulary_table(view, counted)]
+
+
+def _vocabulary_table(view: SetView, counted: Mapping[str, Confusions]) -> Table:
+    """List the tokens that are least often heard, of those that are said often enough to tell."""
+    said: Counter[str] = Counter()
+    for confusions in counted.values():
+        said |= confusions.said
+
+    def lowest(token: str) -> float:
+        shares = (confusions.accuracy(token) for confusions in counted.values())
+        return min(share for share in shares if share is not None)
+
+    often = [token for token, times in said.items() if times >= FEWEST_SAID]
+    hardest = sorted(often, key=lambda token: (lowest(token), -said[token], token))[:ROWS_SHOWN]
+    rows = [
+        [
+            _find(token, "said"),
+            str(said[token]),
+            *(percent(confusions.accuracy(token)) for confusions in counted.values()),
+        ]
+        for token in hardest
+        if lowest(token) < 1
+    ]
+    return table_of(f"{view.name}: least often heard right", ["token", "said", *counted], rows)
 
 
 def _commonest(counters: Iterable[Counter[Any]]) -> list[Any]:

@@ -26,7 +26,7 @@ from utils.scoring.normalizers.steps import HAN
 
 PAGE = Path(__file__).parent / "page"
 # In this order: each uses only what stands before it.
-SCRIPTS = ("tools", "data", "state", "tokens", "charts", "tables", "detail", "list", "main")
+SCRIPTS = "tools data state tokens charts tables spread detail list main".split()
 # Texts as written double the page; beyond this many they stay in the predictions files.
 MOST_RAW_TEXTS = 200_000
 

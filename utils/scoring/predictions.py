@@ -63,10 +63,9 @@ class Prediction:
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that stands in a predictions file; None fields are left out."""
-        value = asdict(self)
+        value = {name: getattr(self, name) for name in _NAMES}
         value["segments"] = [asdict(segment) for segment in self.segments]
-        optional = ("speaker", "failure", "recording", "source")
-        return {k: v for k, v in value.items() if v is not None or k not in optional}
+        return {k: v for k, v in value.items() if v is not None or k not in _OPTIONAL}
 
     @classmethod
     def from_json(cls, value: Any) -> Prediction:
@@ -100,6 +99,7 @@ class Prediction:
         )
 
 
+_OPTIONAL = ("speaker", "failure", "recording", "source")
 _NAMES = tuple(each.name for each in fields(Prediction))
 
 
