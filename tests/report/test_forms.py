@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
@@ -16,11 +17,13 @@ import report
 from tests.report.conftest import evaluate
 from utils.cli.errors import UserError, run_script
 from utils.report.analyses import analyse
+from utils.report.analyses_of_text import FEWEST_SAID, _vocabulary_table
 from utils.report.forms import FORMS
 from utils.report.gather import gather
 from utils.report.github import _command
 from utils.report.labels import labels_of_all
 from utils.report.summary import COMMENT_BYTES, _fitted
+from utils.scoring.confusions import Confusions
 
 Copied = Callable[[], Path]
 
@@ -110,7 +113,6 @@ def test_the_analyses_find_what_was_planted(evaluated: Path):
     assert list(sections) == ["Where", "Confusions", "Invented", "Timestamps", "Forgetting"]
     text = json.dumps(sections, ensure_ascii=False)
     assert "thank you" in text and "same sound" in text
-    assert "least often heard right" in text
     loops = next(t for t in sections["Invented"]["tables"] if t["title"] == "Loops")
     assert [row[2]["text"] for row in loops["rows"]] == ["loop"]
     (matrix,) = sections["Forgetting"]["tables"]
@@ -119,6 +121,20 @@ def test_the_analyses_find_what_was_planted(evaluated: Path):
         ("en", "no"),
         ("en", "yes"),
         ("zh", "yes"),
+    ]
+
+
+def test_tokens_that_are_seldom_heard_stand_with_their_accuracy(evaluated: Path):
+    view = gather([evaluated / "report" / "results.json"]).sets[0]
+    said = Counter({"在": 10, "我": 9, "你": FEWEST_SAID - 1})
+    counted = {
+        "old": Confusions(said=said, deletions=Counter({"在": 2, "你": 1})),
+        "new": Confusions(said=said, substitutions=Counter({("在", "再"): 1})),
+    }
+    table = _vocabulary_table(view, counted)
+    assert table["header"] == ["token", "said", "old", "new"]
+    assert [[row[0]["text"], *row[1:]] for row in table["rows"]] == [
+        ["在", "10", "80.00 %", "90.00 %"]
     ]
 
 
