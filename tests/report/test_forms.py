@@ -217,6 +217,25 @@ def test_earlier_results_of_other_test_sets(evaluated: Path, copied: Copied):
         analyse(now, labels_of_all(now.sets), gather([path]))
 
 
+def test_a_models_name_is_text_in_every_form(copied: Copied):
+    path = copied() / "results.json"
+    name = '</script><b>"it\'s"</b> | 👋 \u202e@all'
+    content = path.read_text(encoding="utf-8")
+    path.write_text(content.replace('"new"', json.dumps(name)), encoding="utf-8")
+    assert make(f"--results={path}") == 0
+    forms = {name: (path.parent / file).read_text("utf-8") for name, file in FORMS.items()}
+    for form in ("summary", "comment"):
+        outside = "".join(forms[form].split("~~~~")[::2])
+        assert "<b>" not in outside and "@all" not in outside
+    assert "<b>" not in forms["html"] and forms["html"].count("</script>") == (
+        forms["html"].count("<script")
+    )
+    root = ElementTree.fromstring(forms["junit"])
+    assert any(name in case.get("classname", "") for case in root.iter("testcase"))
+    (entry,) = yaml.safe_load(forms["card"].split("---")[1])["model-index"]
+    assert entry["name"] == name
+
+
 def test_what_is_gone_or_changed_is_said(copied: Copied):
     folder = copied()
     path = folder / "results.json"
