@@ -71,16 +71,15 @@ def _vocabulary_table(view: SetView, counted: Mapping[str, Confusions]) -> Table
         shares = (confusions.accuracy(token) for confusions in counted.values())
         return min(share for share in shares if share is not None)
 
-    often = [token for token, times in said.items() if times >= FEWEST_SAID]
-    hardest = sorted(often, key=lambda token: (lowest(token), -said[token], token))[:ROWS_SHOWN]
+    hard = [token for token in said if said[token] >= FEWEST_SAID and lowest(token) < 1]
+    hard.sort(key=lambda token: (lowest(token), -said[token], token))
     rows = [
         [
             _find(token, "said"),
             str(said[token]),
             *(percent(confusions.accuracy(token)) for confusions in counted.values()),
         ]
-        for token in hardest
-        if lowest(token) < 1
+        for token in hard[:ROWS_SHOWN]
     ]
     return table_of(f"{view.name}: least often heard right", ["token", "said", *counted], rows)
 

@@ -41,8 +41,9 @@ class Member:
 
     @property
     def utterances(self) -> int:
-        """How many predictions there should be."""
-        return int(self.described["utterances"])
+        """How many predictions there should be; 0 where the results do not say a number."""
+        number = self.described["utterances"]
+        return number if isinstance(number, int) else 0
 
 
 @dataclass(frozen=True)
