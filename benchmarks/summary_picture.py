@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 # A script's own folder is on the path; the repository, which holds `utils`, is not.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -38,12 +39,25 @@ h3 { font-size: 1.25em; }
 table { border-collapse: collapse; display: block; overflow: auto; margin-bottom: 16px; }
 th, td { padding: 6px 13px; border: 1px solid var(--line); }
 tr:nth-child(2n) { background: var(--soft); }
-code { font: 85%/1.45 ui-monospace, Consolas, "Noto Sans Mono", "Noto Sans Mono CJK SC", monospace; }
+code { font: 85%/1.45 ui-monospace, Consolas, "Noto Sans Mono CJK SC", monospace; }
 p code { background: var(--soft); padding: .2em .4em; border-radius: 6px; }
 pre { background: var(--soft); padding: 16px; border-radius: 6px; overflow: auto; }
 pre code { font-size: 13.6px; }
+::-webkit-scrollbar { display: none; }
+img { height: 1em; vertical-align: -.1em; }
 blockquote { margin: 0; padding: 0 1em; border-left: .25em solid var(--line); }
 """
+
+# The runner's pages draw these signs as small pictures, whatever fonts there are.
+SIGNS = {
+    "✅": '<rect width="20" height="20" rx="3" fill="#1a7f37"/>'
+    '<path d="M4 10l4 4 8-8" stroke="#fff" stroke-width="3" fill="none"/>',
+    "❌": '<path d="M3 3l14 14M17 3L3 17" stroke="#cf222e" stroke-width="4"/>',
+    "⚠️": '<path d="M10 1l9 17H1z" fill="#d4a72c"/><path d="M10 7v5m0 2v2" stroke="#000" '
+    'stroke-width="2"/>',
+    "🔴": '<circle cx="10" cy="10" r="9" fill="#cf222e"/>',
+    "🟢": '<circle cx="10" cy="10" r="9" fill="#1a7f37"/>',
+}
 
 
 @dataclass(frozen=True)
@@ -88,6 +102,9 @@ def as_page(markdown: str) -> str:
     from markdown_it import MarkdownIt
 
     body = MarkdownIt("commonmark", {"html": True}).enable("table").render(markdown)
+    for sign, drawing in SIGNS.items():
+        picture = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 20 20">{drawing}</svg>'
+        body = body.replace(sign, f'<img alt="" src="data:image/svg+xml,{quote(picture)}">')
     return f'<!doctype html><meta charset="utf-8"><style>{STYLE}</style><body>{body}'
 
 

@@ -144,7 +144,7 @@ def test_utterances_are_piled_by_their_rate(browser: Browser):
     piles = "return [...document.querySelectorAll('#spread .pile > span:first-child')]"
     numbers = browser.run(f"{piles}.map((e) => Number(e.textContent))")
     assert sum(numbers) == 8
-    assert numbers[0] == 5  # new is right on five
+    assert numbers[0] == 6  # new is right on six
     find(browser, "silence")
     assert sum(browser.run(f"{piles}.map((e) => Number(e.textContent))")) == 1
 
