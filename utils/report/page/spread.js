@@ -1,6 +1,6 @@
-// How the chosen utterances spread over rates of errors: a pile for each ten percent.
+// How the chosen utterances spread over rates of errors: a pile for each ten percent of errors.
 
-const PILES = ['0', '1–10', '–20', '–30', '–40', '–50', '–60', '–70', '–80', '–90', '–100', '> 100'];
+const PILES = ['0', '≤10', '≤20', '≤30', '≤40', '≤50', '≤60', '≤70', '≤80', '≤90', '≤100', '>100'];
 
 function pileOf(wrong, tokens) {
   if (!wrong) return 0;
