@@ -142,7 +142,8 @@ def texts(
 
 def measure_page(page: Path, repeats: int) -> dict[str, Any]:
     """Open a page again and again, and set each filter."""
-    opened, unpacked = [], []
+    opened, unpacked, worked = [], [], []
+    filter_worked: dict[str, list[float]] = {each: [] for each in FILTERS}
     filtered: dict[str, list[float]] = {each: [] for each in FILTERS}
     first: dict[str, list[float]] = {each: [] for each in FILTERS}
     for _ in range(repeats):
@@ -151,18 +152,23 @@ def measure_page(page: Path, repeats: int) -> dict[str, Any]:
             browser.wait("document.body.dataset.ready")
             opened.append(float(browser.run("return document.body.dataset.opened")))
             unpacked.append(float(browser.run("return document.body.dataset.ready")))
+            worked.append(browser.processor_seconds())
             for pattern in FILTERS:
+                before = browser.processor_seconds()
                 browser.run("document.getElementById('chosen').dataset.done = 'false'")
                 browser.type_into("q", pattern)
                 browser.wait("document.getElementById('chosen').dataset.done === 'true'")
                 chosen = "return document.getElementById('chosen').dataset"
                 filtered[pattern].append(float(browser.run(f"{chosen}.took")))
                 first[pattern].append(float(browser.run(f"{chosen}.first")))
+                filter_worked[pattern].append(browser.processor_seconds() - before)
     return {
         "open_seconds": opened,
         "unpacked_seconds": unpacked,
+        "unpacked_processor_seconds": worked,
         "filter_seconds": filtered,
         "filter_first_seconds": first,
+        "filter_processor_seconds": filter_worked,
     }
 
 
