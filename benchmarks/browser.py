@@ -78,6 +78,15 @@ class Browser:
             value,
         )
 
+    def processor_seconds(self) -> float:
+        """Return what the processes that show pages have worked, workers of the pages included."""
+        import psutil
+
+        found = psutil.Process(self.driver.service.process.pid).children(recursive=True)
+        shown = [each for each in found if "--type=renderer" in each.cmdline()]
+        times = [each.cpu_times() for each in shown]
+        return sum(each.user + each.system for each in times)
+
     def log(self) -> list[str]:
         """Return what the page wrote to its console, errors and warnings included."""
         return [entry["message"] for entry in self.driver.get_log("browser")]

@@ -4,9 +4,10 @@
     python demo/ci_report.py --max_steps=20        # a shorter training
 
 The steps are those of deploy/ci/github.yml, and the runner's files are stood in for: the step
-summary is written to output/ci/step-summary.md. Then a model that is worse on purpose (the tuned
-one, with every fifth answer cut in half) is held against the tuned one: the gate must say so with
-exit code 3, and name the lines that are to blame first.
+summary is written to output/ci/step-summary.md, the artifact to output/ci/evaluation.zip. Then a
+model that is worse on purpose (the tuned one, with every fifth answer cut in half) is held against
+the tuned one: the gate must say so with exit code 3, and the reports must name the lines that are
+to blame, and no others.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ import os
 import shlex
 import subprocess
 import sys
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 # A script's own folder is on the path; the repository, which holds `utils`, is not.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -34,6 +37,8 @@ from utils.scoring.predictions import read_predictions, write_predictions
 REPOSITORY = Path(__file__).resolve().parent.parent
 SETS = "zh=demo/zh/test.jsonl,en=demo/en/test.jsonl"
 GATE = "failed<=0, missing<=0, cer.delta<0, wer.delta<0"
+KEPT = ("tuned/*.html", "tuned/*.json", "tuned/*.xml", "tuned/*.md", "tuned/predictions/*")
+"""What the runner keeps, below its output folder."""
 SPOILT_EVERY = 5
 REGRESSED = 3  # exit code of evaluation.py
 
@@ -61,6 +66,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if code:
         raise Failure(f"the gate ended with {code}", f"See {out / 'tuned' / 'comment.md'}.")
     expect_reports(out / "tuned", summary)
+    pack_artifact(out)
     spoilt = plant_regression(out)
     code = run_as_runner("3/3", regression_command(out), out / "step-summary-regression.md")
     expect_caught(code, out / "regression", spoilt)
@@ -149,18 +155,42 @@ def plant_regression(out: Path) -> list[str]:
     return spoilt
 
 
-def expect_caught(code: int, folder: Path, spoilt: Sequence[str]) -> None:
-    """See that the gate said no, and that the first lines named are to blame.
+def pack_artifact(out: Path) -> None:
+    """Pack what the runner keeps, and see that all of it is there.
 
     Raises:
-        Failure: Another exit code, or another line stands first.
+        Failure: Something that is to be kept was not made.
+    """
+    archive = out / "evaluation.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+        for pattern in KEPT:
+            found = [path for path in sorted(out.glob(pattern)) if path.is_file()]
+            if not found:
+                raise Failure(f"there is no {out / pattern} to keep")
+            for path in found:
+                packed.write(path, path.relative_to(out))
+    say(f"{archive.stat().st_size:>10} bytes  {archive}")
+
+
+def expect_caught(code: int, folder: Path, spoilt: Sequence[str]) -> None:
+    """See that the gate said no, and that the lines named are those to blame.
+
+    Raises:
+        Failure: Another exit code, another line is named, or the tests' panel shows no failure.
     """
     if code != REGRESSED:
         raise Failure(f"the planted regression ended with {code}, expected {REGRESSED}")
-    comment = (folder / FORMS["comment"]).read_text(encoding="utf-8")
-    named = [line.split("`")[1] for line in comment.splitlines() if line.startswith("**`")]
-    if not named or named[0] not in spoilt:
-        raise Failure(f"the comment names {named[:3]} first, expected some of {list(spoilt)[:3]}")
+    for form in ("comment", "summary"):
+        text = (folder / FORMS[form]).read_text(encoding="utf-8")
+        named = [line.split("`")[1] for line in text.splitlines() if line.startswith("**`")]
+        if not named or not set(named) <= set(spoilt):
+            raise Failure(f"the {form} names {named[:3]}, expected some of {list(spoilt)[:3]}")
+        if "gate ❌" not in text.partition("\n")[0]:
+            raise Failure(f"the {form} does not begin with the gate's answer")
+    panel = ElementTree.parse(folder / FORMS["junit"])
+    failures = "\n".join(each.text or "" for each in panel.iter("failure"))
+    if not any(name in failures for name in named):
+        raise Failure(f"{FORMS['junit']} has no failure that names any of {named[:3]}")
     answer = json.loads((folder / "results.json").read_text(encoding="utf-8"))["gate"]["answer"]
     say(f"gate: {answer}; first lines named: {', '.join(named[:3])}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,21 @@ def tuned(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         lines[1] = Prediction(lines[1].id, lines[1].reference, "", name)
         write_predictions(tmp_path / "tuned" / "predictions" / f"tuned--{name}.jsonl", lines)
     return tmp_path
+
+
+def test_the_workflow_keeps_what_is_packed_here(repository: Path, tuned: Path):
+    text = (repository / "deploy" / "ci" / "github.yml").read_text(encoding="utf-8")
+    steps = yaml.safe_load(text)["jobs"]["evaluate"]["steps"]
+    (kept,) = (step["with"]["path"] for step in steps if "upload-artifact" in step.get("uses", ""))
+    folder = [f"output/ci/{each.removesuffix('*')}" for each in ci_report.KEPT[-1:]]
+    assert kept.split() == [f"output/ci/{each}" for each in ci_report.KEPT[:-1]] + folder
+    with pytest.raises(Failure, match=r"there is no .*tuned/\*\.html"):
+        ci_report.pack_artifact(tuned)
+    for name in ("report.html", "results.json", "junit.xml", "comment.md"):
+        (tuned / "tuned" / name).write_text("x", encoding="utf-8")
+    ci_report.pack_artifact(tuned)
+    with zipfile.ZipFile(tuned / "evaluation.zip") as packed:
+        assert {"tuned/report.html", "tuned/predictions/tuned--zh.jsonl"} <= {*packed.namelist()}
 
 
 def test_a_planted_regression_ends_in_3_and_its_lines_stand_first(tuned: Path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
@@ -16,11 +17,13 @@ import report
 from tests.report.conftest import evaluate
 from utils.cli.errors import UserError, run_script
 from utils.report.analyses import analyse
+from utils.report.analyses_of_text import FEWEST_SAID, _vocabulary_table
 from utils.report.forms import FORMS
 from utils.report.gather import gather
 from utils.report.github import _command
 from utils.report.labels import labels_of_all
 from utils.report.summary import COMMENT_BYTES, _fitted
+from utils.scoring.confusions import Confusions
 
 Copied = Callable[[], Path]
 
@@ -121,6 +124,20 @@ def test_the_analyses_find_what_was_planted(evaluated: Path):
     ]
 
 
+def test_tokens_that_are_seldom_heard_stand_with_their_accuracy(evaluated: Path):
+    view = gather([evaluated / "report" / "results.json"]).sets[0]
+    said = Counter({"在": 10, "我": 9, "你": FEWEST_SAID - 1})
+    counted = {
+        "old": Confusions(said=said, deletions=Counter({"在": 2, "你": 1})),
+        "new": Confusions(said=said, substitutions=Counter({("在", "再"): 1})),
+    }
+    table = _vocabulary_table(view, counted)
+    assert table["header"] == ["token", "said", "old", "new"]
+    assert [[row[0]["text"], *row[1:]] for row in table["rows"]] == [
+        ["在", "10", "80.00 %", "90.00 %"]
+    ]
+
+
 def test_a_change_is_explained(evaluated: Path, tmp_path: Path):
     assert evaluate(evaluated, "other", remove_pun=False) == 0
     now = gather([evaluated / "other" / "results.json"])
@@ -198,6 +215,25 @@ def test_earlier_results_of_other_test_sets(evaluated: Path, copied: Copied):
     now = gather([evaluated / "report" / "results.json"])
     with pytest.raises(UserError, match=r"set.*elsewhere.*none is in both"):
         analyse(now, labels_of_all(now.sets), gather([path]))
+
+
+def test_a_models_name_is_text_in_every_form(copied: Copied):
+    path = copied() / "results.json"
+    name = '</script><b>"it\'s"</b> | 👋 \u202e@all'
+    content = path.read_text(encoding="utf-8")
+    path.write_text(content.replace('"new"', json.dumps(name)), encoding="utf-8")
+    assert make(f"--results={path}") == 0
+    forms = {name: (path.parent / file).read_text("utf-8") for name, file in FORMS.items()}
+    for form in ("summary", "comment"):
+        outside = "".join(forms[form].split("~~~~")[::2])
+        assert "</script>" not in outside and "@all" not in outside
+    assert "<b>" not in forms["html"] and forms["html"].count("</script>") == (
+        forms["html"].count("<script")
+    )
+    root = ElementTree.fromstring(forms["junit"])
+    assert any(name in case.get("classname", "") for case in root.iter("testcase"))
+    (entry,) = yaml.safe_load(forms["card"].split("---")[1])["model-index"]
+    assert entry["name"] == name
 
 
 def test_what_is_gone_or_changed_is_said(copied: Copied):

@@ -138,6 +138,28 @@ def test_the_rates_are_those_of_the_results(browser: Browser, evaluated: Path):
     assert shown[1:] == rates
 
 
+def test_utterances_are_piled_by_their_rate(browser: Browser):
+    browser.run("document.getElementById('spread-box').open = true")
+    browser.wait("document.querySelectorAll('#spread .pile').length === 12")
+    piles = "return [...document.querySelectorAll('#spread .pile > span:first-child')]"
+    numbers = browser.run(f"{piles}.map((e) => Number(e.textContent))")
+    assert sum(numbers) == 8
+    assert numbers[0] == 6  # new is right on six
+    find(browser, "silence")
+    assert sum(browser.run(f"{piles}.map((e) => Number(e.textContent))")) == 1
+
+
+def test_a_table_is_sorted_by_a_click(browser: Browser):
+    browser.choose("#by", "language")
+    column = "document.querySelectorAll('#parts thead button')[1]"
+    shown = "return [...document.querySelectorAll('#parts tbody td:nth-child(2)')]"
+    browser.run(f"{column}.click()")
+    assert browser.run(f"{shown}.map((e) => e.textContent)") == ["4", "3", "1"]
+    browser.run(f"{column}.click()")
+    assert browser.run(f"{shown}.map((e) => e.textContent)") == ["1", "3", "4"]
+    assert browser.run(f"return {column}.parentNode.ariaSort") == "ascending"
+
+
 def test_models_are_compared_token_by_token(browser: Browser, evaluated: Path):
     results = json.loads((evaluated / "report" / "results.json").read_text(encoding="utf-8"))
     errors = dict.fromkeys(("old", "new"), 0)

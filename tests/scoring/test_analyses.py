@@ -28,6 +28,18 @@ def test_confusions_are_counted_by_kind():
     assert found.insertions == {"的": 1}
 
 
+def test_a_token_is_as_accurate_as_it_is_often_heard():
+    lines = predictions(("我在家", "我再家"), ("他在", "他在"), ("在", ""), ("在在", "在在"))
+    score = score_predictions(lines, "cer", "chinese")
+    found = count_confusions(score)
+    assert (found.said["在"], found.missed["在"]) == (5, 2)
+    assert found.accuracy("在") == pytest.approx(3 / 5)
+    assert found.accuracy("我") == 1
+    assert found.accuracy("没") is None
+    # Half of the wrong utterances, at the same share of the right ones.
+    assert count_confusions(score, most=1).said.total() == 5
+
+
 def test_the_kinds_add_up_to_the_scores_errors():
     lines = predictions(("打开客厅的灯", "大开克厅灯灯"), ("明天见", ""), ("", "嗯"))
     score = score_predictions(lines, "cer", "chinese")

@@ -7,7 +7,7 @@ it is clicked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -54,8 +54,9 @@ def parts_section(gathered: Gathered, labels: Labels) -> Section | None:
             if name != "set"
         }
         first += len(view.ids)
+        numbered = {name: _numbered(values) for name, values in here.items()}
         for model, baseline in ((m, b) for v, m, b in pairs_of(gathered) if v is view):
-            rows = _part_rows(view, here, model, baseline)
+            rows = _part_rows(view, numbered, model, baseline)
             header = ["part", "utterances", "rate", "baseline", "errors above average"]
             if baseline is None:
                 header.remove("baseline")
@@ -67,18 +68,29 @@ def parts_section(gathered: Gathered, labels: Labels) -> Section | None:
     return section_of("Where", about, tables)
 
 
-def _part_rows(view: SetView, labels: Labels, model: str, baseline: str | None) -> list[list[Any]]:
+def _numbered(values: Sequence[str]) -> tuple[list[str], NDArray[np.int64]]:
+    """Return the different labels in order, and the number of each utterance's label."""
+    names = sorted(set(values))
+    numbers = {name: number for number, name in enumerate(names)}
+    return names, np.array([numbers[each] for each in values], dtype=np.int64)
+
+
+def _part_rows(
+    view: SetView,
+    labels: Mapping[str, tuple[list[str], NDArray[np.int64]]],
+    model: str,
+    baseline: str | None,
+) -> list[list[Any]]:
     score = view.scores[model]
     average = score.rate or 0.0
     found = []
-    for field, values in labels.items():
-        names, numbers = np.unique(np.array(values, dtype=object).astype(str), return_inverse=True)
+    for field, (names, numbers) in labels.items():
         if len(names) < 2:
             continue
         sizes = np.bincount(numbers)
         errors, tokens = _sums(numbers, score.errors), _sums(numbers, view.tokens)
         base = _sums(numbers, view.scores[baseline].errors) if baseline else None
-        for place, name in enumerate(names.tolist()):
+        for place, name in enumerate(names):
             if sizes[place] < FEWEST_UTTERANCES or not name:
                 continue
             rate = errors[place] / tokens[place] if tokens[place] else None

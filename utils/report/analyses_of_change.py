@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from utils.cli.errors import UserError
-from utils.report.gather import Gathered, SetView, normalizer_of
+from utils.report.gather import Gathered, SetView
 from utils.report.layout import NOTHING, percent, points
+from utils.report.members import normalizer_of
 from utils.report.sections import Section, section_of, table_of
 from utils.report.worst import pairs_of
 from utils.scoring.counts import ErrorCounts

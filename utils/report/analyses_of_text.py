@@ -9,15 +9,15 @@ from typing import Any
 
 from utils.report.gather import Gathered, SetView
 from utils.report.layout import NOTHING, percent
+from utils.report.members import MOST_ALIGNED
 from utils.report.sections import Section, Table, section_of, table_of
-from utils.scoring.confusions import Confusions, count_confusions
+from utils.scoring.confusions import Confusions
 from utils.scoring.homophones import NEAR, OTHER_TONE, SAME_SOUND, sound_relation
-from utils.scoring.invented import find_loops, heard_in_silence
+from utils.scoring.invented import heard_in_silence
 
 ROWS_SHOWN = 30
 LOOPS_SHOWN = 15
-# Wrong utterances of a model and set in which confusions are counted: the common ones show.
-MOST_ALIGNED = 20_000
+FEWEST_SAID = 5
 PHRASES_SHOWN = 15
 _WORD = re.compile(r"\w+")
 
@@ -27,11 +27,8 @@ def confusion_section(gathered: Gathered, labels: Mapping[str, list[str]]) -> Se
     tables: list[Table] = []
     sounds = []
     for view in gathered.sets:
-        counted = {
-            model: count_confusions(score, MOST_ALIGNED) for model, score in view.scores.items()
-        }
-        tables += _confusion_tables(view, counted)
-        sounds += [row for row in _sound_rows(view, counted) if row]
+        tables += _confusion_tables(view, view.confusions)
+        sounds += [row for row in _sound_rows(view, view.confusions) if row]
     if sounds:
         header = ["model", "test set", "Han for Han", SAME_SOUND, OTHER_TONE, NEAR, "other"]
         title = "How alike the confused characters sound"
@@ -39,7 +36,8 @@ def confusion_section(gathered: Gathered, labels: Mapping[str, list[str]]) -> Se
     about = (
         "Counted along one shortest alignment. Sounds by pinyin: near are zh and z, ch and c, sh "
         "and s, l and n, -ng and -n. Characters that sound the same are a matter of language, not "
-        f"of hearing. Of a model's wrong utterances at most {MOST_ALIGNED} are looked at."
+        f"of hearing. About {MOST_ALIGNED} of a model's wrong utterances are looked at, at most; "
+        f"heard right is told of tokens that were said {FEWEST_SAID} times or more."
     )
     return section_of("Confusions", about, tables)
 
@@ -60,7 +58,30 @@ def _confusion_tables(view: SetView, counted: Mapping[str, Confusions]) -> list[
         first = ["said", "heard", "sound"] if title == "taken for another" else ["token"]
         header = [*first, *models]
         tables.append(table_of(f"{view.name}: {title}", header, rows, words=len(first)))
-    return tables
+    return [*tables, _vocabulary_table(view, counted)]
+
+
+def _vocabulary_table(view: SetView, counted: Mapping[str, Confusions]) -> Table:
+    """List the tokens that are least often heard, of those that are said often enough to tell."""
+    said: Counter[str] = Counter()
+    for confusions in counted.values():
+        said |= confusions.said
+
+    def lowest(token: str) -> float:
+        shares = (confusions.accuracy(token) for confusions in counted.values())
+        return min(share for share in shares if share is not None)
+
+    hard = [token for token in said if said[token] >= FEWEST_SAID and lowest(token) < 1]
+    hard.sort(key=lambda token: (lowest(token), -said[token], token))
+    rows = [
+        [
+            _find(token, "said"),
+            str(said[token]),
+            *(percent(confusions.accuracy(token)) for confusions in counted.values()),
+        ]
+        for token in hard[:ROWS_SHOWN]
+    ]
+    return table_of(f"{view.name}: least often heard right", ["token", "said", *counted], rows)
 
 
 def _commonest(counters: Iterable[Counter[Any]]) -> list[Any]:
@@ -132,8 +153,7 @@ def invented_section(gathered: Gathered, labels: Mapping[str, list[str]]) -> Sec
                 )
             for phrase, times in silence.phrases.most_common(PHRASES_SHOWN):
                 phrases.append([model, view.name, phrase[:200], str(times)])
-            found = find_loops(score)
-            for loop in found[:LOOPS_SHOWN]:
+            for loop in view.loops[model][:LOOPS_SHOWN]:
                 between = " " if view.metric == "wer" else ""
                 cell = {"text": loop.id, "find": re.escape(loop.id)}
                 phrase = between.join(loop.phrase)

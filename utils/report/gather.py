@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 from utils.cli.errors import UserError
 from utils.manifest.read import read_manifest
 from utils.manifest.utterance import Utterance
+from utils.report.members import Heard, Member, read_members
 from utils.report.results import Results, read_results, set_of
+from utils.scoring.confusions import Confusions
+from utils.scoring.invented import Loop
 from utils.scoring.metrics import METRICS
-from utils.scoring.normalizers import LANGUAGE_DEFAULTS
-from utils.scoring.predictions import Prediction, read_predictions
-from utils.scoring.score import Score, score_predictions
+from utils.scoring.predictions import Prediction
+from utils.scoring.score import Score
 
 _NEEDED = ("model", "test_data", "metric", "normalizer", "rate", "errors", "utterances")
 _IDS_SHOWN = 3
@@ -41,6 +43,10 @@ class SetView:
     """Model -> its entry in results.json."""
     utterances: Mapping[str, Utterance]
     """Id -> the manifest's line; empty where the manifest is gone."""
+    confusions: Mapping[str, Confusions]
+    """Model -> which tokens it took for which."""
+    loops: Mapping[str, Sequence[Loop]]
+    """Model -> phrases that it repeats."""
 
     @property
     def lines(self) -> tuple[Prediction, ...]:
@@ -91,7 +97,7 @@ def gather(paths: Sequence[str | Path]) -> Gathered:
     files = tuple(map(Path, paths))
     results: Results = {"scores": [], "comparisons": [], "gate": {}}
     notes: list[str] = []
-    found: dict[str, list[tuple[Mapping[str, Any], list[Prediction]]]] = {}
+    found: dict[str, list[Member]] = {}
     for path in files:
         content = read_results(path)
         _expect_fields(path, content)
@@ -103,10 +109,16 @@ def gather(paths: Sequence[str | Path]) -> Gathered:
                     "Give models and sets different names (name=path) when they are evaluated.",
                 )
             results["scores"].append(score)
-            found.setdefault(set_of(score), []).append((score, _predictions(path, score)))
+            found.setdefault(set_of(score), []).append(Member(path, score))
         results["comparisons"] += content.get("comparisons", [])
         results["gate"] = _worse_gate(results["gate"], content.get("gate") or {})
-    sets = tuple(_view(name, members, notes) for name, members in found.items())
+    for name, members in found.items():
+        _expect_one_metric(name, members)
+    heard = iter(read_members([member for members in found.values() for member in members]))
+    sets = tuple(
+        _view(name, [(each.described, next(heard)) for each in members], notes)
+        for name, members in found.items()
+    )
     return Gathered(results, files, sets, tuple(dict.fromkeys(notes)))
 
 
@@ -147,47 +159,33 @@ def _expect_fields(path: Path, content: Results) -> None:
             )
 
 
-def _predictions(results: Path, score: Mapping[str, Any]) -> list[Prediction]:
-    """Read the predictions of a score, which may have moved together with its results file."""
-    named = Path(score.get("predictions") or f"{score['model']}--{set_of(score)}.jsonl")
-    beside = results.parent / "predictions" / named.name
-    # Beside first: a copied report folder must not read what an older run left elsewhere.
-    path = beside if beside.is_file() else named
-    if not path.is_file():
-        raise UserError(
-            f"{results} names the predictions {named}, which are neither there nor in "
-            f"{beside.parent}",
-            "Keep the folder `predictions` with its results.json, or run evaluation.py again.",
-        )
-    lines = read_predictions(path)
-    if len(lines) != score["utterances"]:
-        raise UserError(
-            f"{path} holds {len(lines)} predictions, and {results} was made from "
-            f"{score['utterances']}",
-            "One of the two is half written or of another run: run evaluation.py again.",
-        )
-    return lines
-
-
-def _view(
-    name: str, members: list[tuple[Mapping[str, Any], list[Prediction]]], notes: list[str]
-) -> SetView:
-    """Score every model's predictions of a test set again, in one order.
+def _expect_one_metric(name: str, members: Sequence[Member]) -> None:
+    """Refuse models of a test set whose errors were counted by different metrics.
 
     Raises:
-        UserError: They are of different utterances, or were counted by different metrics.
+        UserError: naming the two.
     """
-    first, lines = members[0]
-    ids = tuple(each.id for each in lines)
-    scores = {}
-    for described, predictions in members:
+    first = members[0].described
+    for described in (each.described for each in members):
         if described["metric"] != first["metric"]:
             raise UserError(
                 f"the test set {name} was scored by {first['metric']} for {first['model']} and "
                 f"by {described['metric']} for {described['model']}",
                 "Evaluate both with the same --metric.",
             )
-        score = _rescored(described, _ordered(name, ids, first, described, predictions))
+
+
+def _view(name: str, members: list[tuple[Mapping[str, Any], Heard]], notes: list[str]) -> SetView:
+    """Put together what every model said of a test set, in one order.
+
+    Raises:
+        UserError: They are of different utterances.
+    """
+    first, heard = members[0]
+    ids = tuple(each.id for each in heard.score.predictions)
+    scores = {}
+    for described, other in members:
+        score = _ordered(name, ids, first, described, other.score)
         scores[described["model"]] = score
         _note_changes(name, described, score, notes)
     return SetView(
@@ -198,6 +196,8 @@ def _view(
         scores,
         {described["model"]: described for described, _ in members},
         _utterances(first, ids, notes),
+        {described["model"]: other.confusions for described, other in members},
+        {described["model"]: other.loops for described, other in members},
     )
 
 
@@ -206,12 +206,12 @@ def _ordered(
     ids: Sequence[str],
     first: Mapping[str, Any],
     described: Mapping[str, Any],
-    predictions: list[Prediction],
-) -> list[Prediction]:
-    if [each.id for each in predictions] == list(ids):
-        return predictions
-    by_id = {each.id: each for each in predictions}
-    alone = sorted(set(ids) ^ set(by_id))
+    score: Score,
+) -> Score:
+    places = {each.id: place for place, each in enumerate(score.predictions)}
+    if list(places) == list(ids):
+        return score
+    alone = sorted(set(ids) ^ set(places))
     if alone:
         raise UserError(
             f"{first['model']} and {described['model']} were not scored on the same test set "
@@ -219,33 +219,7 @@ def _ordered(
             + (f" and {len(alone) - _IDS_SHOWN} more" if len(alone) > _IDS_SHOWN else ""),
             "Evaluate both on the same manifest, or name the sets differently.",
         )
-    return [by_id[each] for each in ids]
-
-
-def _rescored(described: Mapping[str, Any], predictions: list[Prediction]) -> Score:
-    return score_predictions(
-        predictions, described["metric"], normalizer_of(described["normalizer"]), raw=False
-    )
-
-
-def normalizer_of(stated: str) -> Any:
-    """Return the normalizer choice behind what a score states, such as "chinese@1+english@1".
-
-    Several names mean that each utterance took the one of its language.
-    """
-    names = [name for name in stated.split("+") if name]
-    if not names:
-        return "none@1"
-    if len(names) == 1:
-        return names[0]
-    family = {name.split("@")[0].split("-")[0]: name for name in names}
-    others = [name for name in names if name.startswith(("basic@", "none@"))] or names
-    by_language = {
-        language: family[default.split("@")[0]]
-        for language, default in LANGUAGE_DEFAULTS.items()
-        if default.split("@")[0] in family
-    }
-    return lambda prediction: by_language.get(prediction.language or "", others[0])
+    return score.take([places[each] for each in ids])
 
 
 def _note_changes(name: str, described: Mapping[str, Any], score: Score, notes: list[str]) -> None:

@@ -26,7 +26,8 @@ from utils.scoring.normalizers.steps import HAN
 
 PAGE = Path(__file__).parent / "page"
 # In this order: each uses only what stands before it.
-SCRIPTS = ("tools", "data", "state", "tokens", "charts", "tables", "detail", "list", "main")
+SCRIPTS = ("tools", "data", "state", "tokens", "charts", "tables", "spread", "detail", "list")
+MAIN = "main"
 # Texts as written double the page; beyond this many they stay in the predictions files.
 MOST_RAW_TEXTS = 200_000
 
@@ -64,7 +65,7 @@ def _page_parts(
     embed_mb: float,
 ) -> Iterator[str]:
     """Yield the page's text piece by piece; see `write_html`."""
-    script = "\n".join(_read(f"{name}.js") for name in SCRIPTS)
+    script = "\n".join(_read(f"{name}.js") for name in (*SCRIPTS, MAIN))
     script = f"(() => {{\n'use strict';\n{script}\n}})();"
     blanks = {
         "TITLE": html.escape(title),
@@ -101,7 +102,7 @@ def _page_parts(
         "labels": {name: pack_labels(values) for name, values in labels.items()},
     }
     yield _json_element("columns", columns)
-    yield _json_element("sound", {"files": sound.files, "embedded": sound.embedded})
+    yield _json_element("sound", sound.to_json())
     for block in text_blocks(sets, models, raw=False):
         yield f'<script type="text/plain" class="block">{block}</script>\n'
     if has_raw:

@@ -7,6 +7,7 @@ import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -37,16 +38,22 @@ class Sound:
 
     Attributes:
         folders: Different folders, as URLs relative to the page, each with its "/".
-        files: An entry an utterance: [folder number, file name as a URL, start, end], or a sentence
-            that says why there is none.
+        files: An entry an utterance: [folder number, file name as a URL, start, end], or the
+            number of the reason why there is none.
+        reasons: Sentences.
         embedded: Utterance number -> data URL.
         missing: Files that were not there when the page was made.
     """
 
     folders: list[str]
     files: list[Any]
+    reasons: list[str]
     embedded: dict[int, str]
     missing: int
+
+    def to_json(self) -> dict[str, Any]:
+        """What the page reads when the first sound is wanted."""
+        return {"files": self.files, "reasons": self.reasons, "embedded": self.embedded}
 
 
 def find_sound(
@@ -62,13 +69,15 @@ def find_sound(
     """
     refs = [_ref(view, place) for view in sets for place in range(len(view.ids))]
     folders: dict[str, int] = {}
+    reasons: dict[str, int] = {}
     exists: dict[str, bool] = {}
     files: list[Any] = []
     for ref in refs:
-        files.append(_entry(ref, page, folders, exists))
+        entry = _entry(ref, page, folders, exists)
+        files.append(entry if isinstance(entry, list) else reasons.setdefault(entry, len(reasons)))
     embedded = _embed(refs, files, order, int(embed_mb * MEBI))
     missing = sum(not found for found in exists.values())
-    return Sound(list(folders), files, embedded, missing)
+    return Sound(list(folders), files, list(reasons), embedded, missing)
 
 
 def _ref(view: SetView, place: int) -> AudioRef | None:
@@ -92,11 +101,17 @@ def _entry(
         return f"The sound is inside {ref.path}; it plays only where it is embedded."
     if Path(ref.path).suffix.lower() not in TYPES:
         return f"Browsers do not play {ref.path}; it plays only where it is embedded."
-    folder, name = os.path.split(os.path.relpath(ref.path, page.parent or "."))
-    url = quote(folder.replace(os.sep, "/")) + "/" if folder else ""
-    number = folders.setdefault(url, len(folders))
+    folder, name = os.path.split(ref.path)
+    number = folders.setdefault(_folder_url(folder, page), len(folders))
     times = [ref.start_time or 0, ref.end_time] if ref.end_time or ref.start_time else []
     return [number, quote(name), *times]
+
+
+@cache
+def _folder_url(folder: str, page: Path) -> str:
+    """Return a folder's URL relative to the page, with its "/"; "" for the page's own folder."""
+    relative = os.path.relpath(folder or ".", page.parent or ".")
+    return "" if relative == "." else quote(relative.replace(os.sep, "/")) + "/"
 
 
 def _embed(

@@ -112,8 +112,8 @@ def _lost_lines(gathered: Gathered, limit: int) -> Iterator[str]:
         found = losses(view, model, baseline, limit)
         if not found:
             continue
-        against = f" more than {_plain(baseline)}" if baseline else ""
-        yield (f"### {_plain(model)} on {_plain(view.name)}: where it has most errors{against}")
+        what = f"more errors than {_plain(baseline)}" if baseline else "most errors"
+        yield f"### {_plain(model)} on {_plain(view.name)}: where it has {what}"
         for loss in found:
             yield loss.to_markdown()
 

@@ -13,6 +13,26 @@ Operations = tuple[int, int, int]
 """Substitutions, deletions, insertions."""
 
 
+class Vocabulary(dict[str, str]):
+    """Token -> the one code point that it is written as: such texts are compared many times faster.
+
+    One vocabulary may serve many utterances; it has room for a million different tokens.
+    """
+
+    def __missing__(self, token: str) -> str:
+        self[token] = chr(len(self))
+        return self[token]
+
+    def write(self, tokens: Sequence[str]) -> str:
+        """Return tokens as a text of as many code points.
+
+        Example:
+            >>> len(Vocabulary().write(["turn", "it", "off"]))
+            3
+        """
+        return "".join(map(self.__getitem__, tokens))
+
+
 def count_operations(reference: Sequence[str], hypothesis: Sequence[str]) -> Operations:
     """Count the edit operations along one shortest alignment.
 
@@ -103,13 +123,8 @@ def align(reference: Sequence[str], hypothesis: Sequence[str]) -> list[tuple[str
 
 
 def _interned(reference: Sequence[str], hypothesis: Sequence[str]) -> tuple[str, str]:
-    """Write each different token as one code point: texts are compared many times faster.
-
-    Characters of a text are code points already.
-    """
+    """Write each different token as one code point; characters of a text are such already."""
     if isinstance(reference, str) and isinstance(hypothesis, str):
         return reference, hypothesis
-    numbers: dict[str, int] = {}
-    said = "".join([chr(numbers.setdefault(token, len(numbers))) for token in reference])
-    heard = "".join([chr(numbers.setdefault(token, len(numbers))) for token in hypothesis])
-    return said, heard
+    vocabulary = Vocabulary()
+    return vocabulary.write(reference), vocabulary.write(hypothesis)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from itertools import product
 
 SAME_SOUND = "same sound"
 OTHER_TONE = "other tone"
@@ -33,11 +32,9 @@ def sound_relation(said: str, heard: str) -> str:
         return ""
     if ours & theirs:
         return SAME_SOUND
-    plain = {each.rstrip("012345") for each in ours}, {each.rstrip("012345") for each in theirs}
-    if plain[0] & plain[1]:
+    if _toneless(said) & _toneless(heard):
         return OTHER_TONE
-    merged = any(_merge(a) == _merge(b) for a, b in product(*plain))
-    return NEAR if merged else ""
+    return NEAR if _merged(said) & _merged(heard) else ""
 
 
 @cache
@@ -50,6 +47,16 @@ def _readings(token: str) -> frozenset[str]:
 
     found = pinyin(token, style=Style.TONE3, heteronym=True, neutral_tone_with_five=True)[0]
     return frozenset(reading for reading in found if reading != token)
+
+
+@cache
+def _toneless(token: str) -> frozenset[str]:
+    return frozenset(each.rstrip("012345") for each in _readings(token))
+
+
+@cache
+def _merged(token: str) -> frozenset[str]:
+    return frozenset(map(_merge, _toneless(token)))
 
 
 def _merge(syllable: str) -> str:

@@ -14,15 +14,16 @@ from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from utils.scoring.counts import ErrorCounts
-from utils.scoring.edits import align, count_errors, count_operations
+from utils.scoring.edits import Vocabulary, align, count_errors, count_operations
 from utils.scoring.metrics.ser import wrong_sentences
 from utils.scoring.normalizers import Step, normalizer, resolve_name
-from utils.scoring.predictions import Prediction
+from utils.scoring.predictions import Prediction, from_columns, to_columns
 from utils.scoring.tokens import tokenizer_of
 
 __all__ = ["Score", "UtteranceScore", "align", "count_errors", "score_predictions"]
@@ -34,6 +35,8 @@ Table = NDArray[np.int64]
 """int64 `(N, 4)`: substitutions, deletions, insertions, reference tokens of each utterance."""
 
 COLUMNS = 4
+# Code points end at 1.1 million; no utterance has as many different tokens as are left.
+_MOST_TOKENS = 1_000_000
 SENTENCES = "ser"
 
 
@@ -139,15 +142,24 @@ class Score:
         Args:
             chosen: Whether each utterance is one of them, N values.
         """
-        places = np.flatnonzero(np.asarray(chosen, dtype=bool))
+        return self.take(np.flatnonzero(np.asarray(chosen, dtype=bool)).tolist())
+
+    def take(self, places: Sequence[int]) -> Score:
+        """Return the score of the utterances at these places, in this order."""
         return replace(
             self,
             predictions=tuple(self.predictions[i] for i in places),
             references=tuple(self.references[i] for i in places),
             hypotheses=tuple(self.hypotheses[i] for i in places),
-            normal=self.normal[places],
-            as_written=self.as_written[places],
+            normal=self.normal[list(places)],
+            as_written=self.as_written[list(places)],
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Processes exchange a dozen lists many times faster than a hundred thousand objects.
+        columns = to_columns(self.predictions)
+        rest = (self.references, self.hypotheses, self.normal, self.as_written)
+        return _from_columns, (self.metric, self.normalizer, columns, *rest)
 
     def _has_status(self, *statuses: str) -> NDArray[np.bool_]:
         return np.array([each.status in statuses for each in self.predictions], dtype=bool)
@@ -164,12 +176,48 @@ class Score:
         )
 
 
+class References:
+    """What was said, normalised and split into tokens once for all models that heard it."""
+
+    def __init__(self, metric: str, *, remember: bool = True) -> None:
+        self.tokenize = tokenizer_of(metric)
+        self.remember = remember
+        self.normalizers: dict[str, Step] = {}
+        self._vocabulary = Vocabulary()
+        self._known: dict[tuple[str, str], tuple[str, str]] = {}
+
+    def normalize(self, text: str, name: str) -> str:
+        """Return a text normalised by the normalizer of a full name."""
+        if name not in self.normalizers:
+            self.normalizers[name] = normalizer(name)
+        return self.normalizers[name](text)
+
+    def read(self, said: str, name: str) -> tuple[str, str]:
+        """Return a reference normalised, and its tokens as one code point each."""
+        known = self._known.get((name, said))
+        if known is None:
+            if len(self._vocabulary) > _MOST_TOKENS:
+                self._vocabulary.clear()
+                self._known.clear()
+            text = self.normalize(said, name)
+            known = text, self.write(text)
+            if self.remember:
+                self._known[name, said] = known
+        return known
+
+    def write(self, text: str) -> str:
+        """Return the tokens of a text as one code point each, the same ones as in `read`."""
+        tokens = self.tokenize(text)
+        return tokens if isinstance(tokens, str) else self._vocabulary.write(tokens)
+
+
 def score_predictions(
     predictions: Iterable[Prediction],
     metric: str,
     normalizer_choice: NormalizerChoice,
     *,
     raw: bool = True,
+    references: References | None = None,
 ) -> Score:
     """Count the errors of one model on one test set.
 
@@ -179,6 +227,8 @@ def score_predictions(
         normalizer_choice: See `NormalizerChoice`.
         raw: Whether the text as it came is counted too; without it, that table holds the same
             as the other.
+        references: Of this metric; given to the scores of several models on one test set, it
+            saves reading again what was said.
 
     Returns:
         The score, with its utterances in the given order.
@@ -187,37 +237,39 @@ def score_predictions(
         UserError: There is no such metric or normalizer.
     """
     predictions = tuple(predictions)
-    tokenize = tokenizer_of(metric)
-    normalizers: dict[str, Step] = {}
-    if isinstance(normalizer_choice, str):
-        normalizers[resolve_name(normalizer_choice)] = normalizer(normalizer_choice)
+    texts = references or References(metric, remember=False)
+    names = {resolve_name(normalizer_choice)} if isinstance(normalizer_choice, str) else set()
     # Flat arrays of numbers, not a million small objects: those would cost more than the edits.
     normal, as_written = array("q"), array("q")
-    references, hypotheses = [], []
+    all_said, all_heard = [], []
     for prediction in predictions:
-        normalize = _normalizer_for(prediction, normalizer_choice, normalizers)
+        name = _normalizer_name(prediction, normalizer_choice)
+        names.add(name)
         said = prediction.reference
         heard = prediction.hypothesis if prediction.status == "ok" else ""
-        reference = normalize(said)
-        hypothesis = reference if heard == said else normalize(heard)
-        tokens = tokenize(reference)
-        heard_tokens = tokens if hypothesis == reference else tokenize(hypothesis)
+        reference, tokens = texts.read(said, name)
+        hypothesis = reference if heard == said else texts.normalize(heard, name)
+        heard_tokens = tokens if hypothesis == reference else texts.write(hypothesis)
         counted = (*count_operations(tokens, heard_tokens), len(tokens))
         normal.extend(counted)
         if raw and (reference != said or hypothesis != heard):
-            tokens = tokenize(said)
-            counted = (*count_operations(tokens, tokenize(heard)), len(tokens))
+            tokens = texts.write(said)
+            counted = (*count_operations(tokens, texts.write(heard)), len(tokens))
         as_written.extend(counted)
-        references.append(reference)
-        hypotheses.append(hypothesis)
+        all_said.append(reference)
+        all_heard.append(hypothesis)
     return Score(
         metric,
-        "+".join(sorted(normalizers)),
+        "+".join(sorted(names)),
         predictions,
-        tuple(references),
-        tuple(hypotheses),
+        tuple(all_said),
+        tuple(all_heard),
         *(np.array(each, dtype=np.int64).reshape(-1, COLUMNS) for each in (normal, as_written)),
     )
+
+
+def _from_columns(metric: str, name: str, columns: list[list[Any]], *rest: Any) -> Score:
+    return Score(metric, name, tuple(from_columns(columns)), *rest)
 
 
 def _counts(row: NDArray[np.int64], utterances: int, failed: int, missing: int) -> ErrorCounts:
@@ -226,11 +278,5 @@ def _counts(row: NDArray[np.int64], utterances: int, failed: int, missing: int) 
     return ErrorCounts(substitutions, deletions, insertions, tokens, utterances, failed, missing)
 
 
-def _normalizer_for(
-    prediction: Prediction, choice: NormalizerChoice, known: dict[str, Step]
-) -> Step:
-    """Return the normalizer of an utterance, which is added to those that are known."""
-    name = resolve_name(choice if isinstance(choice, str) else choice(prediction))
-    if name not in known:
-        known[name] = normalizer(name)
-    return known[name]
+def _normalizer_name(prediction: Prediction, choice: NormalizerChoice) -> str:
+    return resolve_name(choice if isinstance(choice, str) else choice(prediction))

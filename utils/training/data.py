@@ -91,9 +91,9 @@ def shared_table(
     except (UserError, Failure) as error:
         told = error
     made = gather_all([(folder, told)])
-    for _, error in made:
-        if error is not None:
-            raise error
+    for _, complaint in made:
+        if complaint is not None:
+            raise complaint
     # The processes of a machine have neighbouring ranks.
     first = process_rank() - rank
     return open_table([each for each, _ in made[first : first + count] if each], manifest)

@@ -48,7 +48,15 @@ function textWorker() {
     const starts = [0];
     for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) starts.push(at + 1);
     starts.push(text.length + 1);
-    return { text, starts: Uint32Array.from(starts), lines: starts.length - 1 };
+    return { text, starts: Uint32Array.from(starts), lines: starts.length - 1, ...readings(text) };
+  }
+
+  // What a search may take for the text. The letters ſ and ς are lower case, and match others where
+  // case does not count.
+  function readings(text) {
+    const small = text.toLowerCase();
+    const isFolded = small.length === text.length && !/[\u017f\u03c2]/.test(small);
+    return { folded: !isFolded ? null : small === text ? text : small, isPlain: !/[\ud800-\udfff]/.test(text) };
   }
 
   function block(number) {
@@ -110,19 +118,28 @@ function textWorker() {
     return hits;
   }
 
+  // The flags i and u make a search several times slower: left out where they change nothing.
+  function prepare(from, source, flags) {
+    const needsUnicode = !from.isPlain || /\\[pPu]|[\ud800-\udfff]/.test(source);
+    const isFolded = flags.includes('i') && from.folded !== null;
+    const needed = (flags.includes('i') && !isFolded ? 'i' : '') + (needsUnicode ? 'u' : '');
+    return [isFolded ? { ...from, text: from.folded } : from, needed];
+  }
+
   async function search({ query, source, flags, column }) {
     latest = query;
-    const single = new RegExp(source, flags);
-    const whole = new RegExp(source, `${flags}gm`);
     let rested = performance.now();
     for (const number of [...packed.keys(), ...unpacked.keys()].sort((a, b) => a - b)) {
-      const from = await block(number);
+      const whole = await block(number);
       if (performance.now() - rested > 40) {
         await new Promise((go) => setTimeout(go));
         rested = performance.now();
       }
       if (latest !== query) return;
-      const hits = column < 0 ? searchAll(from, whole, single) : searchColumn(from, single, column);
+      const [from, needed] = prepare(whole, source, flags);
+      const single = new RegExp(source, needed);
+      const every = new RegExp(source, `${needed}gm`);
+      const hits = column < 0 ? searchAll(from, every, single) : searchColumn(from, single, column);
       postMessage({ query, block: number, hits: Uint16Array.from(hits) });
     }
   }

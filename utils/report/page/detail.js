@@ -9,7 +9,7 @@ function soundOf(number) {
   const embedded = sounds.embedded[number];
   if (embedded) return { url: embedded };
   const entry = sounds.files[number];
-  if (typeof entry === 'string') return { missing: entry };
+  if (typeof entry === 'number') return { missing: sounds.reasons[entry] };
   const [folder, file, start, end] = entry;
   const times = start === undefined ? '' : `#t=${start}${end === null || end === undefined ? '' : `,${end}`}`;
   return { url: overview.folders[folder] + file + times, name: decodeURIComponent(overview.folders[folder] + file) };

@@ -63,6 +63,7 @@ function show(mask, hits, began, done) {
   view = chosen.subarray(0, size);
   showList();
   showParts(view);
+  if ($('spread-box').open) showSpread(view);
   const took = (performance.now() - began) / 1000;
   if (began !== show.began) $('chosen').dataset.first = took.toFixed(3);
   show.began = began;
@@ -140,6 +141,7 @@ function listen() {
     saveState();
     showParts(view);
   });
+  $('spread-box').addEventListener('toggle', () => $('spread-box').open && showSpread(view));
   $('reset').addEventListener('click', () => choose({ q: '', in: 'all', show: 'all', sort: 'errors', fields: {} }));
   $('link').addEventListener('click', copyLink);
   $('filters').addEventListener('submit', (event) => event.preventDefault());

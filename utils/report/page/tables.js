@@ -1,11 +1,33 @@
 // Tables: the scores, the analyses, and the rates of the chosen utterances.
 
 function table(header, rows, words, caption) {
-  const head = el('tr', {}, ...header.map((title, i) => el('th', { scope: 'col', class: i < words ? null : 'number' }, title)));
+  const head = el('tr', {}, ...header.map((title, i) => el('th', { scope: 'col', class: i < words ? null : 'number' },
+    rows.length > 2 ? el('button', { type: 'button', class: 'sort', title: 'Sort', onclick: sortByColumn }, title) : title)));
   const body = rows.map((cells) => el('tr', {}, ...cells.map((cell, i) => tableCell(cell, i, words))));
   const parts = [el('thead', {}, head), el('tbody', {}, ...body)];
   if (caption) parts.unshift(el('caption', {}, caption));
   return el('div', { class: 'scroll' }, el('table', {}, ...parts));
+}
+
+// The largest number first, then the smallest; words from A. What has no number comes last.
+function sortByColumn(event) {
+  const cell = event.currentTarget.parentNode;
+  const place = cell.cellIndex;
+  const isNumber = cell.classList.contains('number');
+  const was = cell.getAttribute('aria-sort');
+  const isDown = was ? was === 'ascending' : isNumber;
+  for (const other of cell.parentNode.cells) other.removeAttribute('aria-sort');
+  cell.setAttribute('aria-sort', isDown ? 'descending' : 'ascending');
+  const body = cell.closest('table').tBodies[0];
+  const sign = isDown ? -1 : 1;
+  const keyed = [...body.rows].map((row) => [isNumber ? firstNumber(row.cells[place]) : row.cells[place].textContent, row]);
+  const order = ([a], [b]) => (a === null ? (b === null ? 0 : 1) : b === null ? -1 : sign * (isNumber ? a - b : a.localeCompare(b)));
+  body.append(...keyed.sort(order).map(([, row]) => row));
+}
+
+function firstNumber(cell) {
+  const found = cell.textContent.replace(/\u202f/g, '').replaceAll(MINUS, '-').match(/[-+]?\d+(\.\d+)?/);
+  return found ? Number(found[0]) : null;
 }
 
 // A cell is text, a node, or {text, find, in, field, share, tone} as the analyses give it.
