@@ -65,6 +65,9 @@ def test_what_lasts_longer_is_another_recording(clips: list[np.ndarray]) -> None
 
 def test_too_little_has_no_print() -> None:
     assert sound_print(np.zeros((16_000, 1), np.float32), 16_000) == ""
+    tone = np.sin(np.arange(16_000) * 0.1).astype(np.float32)[:, None]
+    assert sound_print(tone, 16_000) == ""
+    assert sound_print(np.random.default_rng(0).uniform(-1, 1, (4000, 1)), 4000) == ""
     assert sound_print(np.ones((100, 2), np.float32), 16_000) == ""
     assert alike([], []) == alike([""], [1.0]) == []
 

@@ -160,13 +160,16 @@ def _write_all(tars: Sequence[_Tar], settings: PackSettings) -> Iterator[list[in
     workers = settings.num_workers
     if workers is None:
         workers = min(MOST_WORKERS, os.cpu_count() or 1)
-    with ThreadPoolExecutor(max(1, workers)) as pool:
-        written: Iterator[list[int]]
+    pool = ThreadPoolExecutor(max(1, workers))
+    written: Iterator[list[int]]
+    try:
         if settings.engine == "ray":
             written = ray_map(_finished, tars, workers)
         else:
             written = pool.map(_finished, tars)
         yield from progress(written, total=len(tars), desc="packing", unit="tar")
+    finally:
+        pool.shutdown(cancel_futures=True)  # Ctrl-C waits for the tars that are begun, no more
 
 
 def _finished(tar: _Tar) -> list[int]:

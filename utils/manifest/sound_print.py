@@ -24,6 +24,8 @@ _LAG = 8  # hops between the two times that are compared
 MOST_STEPS = 200
 # Shorter ones (half a second) are too much alike.
 LEAST_STEPS = 20
+# What does not change, such as a pure tone, is like anything else that does not.
+_LEAST_DIFFERENT = 8
 _ONSET = 1e-3  # of the largest power
 
 _ONES = np.array([bin(byte).count("1") for byte in range(256)], np.uint8)
@@ -54,8 +56,10 @@ def sound_print(samples: np.ndarray, rate: int) -> str:
 
     Returns:
         A byte for each 16 ms of the first three seconds of sound, in base64; empty where there is
-        too little to know it by.
+        too little to know it by: under half a second, a hum, or a rate below the bands.
     """
+    if rate < 2 * _BAND_EDGES[-1]:
+        return ""
     hop, window = HOP * rate, round(_WINDOW * rate)
     step = round(hop)
     mono = samples.mean(axis=1, dtype=np.float32)
@@ -70,7 +74,10 @@ def sound_print(samples: np.ndarray, rate: int) -> str:
         return ""
     energy = np.log(_band_energies(mono, rate, count) + 1e-12)
     change = np.diff(energy[_LAG:] - energy[:-_LAG], axis=1)
-    return base64.b64encode(np.packbits(change > 0, axis=1).tobytes()).decode("ascii")
+    steps = np.packbits(change > 0, axis=1)[:, 0]
+    if len(np.unique(steps)) < _LEAST_DIFFERENT:
+        return ""
+    return base64.b64encode(steps.tobytes()).decode("ascii")
 
 
 def _band_energies(mono: np.ndarray, rate: int, count: int) -> np.ndarray:
