@@ -80,9 +80,8 @@ def pack(settings: PackSettings) -> Prepared:
     target = shard.named(folder / source.name)
     if target.resolve() == source.resolve():
         raise UserError(f"{target} is the manifest itself", "name another --output_dir")
-    mine = share_of_files(read_manifest(source).utterances, shard)
-    files, left_out = _files(mine)
-    if mine and not files:
+    files, left_out = _files(share_of_files(read_manifest(source).utterances, shard))
+    if not files and shard.count == 1:
         raise nothing_left(left_out)
     places: dict[_File, AudioRef] = {}
     tars = [
@@ -98,7 +97,7 @@ def pack(settings: PackSettings) -> Prepared:
         write_manifest(target, packed)
     listed = shard.named(folder / "pack_left_out.jsonl")
     write_left_out(listed, left_out)
-    parts = {"packed": packed} if packed else {}  # there may be fewer files than parts
+    parts = {"packed": packed} if packed else {}  # the other parts may hold more
     return summarise({"packed": target}, parts, left_out, listed)
 
 
