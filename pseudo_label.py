@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     left_out_file = shard.named(folder / "left_out.jsonl")
     write_left_out(left_out_file, left_out)
     manifest = shard.named(folder / "train.json")
-    if not recordings and not dead and shard.count > 1:
+    if not kept and shard.count > 1:  # the other parts may hold more
         tell(summarise({}, {}, left_out, left_out_file), log)
         return
     if not kept:

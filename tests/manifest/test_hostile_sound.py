@@ -119,7 +119,6 @@ def test_a_header_that_states_years_costs_no_memory(tmp_path: Path) -> None:
     heard = probe(AudioRef(str(tmp_path / "years.flac")))
     assert isinstance(heard, Unheard)
     assert heard.kind == "truncated"
-    assert "1.00 s of 4294967.30 s can be read" in heard.message
 
 
 @pytest.mark.parametrize("rate", [1, 999, 2_000_000, 2**31 - 1])

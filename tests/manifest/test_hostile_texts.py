@@ -5,8 +5,10 @@ Nothing hangs, nothing crashes, and what is in no manifest is named.
 
 from __future__ import annotations
 
+import io
 import json
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,6 +29,8 @@ from tests.manifest.test_subtitles import (
     WHISPER,
 )
 from utils.cli.errors import UserError
+from utils.manifest import unpacking
+from utils.manifest.memory import Memory
 from utils.manifest.packing import check_times, pack
 from utils.manifest.read import read_manifest
 from utils.manifest.sources.prepare import Prepared, prepare
@@ -277,7 +281,20 @@ def test_a_name_that_is_no_text_is_left_out_and_named(tmp_path: Path, recordings
 
 
 def test_what_was_remembered_may_hold_any_character(tmp_path: Path) -> None:
-    from utils.manifest.memory import Memory
-
     Memory(tmp_path / "done.jsonl").add("a\u2028b\x85", "c\x1cd")
     assert Memory(tmp_path / "done.jsonl")["a\u2028b\x85"] == "c\x1cd"
+
+
+def test_a_table_that_unpacks_to_hundreds_of_times_its_size_is_refused(
+    tmp_path: Path, recordings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unpacking, "ALLOWANCE_BYTES", 1 << 16)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/worksheets/sheet1.xml", b" " * (4 << 20))
+    (tmp_path / "bomb").mkdir()
+    path = tmp_path / "bomb" / "t.xlsx"
+    path.write_bytes(buffer.getvalue())
+    settings = SOURCES["table"].settings(path=str(path))
+    with pytest.raises(UserError, match=r"t\.xlsx unpacks to more than 200 times its size"):
+        SOURCES["table"].gather(settings)

@@ -74,6 +74,9 @@ def test_what_is_kept_is_what_was_taken() -> None:
 
 def test_too_little_has_no_print() -> None:
     assert sound_print(np.zeros((16_000, 1), np.float32), 16_000) == b""
+    tone = np.sin(np.arange(16_000) * 0.1).astype(np.float32)[:, None]
+    assert sound_print(tone, 16_000) == b""
+    assert sound_print(np.random.default_rng(0).uniform(-1, 1, (4000, 1)), 4000) == b""
     assert sound_print(np.ones((100, 2), np.float32), 16_000) == b""
     assert not len(pairs_of([], []).later)
     assert not len(pairs_of([b"", b""], [1.0, 1.0]).later)

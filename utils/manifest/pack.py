@@ -84,7 +84,7 @@ def pack(settings: PackSettings) -> Prepared:
         raise UserError(f"{target} is the manifest itself", "name another --output_dir")
     manifest = read_manifest(source)
     files, numbers, left_out = _files(manifest, shard)
-    if left_out and not files:
+    if not files and shard.count == 1:
         raise nothing_left(left_out)
     tars = [
         _Tar(shard.named(folder / f"shard-{number:03d}.tar"), members)
@@ -97,7 +97,7 @@ def pack(settings: PackSettings) -> Prepared:
     ]
     listed = shard.named(folder / "pack_left_out.jsonl")
     write_left_out(listed, left_out)
-    if not files:  # there may be fewer files than parts
+    if not files:  # the other parts may hold some
         return Prepared({}, {}, {}, left_out, listed)
     seconds = 0.0
 
@@ -198,13 +198,16 @@ def _write_all(tars: Sequence[_Tar], settings: PackSettings) -> Iterator[list[in
     workers = settings.num_workers
     if workers is None:
         workers = min(MOST_WORKERS, os.cpu_count() or 1)
-    with ThreadPoolExecutor(max(1, workers)) as pool:
-        written: Iterator[list[int]]
+    pool = ThreadPoolExecutor(max(1, workers))
+    written: Iterator[list[int]]
+    try:
         if settings.engine == "ray":
             written = ray_map(_finished, tars, workers)
         else:
             written = pool.map(_finished, tars)
         yield from progress(written, total=len(tars), desc="packing", unit="tar")
+    finally:
+        pool.shutdown(cancel_futures=True)  # Ctrl-C waits for the tars that are begun, no more
 
 
 def _finished(tar: _Tar) -> list[int]:

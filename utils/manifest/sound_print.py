@@ -24,6 +24,8 @@ _LAG = 8  # hops between the two times that are compared
 MOST_STEPS = 200
 # Shorter ones (half a second) are too much alike.
 LEAST_STEPS = 20
+# What does not change, such as a pure tone, is like anything else that does not.
+_LEAST_DIFFERENT = 8
 _ONSET = 1e-3  # of the largest power
 
 PRINT = np.dtype([("steps", "u1"), ("signs", "u1", (MOST_STEPS,))])
@@ -82,8 +84,10 @@ def sound_print(samples: np.ndarray, rate: int) -> bytes:
 
     Returns:
         A byte for each 16 ms of the first three seconds of sound, `MOST_STEPS` at most; none where
-        there is too little to know it by.
+        there is too little to know it by: under half a second, a hum, or a rate below the bands.
     """
+    if rate < 2 * _BAND_EDGES[-1]:
+        return b""
     hop, window = HOP * rate, round(_WINDOW * rate)
     step = round(hop)
     mono = samples.mean(axis=1, dtype=np.float32)
@@ -98,7 +102,8 @@ def sound_print(samples: np.ndarray, rate: int) -> bytes:
         return b""
     energy = np.log(_band_energies(mono, rate, count) + 1e-12)
     change = np.diff(energy[_LAG:] - energy[:-_LAG], axis=1)
-    return np.packbits(change > 0, axis=1).tobytes()
+    steps = np.packbits(change > 0, axis=1)[:, 0]
+    return steps.tobytes() if len(np.unique(steps)) >= _LEAST_DIFFERENT else b""
 
 
 def _band_energies(mono: np.ndarray, rate: int, count: int) -> np.ndarray:

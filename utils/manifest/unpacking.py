@@ -7,6 +7,7 @@ import gzip
 import io
 import lzma
 import os
+import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -58,6 +59,27 @@ def unpacked(name: str, file: BinaryIO) -> BinaryIO:
     return file
 
 
+def expect_honest_zip(path: Path) -> None:
+    """Refuse a zip file, as tables are, that would unpack to hundreds of times its size.
+
+    Raises:
+        UserError: it does.
+        zipfile.BadZipFile: it is none.
+    """
+    with zipfile.ZipFile(path) as archive:
+        size = sum(each.file_size for each in archive.infolist())
+    if size > max(ALLOWANCE_BYTES, MOST_TIMES * path.stat().st_size):
+        raise _bomb(str(path))
+
+
+def _bomb(name: str) -> UserError:
+    return UserError(
+        f"{name} unpacks to more than {MOST_TIMES} times its size: "
+        "it is made to fill disks and memory",
+        "speech and text do not shrink so far; do not use it",
+    )
+
+
 class _Measured(io.RawIOBase):
     """Counts what comes out of a decompressor."""
 
@@ -76,11 +98,7 @@ class _Measured(io.RawIOBase):
         part = self._content.read(len(buffer))
         self._count += len(part)
         if self._count > self._most:
-            raise UserError(
-                f"{self._name} unpacks to more than {MOST_TIMES} times its size: "
-                "it is made to fill disks and memory",
-                "speech and text do not shrink so far; do not use it",
-            )
+            raise _bomb(self._name)
         buffer[: len(part)] = part
         return len(part)
 

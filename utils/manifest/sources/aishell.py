@@ -104,7 +104,7 @@ def prepare_aishell(
             utterance = _utterance(name, clip, transcripts[name], seconds, manifests[clip.split])
             by_split[clip.split].append(utterance)
     left_out_file = shard.named(manifest_dir / LEFT_OUT_FILE)
-    if not clips:  # there may be fewer speakers than parts
+    if shard.count > 1 and not any(by_split.values()):  # the other parts may hold more
         write_left_out(left_out_file, sorted(left_out))
         return summarise(manifests, {}, sorted(left_out), left_out_file)
     return _write(manifests, by_split, sorted(left_out), left_out_file)

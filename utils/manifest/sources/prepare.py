@@ -76,7 +76,7 @@ def prepare(gathered: Gathered, settings: SourceSettings, name: str) -> Prepared
     left_out = sorted([*left_out, *unusable])
     # Named after the data: another source may be written into the same folder.
     left_out_file = shard.named(folder / f"{name}_left_out.jsonl")
-    if not mine and shard.count > 1:
+    if not measured and shard.count > 1:  # the other parts may hold more
         write_left_out(left_out_file, left_out)
         return summarise(files, {}, left_out, left_out_file)
     if not measured:
@@ -114,7 +114,7 @@ def summarise(
 def tell(prepared: Prepared, speak: Callable[[str], None] = say) -> None:
     """Say what was written and what was left out."""
     if not prepared.manifests:
-        speak("this part holds nothing: there are fewer files than parts")
+        speak("no manifest was written: this part holds nothing that can be used")
     for split, path in prepared.manifests.items():
         hours = prepared.seconds[split] / 3600
         speak(f"{path}: {prepared.utterances[split]} utterances, {hours:.2f} hours")

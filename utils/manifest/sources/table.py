@@ -24,6 +24,7 @@ from utils.manifest.sources.files import (
     read_text,
 )
 from utils.manifest.sources.gathered import Gathered, LeftOut, SourceSettings
+from utils.manifest.unpacking import expect_honest_zip
 from utils.manifest.utterance import AudioRef, Seconds, Utterance
 
 # Tried in this order where no flag names the column.
@@ -247,6 +248,7 @@ def _xlsx_rows(path: Path) -> list[tuple[int, list[str]]]:
     from zipfile import BadZipFile
 
     try:
+        expect_honest_zip(path)
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
     except (BadZipFile, KeyError, ValueError, OSError) as error:
         raise UserError(f"{path} is no xlsx file: {error}", "save it again, or as csv") from None
