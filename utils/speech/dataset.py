@@ -114,7 +114,11 @@ def training_table(
     durations = known_durations(utterances)
     pairs = zip(utterances, durations, strict=True)
     for utterance, seconds in progress(pairs, total=len(utterances), desc="reading data"):
-        labels = encoder.encode(utterance)
+        try:
+            labels = encoder.encode(utterance)
+        except UserError as error:
+            found = f"{manifest.path}, {utterance.id}: {error.message}"
+            raise UserError(found, error.hint) from None
         reason = _why_unusable(utterance, seconds, len(labels), encoder, (min_len, max_len))
         if reason:
             dropped.append(Dropped(utterance.id, reason))

@@ -14,6 +14,10 @@ class ChoiceSettings:
 
     early_stopping_patience: int | None = None
     """End the run after so many evaluations without a lower dev error; None trains to the end."""
+    find_learning_rate: bool = False
+    """Do not train, but look for a learning_rate: it rises over 100 steps (or max_steps) from 1e-7
+    to 1, or to where the loss bursts. Writes learning_rate.json and .png into the run's folder,
+    which is left otherwise as it is."""
     report_to: str | None = None
     """Trackers of the Hugging Face Trainer that get the numbers too, with commas between them, such
     as wandb,mlflow; metrics.jsonl and TensorBoard are always written."""
@@ -24,16 +28,24 @@ class ChoiceSettings:
         names = [name.strip() for name in (self.report_to or "").split(",")]
         return [name for name in names if name and name != "tensorboard"]
 
-    def check_choice(self) -> None:
-        """Check the patience.
+    def check_choice(self, max_steps: int) -> None:
+        """Check the numbers.
+
+        Args:
+            max_steps: of the run.
 
         Raises:
-            UserError: if it is out of range.
+            UserError: if one is out of range.
         """
         if self.early_stopping_patience is not None and self.early_stopping_patience < 1:
             raise UserError(
                 f"--early_stopping_patience={self.early_stopping_patience}: expected at least 1 "
                 "evaluation, or None"
+            )
+        if self.find_learning_rate and 0 < max_steps < 10:
+            raise UserError(
+                f"--max_steps={max_steps} are too few for --find_learning_rate=True",
+                "Give 10 or more; without --max_steps it takes 100.",
             )
 
 

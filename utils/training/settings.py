@@ -154,7 +154,7 @@ class TrainSettings(LearningSettings, ChoiceSettings, SafetySettings):
         self._check_memory()
         self.check_safety()
         self.check_learning()
-        self.check_choice()
+        self.check_choice(self.max_steps)
         if self.concat and self.audio_cache:
             raise UserError(
                 f"--concat=True and --audio_cache={self.audio_cache} exclude each other: joined "
