@@ -69,7 +69,7 @@ def test_a_search_writes_its_curve_and_leaves_a_run_as_it_is(
     script.main(flags(tiny_model, speech_manifest, tmp_path, max_steps=2))
     run = tmp_path / "tiny"
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
-    more = {"find_learning_rate": True, "max_steps": 24, "save_steps": 1}
+    more = {"find_learning_rate": True, "max_steps": 24, "average_best": 3, "save_steps": 1}
     script.main(flags(tiny_model, speech_manifest, tmp_path, **more))
     found = json.loads((run / "learning_rate.json").read_text())
     rates = [point["learning_rate"] for point in found["points"]]

@@ -23,6 +23,8 @@ DAMAGED = ".damaged"
 """Ending of a checkpoint that was found damaged and set aside."""
 UNFINISHED = ".unfinished"
 """Folder in a run's in which its next checkpoint is written."""
+CANDIDATES = "candidates"
+"""Folder in a run's with the weights that are averaged at its end."""
 RETIRED = ".old"
 REMAINS = re.compile(rf"\.(?P<name>.+)\.\d+(?P<kind>\.unfinished|{re.escape(RETIRED)})")
 
@@ -150,9 +152,9 @@ def checkpoints(run: Path) -> list[Path]:
 def clear_run(run: Path) -> None:
     """Remove what an earlier run wrote, and nothing else."""
     written = [*checkpoints(run), *run.glob(f"checkpoint-*{DAMAGED}"), run / UNFINISHED]
-    for folder in [*written, run / BEST, run / FINAL, run / "tensorboard"]:
+    for folder in [*written, run / BEST, run / FINAL, run / CANDIDATES, run / "tensorboard"]:
         shutil.rmtree(folder, ignore_errors=True)
-    logs = ("metrics.jsonl", "dropped.jsonl", "profile.json")
+    logs = ("metrics.jsonl", "dropped.jsonl", "profile.json", "average.json")
     for name in ("run.json", "settings.yaml", *logs):
         (run / name).unlink(missing_ok=True)
 

@@ -14,6 +14,9 @@ class ChoiceSettings:
 
     early_stopping_patience: int | None = None
     """End the run after so many evaluations without a lower dev error; None trains to the end."""
+    average_best: int | None = None
+    """Score, at the end, the average of the weights of so many evaluations with the lowest dev
+    errors; it becomes checkpoint-best if it is not worse. None: the best alone."""
     find_learning_rate: bool = False
     """Do not train, but look for a learning_rate: it rises over 100 steps (or max_steps) from 1e-7
     to 1, or to where the loss bursts. Writes learning_rate.json and .png into the run's folder,
@@ -41,6 +44,11 @@ class ChoiceSettings:
             raise UserError(
                 f"--early_stopping_patience={self.early_stopping_patience}: expected at least 1 "
                 "evaluation, or None"
+            )
+        if self.average_best is not None and self.average_best < 2:
+            raise UserError(
+                f"--average_best={self.average_best}: expected 2 or more, or None",
+                "5 to 10 are usual.",
             )
         if self.find_learning_rate and 0 < max_steps < 10:
             raise UserError(

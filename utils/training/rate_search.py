@@ -85,6 +85,7 @@ def settings_of_search(settings: Settings) -> Settings:
         "logging_steps": 1,
         "eval_on_start": False,
         "early_stopping_patience": None,
+        "average_best": None,
         "ema_decay": None,
         "report_to": None,
         "profile": False,

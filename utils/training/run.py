@@ -29,6 +29,7 @@ from utils.speech.batching import StepSampler
 from utils.speech.dataset import SpeechDataset, TrainingTable
 from utils.training.arguments import training_arguments
 from utils.training.assembly import make_trainer
+from utils.training.best_average import BestAverage
 from utils.training.context import batch_plan, describe_steps, make_sampler, with_context
 from utils.training.cut_windows import settled_context
 from utils.training.data import read_augmenter, read_manifests, tables
@@ -276,6 +277,8 @@ def finish(settings: TrainSettings, trainer: WhisperTrainer) -> None:
         trainer.evaluate()
     run = trainer.run
     trainer.write_model_folder(FINAL)
+    average = BestAverage.of(trainer)
+    average_is_best = average is not None and average.choose()
     if is_main_process():
         discard_cache(run)
     barrier()
@@ -283,9 +286,10 @@ def finish(settings: TrainSettings, trainer: WhisperTrainer) -> None:
         warn(f"steps without a usable gradient, which were skipped: {trainer.guard.total}")
     warn_of_failures(trainer.all_failures())
     metric = trainer.dev.metric.upper()
+    place = "the average" if average_is_best else f"step {trainer.state.best_global_step}"
     say(
         f"best         {run / 'checkpoint-best'}: dev {metric} {trainer.state.best_metric:.2%} "
-        f"at step {trainer.state.best_global_step}"
+        f"at {place}"
     )
     say(f"final        {run / FINAL}")
     if settings.push_to_hub:
