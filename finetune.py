@@ -32,7 +32,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     def attach(loaded: LoadedModel, total_steps: int) -> LoadedModel:
         return with_adapter(settings, loaded, total_steps)
 
-    finetune(settings, attach)
+    run = finetune(settings, attach)
+    if settings.find_learning_rate:
+        from utils.report.rate_curve import draw_rate_curve
+
+        draw_rate_curve(run)
 
 
 if __name__ == "__main__":

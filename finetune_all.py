@@ -32,7 +32,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         free_weights(settings, loaded.whisper)
         return loaded
 
-    finetune(settings, with_all_weights)
+    run = finetune(settings, with_all_weights)
+    if settings.find_learning_rate:
+        from utils.report.rate_curve import draw_rate_curve
+
+        draw_rate_curve(run)
 
 
 if __name__ == "__main__":

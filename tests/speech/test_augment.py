@@ -31,7 +31,7 @@ def only(tmp_path: Path, kind: str, prob: float = 1.0, **params: Any) -> Augment
     return augmenter(tmp_path, {"type": kind, "prob": prob, "params": params})
 
 
-def rng(seed: int = 0) -> np.random.Generator:
+def rng(seed: int | list[int] = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
@@ -184,6 +184,7 @@ def every_kind(noise_dir: Path) -> list[dict[str, Any]]:
         {"type": "volume", "prob": 0.5, "params": {"min_gain_dBFS": -15, "max_gain_dBFS": 15}},
         {"type": "reverb", "prob": 0.5, "params": {}},
         {"type": "codec", "prob": 0.5, "params": {}},
+        {"type": "mobile", "prob": 0.5, "params": {}},
         {"type": "spec_augment", "prob": 0.5, "params": {}},
     ]
 
@@ -232,14 +233,29 @@ def test_silence_stays_silence(tmp_path: Path, noise_dir: Path) -> None:
     assert not samples.any()
 
 
-def test_probability_is_the_share_that_is_changed(tmp_path: Path) -> None:
-    changer = only(tmp_path, "volume", prob=0.3, min_gain_dBFS=-6, max_gain_dBFS=-6)
-    generator = rng()
-    short = tone(seconds=0.01)
-    changed = sum(
-        not np.array_equal(changer.waveform(short, None, generator)[0], short) for _ in range(2000)
-    )
-    assert changed == pytest.approx(600, abs=80)
+def is_changed(changer: Augmenter, samples: np.ndarray, seed: list[int]) -> bool:
+    """Whether the sound, or the features, of an example come out otherwise."""
+    spectrum = rng().normal(size=(80, 100)).astype(np.float32)
+    sound, _ = changer.waveform(samples, None, rng([*seed, 0]))
+    masked = changer.features(spectrum, rng([*seed, 1]))
+    return not np.array_equal(sound, samples) or not np.array_equal(masked, spectrum)
+
+
+@pytest.mark.parametrize("kind", list(augmentations.AUGMENTATIONS))
+@pytest.mark.parametrize("prob", [0.0, 0.3, 1.0])
+def test_probability_is_the_share_that_is_changed(
+    tmp_path: Path, noise_dir: Path, kind: str, prob: float
+) -> None:
+    (item,) = (each for each in every_kind(noise_dir) if each["type"] == kind)
+    changer = augmenter(tmp_path, item | {"prob": prob})
+    short = tone(seconds=0.05)
+    changed = sum(is_changed(changer, short, [7, 0, row]) for row in range(300))
+    # Three standard deviations of 300 draws; all masks can be of no width, but seldom are.
+    assert changed == pytest.approx(300 * prob, abs=24 if prob == 0.3 else 3 * prob)
+
+
+def test_each_kind_is_tested(noise_dir: Path) -> None:
+    assert [each["type"] for each in every_kind(noise_dir)] == list(augmentations.AUGMENTATIONS)
 
 
 # ---------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from utils.speech.channel import Codec, Reverb
+from utils.speech.channel import Codec, Mobile, Reverb
 
 RATE = 16_000
 
@@ -53,6 +53,44 @@ def test_eight_bits_cost_what_mu_law_costs() -> None:
     ratio = 10 * np.log10(float(np.mean(sound**2)) / error)
     assert 30 < ratio < 45  # G.711 has about 38 dB over its whole range
     assert len(np.unique(heard)) <= 256
+
+
+def hum(seconds: float = 1.0) -> np.ndarray:
+    """A sound as of a voice: 120 Hz with overtones up to 7 kHz, swelling and fading."""
+    time = np.arange(round(seconds * RATE)) / RATE
+    tones = sum(np.sin(2 * np.pi * 120 * n * time) / n for n in range(1, 58))
+    return (0.15 * tones * (1 + 0.5 * np.sin(2 * np.pi * 3 * time))).astype(np.float32)
+
+
+def test_a_mobile_phone_keeps_a_voice_below_4_kilohertz_and_in_time() -> None:
+    sound = hum()
+    heard, sentences = Mobile().waveform(sound, None, np.random.default_rng(0))
+    assert (len(heard), heard.dtype, sentences) == (len(sound), np.float32, None)
+    power = np.abs(np.fft.rfft(heard)) ** 2
+    frequency = np.fft.rfftfreq(len(heard), 1 / RATE)
+    beyond, within = power[frequency > 4200].sum(), power[frequency < 3800].sum()
+    assert 10 * np.log10(within / beyond) > 30
+    shifts = range(-80, 81)
+    fits = [float(np.dot(np.roll(sound, shift), heard)) for shift in shifts]
+    assert abs(shifts[int(np.argmax(fits))]) <= 8  # half a millisecond
+
+
+def test_a_mobile_phone_costs_what_13_kilobits_cost() -> None:
+    sound = hum()
+    spectrum = np.fft.rfft(sound.astype(np.float64))
+    spectrum[np.fft.rfftfreq(len(sound), 1 / RATE) > 3800] = 0
+    narrow = np.fft.irfft(spectrum, len(sound))
+    heard, _ = Mobile().waveform(narrow.astype(np.float32), None, np.random.default_rng(0))
+    error = float(np.mean((heard - narrow) ** 2))
+    ratio = 10 * np.log10(float(np.mean(narrow**2)) / error)
+    assert 5 < ratio < 30  # a line with 8 bits a sample has 38 dB
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 3, 319, 321])
+def test_a_mobile_phone_keeps_the_length_of_the_shortest_sounds(length: int) -> None:
+    sound = np.full(length, 0.3, np.float32)
+    heard, _ = Mobile().waveform(sound, None, np.random.default_rng(0))
+    assert heard.shape == sound.shape and np.isfinite(heard).all()
 
 
 @pytest.mark.parametrize(

@@ -172,6 +172,39 @@ def test_a_users_mistake_is_one_sentence(
         script.main(flags(tiny_model, speech_manifest, tmp_path / "output", **more))  # type: ignore
 
 
+def test_a_language_that_the_tokenizer_lacks_is_named_with_its_line(
+    tiny_model: Path, speech_manifest: Path, tmp_path: Path
+) -> None:
+    lines = [json.loads(line) for line in speech_manifest.read_text("utf-8").splitlines()]
+    lines[4]["language"] = "yue"
+    data = speech_manifest.parent / "cantonese.jsonl"
+    data.write_text("\n".join(json.dumps(line) for line in lines), encoding="utf-8")
+    message = r"cantonese.jsonl, clip-4: the tokenizer has no token <\|yue\|>"
+    with pytest.raises(UserError, match=message) as caught:
+        finetune.main(flags(tiny_model, data, tmp_path / "output"))
+    assert "--add_tokens" in str(caught.value.hint)
+    (tmp_path / "tokens.txt").write_text("<|yue|>", encoding="utf-8")
+    more = {"add_tokens": tmp_path / "tokens.txt", "max_steps": 1}
+    finetune.main(flags(tiny_model, data, tmp_path / "output", **more))
+
+
+def test_tensorboard_gets_the_numbers_of_the_metrics_file(
+    tiny_model: Path, speech_manifest: Path, tmp_path: Path
+) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    more = {"report_to": "tensorboard", "eval_steps": 2, "eval_on_start": True}
+    finetune.main(flags(tiny_model, speech_manifest, tmp_path, **more))
+    run = tmp_path / "tiny"
+    events = EventAccumulator(str(run / "tensorboard"))
+    events.Reload()
+    for name in ("loss", "learning_rate", "dev_cer", "dev_loss"):
+        logged = {line["step"]: line[name] for line in metrics(run) if name in line}
+        shown = {event.step: event.value for event in events.Scalars(name)}
+        assert shown == pytest.approx(logged, rel=1e-5), name
+    assert {event.step for event in events.Scalars("dev_cer")} == {0, 2, 4}
+
+
 def test_a_tracker_must_be_known_and_installed() -> None:
     check_trackers(["wandb"], ["wandb", "mlflow"], ["wandb"])
     with pytest.raises(UserError, match="knows no such tracker") as caught:

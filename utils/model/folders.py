@@ -14,6 +14,7 @@ from transformers import WhisperProcessor
 
 from utils.cli.errors import UserError
 from utils.cli.files import sync_path, sync_tree
+from utils.model.base_digest import write_base_digest
 from utils.model.side_files import save_side_files
 
 CHECKPOINT = re.compile(r"checkpoint-(\d+)")
@@ -22,6 +23,8 @@ DAMAGED = ".damaged"
 """Ending of a checkpoint that was found damaged and set aside."""
 UNFINISHED = ".unfinished"
 """Folder in a run's in which its next checkpoint is written."""
+CANDIDATES = "candidates"
+"""Folder in a run's with the weights that are averaged at its end."""
 RETIRED = ".old"
 REMAINS = re.compile(rf"\.(?P<name>.+)\.\d+(?P<kind>\.unfinished|{re.escape(RETIRED)})")
 
@@ -91,7 +94,11 @@ def remove_remains(parent: Path) -> None:
 
 
 def save_model(
-    model: Any, processor: WhisperProcessor, folder: Path, audio_context: str = "full"
+    model: Any,
+    processor: WhisperProcessor,
+    folder: Path,
+    audio_context: str = "full",
+    digest: str | None = None,
 ) -> None:
     """Write a model or adapter with everything that other programs need to load it.
 
@@ -100,6 +107,7 @@ def save_model(
         processor: its tokenizer and feature extractor.
         folder: existing or not; files in it are overwritten.
         audio_context: how it was trained, kept in `generation_config.json`.
+        digest: of an adapter's base model, kept beside the adapter.
 
     Raises:
         OSError: if the disk is full or the folder cannot be written.
@@ -113,6 +121,8 @@ def save_model(
         # No config.json beside an adapter: transformers would take the folder for a whole model.
         # Asking the hub whether the base's vocabulary grew is of no use without embeddings.
         model.save_pretrained(folder, save_embedding_layers=False)
+        if digest is not None:
+            write_base_digest(folder, digest)
     save_side_files(processor, whisper.generation_config, folder)
     _let_others_read(folder)
 
@@ -142,9 +152,10 @@ def checkpoints(run: Path) -> list[Path]:
 def clear_run(run: Path) -> None:
     """Remove what an earlier run wrote, and nothing else."""
     written = [*checkpoints(run), *run.glob(f"checkpoint-*{DAMAGED}"), run / UNFINISHED]
-    for folder in [*written, run / BEST, run / FINAL, run / "tensorboard"]:
+    for folder in [*written, run / BEST, run / FINAL, run / CANDIDATES, run / "tensorboard"]:
         shutil.rmtree(folder, ignore_errors=True)
-    for name in ("run.json", "metrics.jsonl", "settings.yaml", "dropped.jsonl", "profile.json"):
+    logs = ("metrics.jsonl", "dropped.jsonl", "profile.json", "average.json")
+    for name in ("run.json", "settings.yaml", *logs):
         (run / name).unlink(missing_ok=True)
 
 

@@ -7,7 +7,7 @@ is often better than each of them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import torch
@@ -61,20 +61,30 @@ def soup(models: Sequence[LoadedModel]) -> LoadedModel:
         UserError: if they come from different bases or have other shapes.
     """
     first = models[0]
-    total = weights_of(first)
-    for number, other in enumerate(models[1:], start=2):
+    shapes = _shapes(weights_of(first))
+    for other in models[1:]:
         if other.base_path != first.base_path:
             raise UserError(
                 f"only runs from one base model can be averaged: {first.path} began with "
                 f"{first.base_path}, {other.path} with {other.base_path}",
                 "Give runs with the same --base_model.",
             )
-        weights = weights_of(other)
-        if {n: w.shape for n, w in weights.items()} != {n: w.shape for n, w in total.items()}:
+        if _shapes(weights_of(other)) != shapes:
             raise UserError(
                 f"{other.path} and {first.path} have weights of other shapes",
                 "Give runs with the same --base_model and --add_tokens.",
             )
-        total = between(total, weights, 1 / number)
-    first.model.load_state_dict(total)
+    first.model.load_state_dict(average(weights_of(model) for model in models))
     return replace(first)
+
+
+def average(several: Iterable[Weights]) -> Weights:
+    """The mean of weights with the same names and shapes; only two of them are held at once."""
+    mean: Weights = {}
+    for number, weights in enumerate(several, start=1):
+        mean = between(mean, weights, 1 / number) if mean else weights
+    return mean
+
+
+def _shapes(weights: Weights) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in weights.items()}

@@ -16,12 +16,18 @@ from transformers.utils import logging as transformers_logging
 from utils.cli.errors import UserError
 from utils.cli.files import sha256_file
 from utils.model.audio_context import FlexibleWhisper
+from utils.model.base_digest import (
+    SHARDED_WEIGHTS,
+    WHOLE_WEIGHTS,
+    base_digest,
+    expect_base,
+)
 from utils.model.folders import read_base_path
 from utils.model.precision import choose_precision
 from utils.speech.features import LogMel
 from utils.speech.labels import LabelEncoder
 
-WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+WEIGHTS = (WHOLE_WEIGHTS, SHARDED_WEIGHTS)
 TOKENIZER_FILES = ("tokenizer.json", "vocab.json")
 _UNLOADABLE = (OSError, ValueError, KeyError, RuntimeError, SafetensorError)
 FEATURE_FILES = ("preprocessor_config.json", "processor_config.json")
@@ -37,6 +43,7 @@ class LoadedModel:
         path: what the user named.
         base_path: the base model if `path` is an adapter, else the same.
         audio_context: how it was trained: "full", "dynamic" or "mixed".
+        digest: of the base model, where an adapter is to be trained on it.
     """
 
     model: Any
@@ -44,6 +51,7 @@ class LoadedModel:
     path: str
     base_path: str
     audio_context: str = "full"
+    digest: str | None = None
 
     @property
     def whisper(self) -> FlexibleWhisper:
@@ -161,6 +169,8 @@ def _load_adapter(path: str, source: str, **options: bool) -> LoadedModel:
         raise UserError(
             f"{path} is an adapter on the base model {base_path}; {error.message}", error.hint
         ) from error
+    base = with_digest(base, local_files_only=options["local_files_only"])
+    expect_base(Path(path), base_path, base.digest)
     try:
         base = _with_tokens_of(source, base)
         model = PeftModel.from_pretrained(base.model, source)
@@ -175,6 +185,18 @@ def _load_adapter(path: str, source: str, **options: bool) -> LoadedModel:
         base.whisper.generation_config = GenerationConfig.from_pretrained(source)
         context = getattr(base.whisper.generation_config, "audio_context", None) or context
     return replace(base, model=model.eval(), path=path, audio_context=context)
+
+
+def with_digest(base: LoadedModel, *, local_files_only: bool = False) -> LoadedModel:
+    """A base model that knows its digest; to be called before it gets more tokens.
+
+    Args:
+        base: as `load_model` gave it.
+        local_files_only: never ask the hub.
+    """
+    tokenizer = base.processor.tokenizer
+    digest = base_digest(base.path, tokenizer, local_files_only=local_files_only)
+    return replace(base, digest=digest)
 
 
 def _with_tokens_of(source: str, base: LoadedModel) -> LoadedModel:

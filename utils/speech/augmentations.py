@@ -19,7 +19,7 @@ from utils.manifest.decode import AudioError
 from utils.manifest.header import header_duration
 from utils.manifest.utterance import AudioRef, Seconds
 from utils.speech.audio import load_audio, resample
-from utils.speech.channel import Codec, Reverb, Sentences
+from utils.speech.channel import Codec, Mobile, Reverb, Sentences
 from utils.speech.features import SAMPLE_RATE, WINDOW_SAMPLES
 from utils.speech.parameters import expect
 
@@ -215,7 +215,7 @@ class SpecAugment:
         return masked
 
 
-Augmentation = Resample | Noise | Speed | Shift | Volume | Reverb | Codec | SpecAugment
+Augmentation = Resample | Noise | Speed | Shift | Volume | Reverb | Codec | Mobile | SpecAugment
 
 AUGMENTATIONS: dict[str, type[Augmentation]] = {
     "resample": Resample,
@@ -225,6 +225,7 @@ AUGMENTATIONS: dict[str, type[Augmentation]] = {
     "volume": Volume,
     "reverb": Reverb,
     "codec": Codec,
+    "mobile": Mobile,
     "spec_augment": SpecAugment,
 }
 

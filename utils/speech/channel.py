@@ -1,17 +1,22 @@
-"""Augmentations that are what lies between a mouth and a file: a room, a telephone line.
+"""Augmentations that are what lies between a mouth and a file: a room, a line, a mobile phone.
 
 Samples are float32 (num_samples,), 16 kHz, in [-1, 1].
 """
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 
 import numpy as np
+import soundfile
 
 from utils.manifest.utterance import TimedSentence
+from utils.speech.audio import resample
 from utils.speech.features import SAMPLE_RATE
 from utils.speech.parameters import expect
+
+MOBILE_RATE = 8000  # Hz
 
 Sentences = tuple[TimedSentence, ...] | None
 
@@ -86,3 +91,32 @@ class Codec:
         sent = np.round(pressed * steps) / steps
         heard = np.sign(sent) * np.expm1(np.abs(sent) * np.log1p(mu)) / mu
         return heard.astype(np.float32), sentences
+
+
+@dataclass(frozen=True)
+class Mobile:
+    """Send the sound over a mobile phone: GSM's full-rate codec (GSM 06.10), 13 kbit/s at 8 kHz.
+
+    The codec is libsndfile's, which soundfile brings. It models a voice, so what is no voice comes
+    out changed most.
+    """
+
+    def __post_init__(self) -> None:
+        known = "GSM610" in soundfile.available_subtypes("WAV")
+        expect(known, "type", "another: this build of libsndfile has no GSM 06.10")
+
+    def waveform(
+        self, samples: np.ndarray, sentences: Sentences, rng: np.random.Generator
+    ) -> tuple[np.ndarray, Sentences]:
+        """Return what the other end hears, of the same length; silence stays silence."""
+        narrow = resample(samples, SAMPLE_RATE, MOBILE_RATE)
+        if not len(narrow) or not narrow.any():
+            return samples, sentences  # the codec gives a faint tone for silence
+        file = io.BytesIO()
+        narrow = np.clip(narrow, -1.0, 1.0)
+        soundfile.write(file, narrow, MOBILE_RATE, format="WAV", subtype="GSM610")
+        file.seek(0)
+        sent, _ = soundfile.read(file, dtype="float32")
+        # The codec fills its last frame up; a resampler rounds lengths in its own way.
+        heard = resample(sent, MOBILE_RATE, SAMPLE_RATE)[: len(samples)]
+        return np.pad(heard, (0, len(samples) - len(heard))), sentences

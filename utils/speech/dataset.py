@@ -141,7 +141,11 @@ def write_rows(
     with RowFile(folder) as file:
         known = progress(_with_durations(utterances), total=len(utterances), desc="reading data")
         for utterance, seconds in known:
-            labels = encoder.encode(utterance)
+            try:
+                labels = encoder.encode(utterance)
+            except UserError as error:
+                found = f"{manifest.path}, {utterance.id}: {error.message}"
+                raise UserError(found, error.hint) from None
             reason = _why_unusable(utterance, seconds, len(labels), encoder, limits)
             if reason:
                 file.drop(Dropped(utterance.id, reason))

@@ -101,7 +101,8 @@ class LabelEncoder:
                 return self.special_ids[name]
         raise UserError(
             f"the tokenizer has no token {names[0]}",
-            "Is this a Whisper model? A language missing here needs a model that knows it.",
+            "A language that the model lacks needs --add_tokens, or a model that knows it. Without "
+            "the others\nthis is no Whisper model.",
         )
 
     def text_ids(self, text: str, language: str | None) -> list[int]:

@@ -15,6 +15,7 @@ from utils.speech.audio_cache import open_cache
 from utils.speech.batching import BatchPlan, Collator
 from utils.speech.dataset import Shares, SpeechDataset, TrainingTable
 from utils.training.averaging import EarlyStopping, MovingAverage
+from utils.training.best_average import BestAverage
 from utils.training.callbacks import Bar, MetricsFile, RunCounters, TensorBoard
 from utils.training.distillation import SelfDistillation
 from utils.training.guard import StepGuard
@@ -107,6 +108,8 @@ def equip(trainer: WhisperTrainer, settings: TrainSettings) -> None:
         trainer.distillation = SelfDistillation(loaded.model)
     if settings.early_stopping_patience is not None:
         trainer.add_callback(EarlyStopping(settings.early_stopping_patience))
+    if settings.average_best is not None:
+        trainer.add_callback(BestAverage(trainer, settings.average_best))
     ema_decay = getattr(settings, "ema_decay", None)
     if ema_decay is not None:
         trainer.average = MovingAverage(loaded.model, ema_decay)

@@ -22,6 +22,13 @@ class ChoiceSettings:
     """Steps between two lines in metrics.jsonl."""
     early_stopping_patience: int | None = None
     """End the run after so many evaluations without a lower dev error; None trains to the end."""
+    average_best: int | None = None
+    """Score, at the end, the average of the weights of so many evaluations with the lowest dev
+    errors; it becomes checkpoint-best if it is not worse. None: the best alone."""
+    find_learning_rate: bool = False
+    """Do not train, but look for a learning_rate: it rises over 100 steps (or max_steps) from 1e-7
+    to 1, or to where the loss bursts. Writes learning_rate.json and .png into the run's folder,
+    which is left otherwise as it is."""
     report_to: str | None = None
     """Trackers of the Hugging Face Trainer that get the numbers too, with commas between them, such
     as wandb,mlflow; metrics.jsonl and TensorBoard are always written."""
@@ -36,8 +43,11 @@ class ChoiceSettings:
         names = [name.strip() for name in (self.report_to or "").split(",")]
         return [name for name in names if name and name != "tensorboard"]
 
-    def check_choice(self) -> None:
+    def check_choice(self, max_steps: int) -> None:
         """Check the numbers of steps, the patience, and where the model goes.
+
+        Args:
+            max_steps: of the run.
 
         Raises:
             UserError: if one is out of range.
@@ -53,6 +63,16 @@ class ChoiceSettings:
             raise UserError(
                 f"--early_stopping_patience={self.early_stopping_patience}: expected at least 1 "
                 "evaluation, or None"
+            )
+        if self.average_best is not None and self.average_best < 2:
+            raise UserError(
+                f"--average_best={self.average_best}: expected 2 or more, or None",
+                "5 to 10 are usual.",
+            )
+        if self.find_learning_rate and 0 < max_steps < 10:
+            raise UserError(
+                f"--max_steps={max_steps} are too few for --find_learning_rate=True",
+                "Give 10 or more; without --max_steps it takes 100.",
             )
 
 

@@ -23,7 +23,7 @@ NO_SAY = frozenset(
         # Where things are and what is said and kept.
         *("output_dir", "logging_steps", "save_steps", "save_total_limit", "profile"),
         *("push_to_hub", "hub_model_id", "local_files_only", "audio_cache"),
-        "report_to",
+        *("report_to", "find_learning_rate"),
         # How the run is begun and ended.
         *("resume_from_checkpoint", "overwrite_output_dir", "allow_changed_settings"),
         *("grace_seconds", "max_bad_steps"),

@@ -24,6 +24,12 @@ class LoraSettings(AdapterSettings, TrainSettings):
                 "--use_8bit=True and --use_4bit=True exclude each other", "Give one of them."
             )
         self.check_adapter()
+        if self.adapter_kind == "adalora" and self.average_best is not None:
+            raise UserError(
+                f"--average_best={self.average_best} averages weights of several steps, whose "
+                "ranks adalora moves",
+                "Leave one of them out.",
+            )
         if self.adapter == "pissa" and self.keep_mode == "distill":
             raise UserError(
                 "--adapter=pissa takes the base model apart, which --keep_mode=distill asks",

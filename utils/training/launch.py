@@ -142,6 +142,7 @@ def refuse_unshardable(sharing: str, settings: Any) -> None:
         "ema_decay": "averages weights that are whole",
         "layer_decay": "groups weights by their names",
         "lora_plus_ratio": "groups weights by their names",
+        "find_learning_rate": "puts whole weights back",
     }
     off = {"ema_decay": None, "layer_decay": 1.0, "lora_plus_ratio": 1.0}
     for kind, reason in (

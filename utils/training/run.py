@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING
 from transformers.trainer_utils import set_seed
 
 from utils.cli.console import is_main_process, say, warn
+from utils.cli.errors import UserError
 from utils.cli.files import atomic_write
 from utils.cli.settings import save_settings
 from utils.manifest.languages import language_code
 from utils.model.adapters import count_parameters
+from utils.model.base_digest import expect_base
 from utils.model.compilation import compile_layers
 from utils.model.distributed import barrier, on_main_process
 from utils.model.folders import FINAL, clear_run, model_name
-from utils.model.load import LoadedModel, load_model
+from utils.model.load import LoadedModel, load_model, with_digest
 from utils.model.new_tokens import add_tokens, read_tokens
 from utils.model.precision import choose_precision
 from utils.speech.audio_cache import discard_cache
@@ -27,6 +29,7 @@ from utils.speech.batching import StepSampler
 from utils.speech.dataset import SpeechDataset, TrainingTable
 from utils.training.arguments import training_arguments
 from utils.training.assembly import make_trainer
+from utils.training.best_average import BestAverage
 from utils.training.context import batch_plan, describe_steps, make_sampler, with_context
 from utils.training.cut_windows import settled_context
 from utils.training.data import read_augmenter, read_manifests, tables
@@ -36,6 +39,12 @@ from utils.training.kinds import full_learning_rate
 from utils.training.launch import describe_sharing, refuse_unshardable, sharing_asked_for
 from utils.training.matching import MatchOptions, match_context, say_distances
 from utils.training.memory_plan import fit_to_memory
+from utils.training.rate_search import (
+    find_learning_rate,
+    settings_of_search,
+    tell,
+    without_saving,
+)
 from utils.training.settings import TrainSettings
 from utils.training.sharding import keep_models_whole
 from utils.training.start import Start, choose_start, refuse_foreign_folder, sole_writer
@@ -64,27 +73,26 @@ def finetune(settings: TrainSettings, make_trainable: MakeTrainable) -> Path:
         UserError: if the settings, the data or the model cannot be used.
     """
     run = Path(settings.output_dir, model_name(settings.base_model))
+    searching = settings.find_learning_rate
+    settings = settings_of_search(settings) if searching else settings
     sharing = sharing_asked_for()
     refuse_unshardable(sharing, settings)
     arguments = training_arguments(settings, run)
     keep_models_whole(sharing)
     if settings.language is not None:
         settings = replace(settings, language=language_code(settings.language))
-    refuse_foreign_folder(run, settings)
+    if not searching:
+        refuse_foreign_folder(run, settings)
     manifest, dev_manifest = read_manifests(settings)
     augmenter = read_augmenter(settings.augment_config_path)
-    loaded = load_model(
-        settings.base_model,
-        local_files_only=settings.local_files_only,
-        use_8bit=getattr(settings, "use_8bit", False),
-        use_4bit=getattr(settings, "use_4bit", False),
-    )
-    if settings.add_tokens is not None:
-        loaded = add_tokens(loaded, read_tokens(settings.add_tokens))
-    loaded = with_context(settings, loaded)
+    loaded = with_context(settings, load_base(settings))
     train, dev = tables(settings, loaded, manifest, dev_manifest)
     if train.teaches_silence:
         allow_silence(loaded)
+    data = (train, dev, augmenter)
+    if searching:
+        search(settings, without_saving(arguments), loaded, data, make_trainable)
+        return run
     identity = on_main_process(
         lambda: run_identity(settings, loaded, (manifest, dev_manifest), (train, dev))
     )
@@ -94,18 +102,42 @@ def finetune(settings: TrainSettings, make_trainable: MakeTrainable) -> Path:
         if start.finished:
             say(f"finished     {run / FINAL} was written by this very command; nothing to do")
             return run
+        if start.checkpoint is not None:
+            expect_base(Path(start.checkpoint), settings.base_model, loaded.digest)
         if is_main_process():
             begin_run(settings, run, start, [("train", train), ("dev", dev)])
             write_run_file(run, identity, finished=False)
         barrier()
         loaded = settled_context(settings, loaded, (train, dev), start.checkpoint)
-        data = (train, dev, augmenter)
         trainer = prepare(settings, start, arguments, loaded, data, make_trainable)
         train_from(settings, trainer, start)
         finish(settings, trainer)
         if is_main_process():
             write_run_file(run, identity, finished=True)
     return run
+
+
+def load_base(settings: TrainSettings) -> LoadedModel:
+    """The base model, with the tokens that it is to have.
+
+    Raises:
+        UserError: if it cannot be loaded or is an adapter, or if the tokens cannot be added.
+    """
+    if Path(settings.base_model, "adapter_config.json").is_file():
+        raise UserError(
+            f"--base_model={settings.base_model} is an adapter, not a whole model",
+            f"Merge it first: python merge_lora.py --lora_model={settings.base_model}",
+        )
+    loaded = load_model(
+        settings.base_model,
+        local_files_only=settings.local_files_only,
+        use_8bit=getattr(settings, "use_8bit", False),
+        use_4bit=getattr(settings, "use_4bit", False),
+    )
+    loaded = with_digest(loaded, local_files_only=settings.local_files_only)
+    if settings.add_tokens is None:
+        return loaded
+    return add_tokens(loaded, read_tokens(settings.add_tokens))
 
 
 def allow_silence(loaded: LoadedModel) -> None:
@@ -118,6 +150,19 @@ def allow_silence(loaded: LoadedModel) -> None:
     forbidden = known.begin_suppress_tokens or ()
     end = loaded.label_encoder().end
     known.begin_suppress_tokens = [token for token in forbidden if token != end] or None
+
+
+def search(
+    settings: TrainSettings,
+    arguments: TrainingArguments,
+    loaded: LoadedModel,
+    data: tuple[TrainingTable, TrainingTable, Augmenter | None],
+    make_trainable: MakeTrainable,
+) -> None:
+    """Look for a learning rate in place of training."""
+    loaded = settled_context(settings, loaded, data[:2], None)
+    trainer = prepare(settings, Start(), arguments, loaded, data, make_trainable)
+    tell(find_learning_rate(trainer), trainer.run)
 
 
 def prepare(
@@ -232,6 +277,8 @@ def finish(settings: TrainSettings, trainer: WhisperTrainer) -> None:
         trainer.evaluate()
     run = trainer.run
     trainer.write_model_folder(FINAL)
+    average = BestAverage.of(trainer)
+    average_is_best = average is not None and average.choose()
     if is_main_process():
         discard_cache(run)
     barrier()
@@ -239,9 +286,10 @@ def finish(settings: TrainSettings, trainer: WhisperTrainer) -> None:
         warn(f"steps without a usable gradient, which were skipped: {trainer.guard.total}")
     warn_of_failures(trainer.all_failures())
     metric = trainer.dev.metric.upper()
+    place = "the average" if average_is_best else f"step {trainer.state.best_global_step}"
     say(
         f"best         {run / 'checkpoint-best'}: dev {metric} {trainer.state.best_metric:.2%} "
-        f"at step {trainer.state.best_global_step}"
+        f"at {place}"
     )
     say(f"final        {run / FINAL}")
     if settings.push_to_hub:

@@ -31,7 +31,7 @@ class TrainSettings(
         """Check each part, and what must hold between the parts."""
         self.check_data()
         self.check_schedule()
-        self.check_choice()
+        self.check_choice(self.max_steps)
         self.check_windows()
         self.check_memory()
         self.check_safety()

@@ -234,7 +234,7 @@ class WhisperTrainer(ExactTrainer):
         trained.eval()
         # How often the dev set is scored changes nothing else.
         with same_randomness(), self.averaged(), self.whole.of(trained) as model:
-            metrics = self._score(model)
+            metrics = self.score(model)
             self.last_evaluated_step = self._step
             self._keep_if_best(metrics[f"dev_{self.dev.metric}"], model)
         trained.train(was_training)
@@ -242,7 +242,8 @@ class WhisperTrainer(ExactTrainer):
         self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
-    def _score(self, model: Any) -> dict[str, float]:
+    def score(self, model: Any) -> dict[str, float]:
+        """Loss and error rate of a whole model on the dev set, named as in metrics.jsonl."""
         loaded = replace(self.loaded, model=model, audio_context=self.audio_context)
         score = score_of(
             loaded,
@@ -290,7 +291,7 @@ class WhisperTrainer(ExactTrainer):
             return
         self.state.best_metric = error
         self.state.best_global_step = self._step
-        self._write_whole(BEST, model)
+        self.write_whole(BEST, model)
 
     def write_model_folder(self, name: str) -> None:
         """Write the weights as they are to a folder of the run; all processes call it together.
@@ -299,9 +300,9 @@ class WhisperTrainer(ExactTrainer):
             name: `checkpoint-best` or `checkpoint-final`.
         """
         with self.averaged(), self.whole.of(self.accelerator.unwrap_model(self.model)) as model:
-            self._write_whole(name, model)
+            self.write_whole(name, model)
 
-    def _write_whole(self, name: str, model: Any) -> None:
+    def write_whole(self, name: str, model: Any) -> None:
         """Write a model that is in one piece, whole or not at all."""
 
         def write() -> None:
@@ -329,7 +330,7 @@ class WhisperTrainer(ExactTrainer):
                 self._write_model(Path(output_dir or self.run), model)
 
     def _write_model(self, folder: Path, model: Any) -> None:
-        save_model(model, self.loaded.processor, folder, self.audio_context)
+        save_model(model, self.loaded.processor, folder, self.audio_context, self.loaded.digest)
 
 
 class _EpochLoader(DataLoader[Any]):
