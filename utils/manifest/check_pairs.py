@@ -163,7 +163,7 @@ def _is_equal(one: Line, other: Line) -> bool:
 
 
 def _is_same_sound(one: Line, other: Line) -> bool:
-    both = isinstance(one.heard, AudioFacts) and isinstance(other.heard, AudioFacts)
-    if not both or is_silent(other.heard):
+    """Whether both hold the same samples, and not only silence."""
+    if not isinstance(one.heard, AudioFacts) or not isinstance(other.heard, AudioFacts):
         return False
-    return one.heard.sha256 == other.heard.sha256  # type: ignore[union-attr]
+    return one.heard.sha256 == other.heard.sha256 and not is_silent(other.heard)
