@@ -28,6 +28,7 @@ from utils.training.settings import TrainSettings
 from utils.training.signals import Interruption
 
 if TYPE_CHECKING:
+    from tqdm import tqdm
     from transformers import TrainingArguments
 
     from utils.training.trainer import WhisperTrainer
@@ -110,7 +111,7 @@ class _Rise(TrainerCallback):
         steps = max(2, trainer.args.max_steps)
         self.rates = np.geomspace(LOWEST_RATE, HIGHEST_RATE, steps).tolist()
         self.losses: list[float] = []
-        self._bar = progress((), total=steps, desc="learning rate rises", unit="step")
+        self._bar: tqdm[None] = progress(total=steps, desc="learning rate rises", unit="step")
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **more: Any) -> None:
         rate = self.rates[min(state.global_step, len(self.rates) - 1)]

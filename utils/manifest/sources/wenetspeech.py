@@ -82,7 +82,8 @@ def _add(
     left_out: list[LeftOut],
 ) -> None:
     name = str(segment.get("sid"))
-    start, end = segment.get("begin_time"), segment.get("end_time")
+    start: Any = segment.get("begin_time")
+    end: Any = segment.get("end_time")
     confidence = segment.get("confidence", 1.0)
     text = one_line(str(segment.get("text") or ""))
     if not _are_times(start, end):
