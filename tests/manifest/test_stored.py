@@ -176,6 +176,7 @@ def test_a_damaged_archive_and_another_encoding_are_named(tmp_path: Path) -> Non
 def test_what_unpacks_to_terabytes_is_named_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(unpacking, "ALLOWANCE_BYTES", 1 << 20)
     monkeypatch.setattr(line_index, "PART_BYTES", 1 << 16)
     path = manifest_of(tmp_path / "a.json", gzip.compress(line(1).encode() + b"\n" * (4 << 20)))
