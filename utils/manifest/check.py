@@ -36,6 +36,7 @@ from utils.manifest.examined import (
     HEARD,
     LISTED,
     OF_PAIR,
+    RECORD,
     UNHEARD,
     Examined,
     Look,
@@ -159,7 +160,8 @@ def _ledger(opened: Sequence[_Opened], kept: Kept | None) -> Ledger:
     if kept is None:
         return Ledger(Path(tempfile.mkdtemp(prefix="check-")), keep=False)
     named = [[str(each.manifest.path), each.manifest.sha256, len(each.manifest)] for each in opened]
-    name = hashlib.sha256(json.dumps([named, kept.settings, LINES_A_TASK]).encode()).hexdigest()
+    form = [LINES_A_TASK, str(RECORD.descr)]  # what an older version kept is another check
+    name = hashlib.sha256(json.dumps([named, kept.settings, form]).encode()).hexdigest()
     folder = writable_folder(cache_folder() / "checks") / name[:24]
     lock = FileLock(folder.with_suffix(".lock"))
     try:
