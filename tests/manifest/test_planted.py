@@ -46,11 +46,11 @@ def plant_pairs(corpus: Corpus, repository: Path) -> Iterator[Expected]:
     )
     corpus.add(sentence(repository), sentence="what is said here", speaker="P5")
     again = 0.4 * sentence(repository)[900:]
-    yield "nearly the same audio", corpus.add(again, sentence="as said here", speaker="P6")
+    yield "nearly the same audio", corpus.add(again, sentence="what is said here", speaker="P6")
     softer = 0.1 * sentence(repository)
     yield (
         "nearly the same audio in two sets",
-        corpus.add(softer, to="test", sentence="again said here", speaker="P7"),
+        corpus.add(softer, to="test", sentence="what is said here", speaker="P7"),
     )
     corpus.add(speech(502), sentence="words of two", speaker="P8")
     said = corpus.add(speech(503), to="test", sentence="words of two", speaker="P8")

@@ -121,7 +121,8 @@ def test_the_doctor_names_what_is_nearly_the_same(clips: list[np.ndarray], tmp_p
     for number, clip in enumerate(clips[:4]):
         corpus.add(clip, sentence=f"some words {'abcd'[number]}", speaker=f"S{number}")
     again = corpus.add(0.4 * clips[1], sentence="some words b", speaker="another")
-    leaked = corpus.add(0.4 * clips[2], to="test", sentence="some other words", speaker="third")
+    leaked = corpus.add(0.4 * clips[2], to="test", sentence="some words c", speaker="third")
+    corpus.add(0.4 * clips[3], to="test", sentence="others", speaker="fourth")  # perhaps one voice
     diagnosis = corpus.check()
     assert found(diagnosis) == [
         ("warning", "nearly the same audio", again),

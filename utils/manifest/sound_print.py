@@ -119,10 +119,15 @@ def _band_energies(mono: np.ndarray, rate: int, count: int) -> np.ndarray:
     return bands
 
 
-def alike(prints: np.ndarray, durations: np.ndarray, numbers: np.ndarray | None = None) -> Pairs:
+def alike(
+    prints: np.ndarray,
+    durations: np.ndarray,
+    numbers: np.ndarray | None = None,
+    kinds: np.ndarray | None = None,
+) -> Pairs:
     """Find prints of one sound.
 
-    Memory: 32 bytes for each print that is compared, and about half a gigabyte for a pass over a
+    Memory: 40 bytes for each print that is compared, and about half a gigabyte for a pass over a
     part of the keys; of the prints themselves a few thousand at a time. A hundred thousand
     different sounds take a pass or two, ten million about a hundred.
 
@@ -132,13 +137,16 @@ def alike(prints: np.ndarray, durations: np.ndarray, numbers: np.ndarray | None 
             recordings.
         numbers: which of them are compared, int64 (n,), rising; None for all. They must be of
             different sounds.
+        kinds: int (N,); only sounds of one kind are compared, such as those of one text. None: all.
 
     Returns:
         For each print that is like an earlier one the first of those.
     """
     if numbers is None:
         numbers = np.arange(len(prints))
-    compared = _Compared(prints, numbers, np.asarray(durations[numbers], np.float64))
+    seconds = np.asarray(durations[numbers], np.float64)
+    kind = np.zeros(len(numbers), np.int64) if kinds is None else np.asarray(kinds[numbers])
+    compared = _Compared(prints, numbers, seconds, kind)
     first = np.full(len(numbers), -1, np.int64)
     difference = np.ones(len(numbers))
     for triples in _candidates(compared):
@@ -164,6 +172,7 @@ class _Compared:
     of_all: np.ndarray
     numbers: np.ndarray
     durations: np.ndarray
+    kinds: np.ndarray
 
     def prints(self, which: np.ndarray | slice) -> np.ndarray:
         """Return some prints, read from where they are kept."""
@@ -188,21 +197,23 @@ def _candidates(compared: _Compared) -> Iterator[np.ndarray]:
         for start in range(0, len(order), _KEYS_A_BLOCK):
             mine = order[start : start + _KEYS_A_BLOCK + _FOLLOWERS]
             its = owners[mine].astype(np.int64)
-            found = _equal(keys[mine], its, places[mine], compared.durations)
+            found = _equal(keys[mine], its, places[mine], compared)
             if len(found):
                 yield found
 
 
 def _equal(
-    keys: np.ndarray, owners: np.ndarray, places: np.ndarray, durations: np.ndarray
+    keys: np.ndarray, owners: np.ndarray, places: np.ndarray, compared: _Compared
 ) -> np.ndarray:
     """Return the triples of `_candidates` among some keys in their order, (n,) each."""
+    durations, kinds = compared.durations, compared.kinds
     found = []
     for ahead in range(1, min(_FOLLOWERS, len(keys) - 1) + 1):
         one, other = owners[:-ahead], owners[ahead:]
         shift = places[ahead:].astype(np.int64) - places[:-ahead]
         good = (keys[:-ahead] == keys[ahead:]) & (one != other) & (np.abs(shift) <= _MOST_SHIFT)
         good &= np.abs(durations[one] - durations[other]) <= _MOST_SHIFT * HOP
+        good &= kinds[one] == kinds[other]
         # One number for the three, which sorts faster than three.
         pairs = one[good] * len(durations) + other[good]
         found.append(pairs * (2 * _MOST_SHIFT + 1) + shift[good] + _MOST_SHIFT)
