@@ -34,6 +34,7 @@ FOUND = measured("real_speech")
         ("speed.md", "train_speed", tables.growth_table),
         ("speed.md", "context_demo", contexts.markdown_table),
         ("speed.md", "context_real", contexts.markdown_table),
+        ("evaluation.md", "engines", tables.engine_table),
     ],
 )
 def test_every_measured_table_stands_on_its_page(
