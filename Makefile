@@ -21,11 +21,12 @@ DEV_STAMP := $(VENV)/.installed-dev-$(DEV_SUM)
 # One thread a process: the tests run side by side, and the same sums come out everywhere.
 TEST_ENV := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 
-.PHONY: help demo test check format fuzz soak bench bench-train bench-data ci-report demo-assets venv clean-venv
+.PHONY: help demo test test-unit check format fuzz soak bench bench-train bench-data ci-report demo-assets venv clean-venv
 
 help:
 	@echo "make demo         check, score, fine-tune, merge, score again, on the bundled data (5 minutes)"
 	@echo "make test         style, types and all tests (half an hour)"
+	@echo "make test-unit    the tests that start no processes and train little (6 minutes)"
 	@echo "make check        style and types alone (1 minute)"
 	@echo "make format       put the code into the project's style"
 	@echo "make fuzz         thousands of damaged manifests, archives, subtitles and sounds (an hour)"
@@ -43,6 +44,9 @@ demo: $(USER_STAMP)
 
 test: check
 	$(TEST_ENV) $(RUN) -m pytest -n $(JOBS) --dist worksteal
+
+test-unit: $(DEV_STAMP)
+	$(TEST_ENV) $(RUN) -m pytest -n $(JOBS) --dist worksteal -m "not slow"
 
 check: $(DEV_STAMP)
 	$(RUN) -m ruff check .

@@ -88,9 +88,20 @@ def settings_of() -> Callable[[str], type]:
     return find
 
 
+# They start processes, compile, or train for more than some steps: most of the time of all tests.
+SLOW = {
+    *("test_bad_luck", "test_compilation", "test_compiled_run", "test_demo", "test_evaluation"),
+    *("test_killed", "test_launchers", "test_learning_runs", "test_learns", "test_longform"),
+    *("test_matching", "test_out_of_memory_distributed", "test_ray_data", "test_readme"),
+    *("test_real_speech", "test_sharding", "test_signals", "test_two_nodes"),
+}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip, saying why, what this machine cannot run."""
+    """Mark what is slow; skip, saying why, what this machine cannot run."""
     for item in items:
+        if item.path.stem in SLOW:
+            item.add_marker("slow")
         if item.get_closest_marker("requires_shared") and not (SHARED / "data").is_dir():
             item.add_marker(pytest.mark.skip(reason=f"no recorded speech at {SHARED / 'data'}"))
         if item.get_closest_marker("requires_cuda") and not _has_cuda():
