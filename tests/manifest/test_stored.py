@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import json
 import lzma
 import os
 import pickle
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.manifest.test_read import line, manifest_of
 from utils.cli.errors import UserError
 from utils.cli.files import cache_folder
 from utils.manifest import json_lines, line_index, read, stored, unpacking
@@ -28,16 +27,6 @@ from utils.manifest.stored import StoredUtterances
 def all_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(read, "LARGE_BYTES", 0)
     monkeypatch.setattr(line_index, "FEW_PARTS", 1 << 40)  # no processes but where they are tested
-
-
-def line(number: int, **changes: Any) -> str:
-    fields = {"audio": {"path": f"/{number}.wav"}, "sentence": f"text {number}", "id": f"u{number}"}
-    return json.dumps(fields | changes, ensure_ascii=False)
-
-
-def manifest_of(path: Path, content: str | bytes) -> Path:
-    path.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
-    return path
 
 
 def in_memory(path: Path) -> tuple[Manifest, list[BrokenLine]]:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from utils.cli.errors import UserError
-from utils.model.precision import choose_precision, cpu_computes_bf16
+from utils.model.precision import choose_precision, cpu_computes_bf16, warn_if_slow
 
 CPU = torch.device("cpu")
 
@@ -23,7 +23,7 @@ def test_bfloat16_on_a_cpu_without_it_is_said_to_be_slow(
     named = {"avx512_f": True, "avx512_bf16": has_it}
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: named, raising=False)
     assert cpu_computes_bf16() is has_it
-    choose_precision(None, True, CPU)
+    warn_if_slow(choose_precision(None, True, CPU), CPU)
     assert ("slow on this CPU" in capsys.readouterr().err) is not has_it
 
 

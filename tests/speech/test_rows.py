@@ -80,10 +80,11 @@ def test_workers_map_the_file_instead_of_copying_it(
 
 
 def test_nothing_written_is_nothing_read() -> None:
-    with RowFile(new_folder()) as file:
+    folder = new_folder()
+    with RowFile(folder):
         pass
-    assert len(open_rows(file.folder)) == 0
-    assert read_dropped(file.folder) == []
+    assert len(open_rows(folder)) == 0
+    assert read_dropped(folder) == []
 
 
 LEAVE = """

@@ -107,9 +107,20 @@ class LineIndex:
         return open_array(self.folder / "ids", np.dtype(np.uint64))
 
 
-def default_id(manifest: Path, line: int) -> str:
-    """Return the id of a line that states none."""
-    return f"{manifest.name.split('.')[0]}-{line:06d}"
+def utterance_of(value: Any, manifest: Path, number: int) -> Utterance:
+    """Return the utterance of a line.
+
+    Args:
+        value: of the line, as `parse_line` gave it; not `BLANK`.
+        manifest: the name of its file, and the line's number, name an utterance that has no id.
+        number: of the line.
+
+    Raises:
+        ValueError: the line cannot be used.
+    """
+    if type(value) is Unreadable:
+        raise value.error
+    return Utterance.from_json(value, default_id=f"{manifest.name.split('.')[0]}-{number:06d}")
 
 
 def index_lines(path: Path) -> LineIndex:
@@ -263,9 +274,7 @@ def read_part(source: Path, manifest: Path, part: Part) -> ReadPart:
                 blank_lines += 1
                 continue
             try:
-                if type(value) is Unreadable:
-                    raise value.error
-                utterance = Utterance.from_json(value, default_id=default_id(manifest, number))
+                utterance = utterance_of(value, manifest, number)
             except ValueError as error:
                 broken.append((number, str(error)))
                 continue

@@ -19,7 +19,10 @@ TASKS_AHEAD = 4
 
 
 def in_order(
-    work: Callable[[Task], Answer], tasks: Iterable[Task], num_workers: int
+    work: Callable[[Task], Answer],
+    tasks: Iterable[Task],
+    num_workers: int,
+    hint: str = "run it again with --num_workers=1 to see at which file",
 ) -> Iterator[Answer]:
     """Do something with each of many tasks in several processes.
 
@@ -28,6 +31,7 @@ def in_order(
             told of it.
         tasks: taken one by one, shortly before they are worked on.
         num_workers: how many processes; with 0 or 1 this one does the work.
+        hint: what to do if one dies.
 
     Yields:
         The answers, in the order of the tasks.
@@ -52,7 +56,7 @@ def in_order(
     except BrokenProcessPool:
         raise Failure(
             f"one of {num_workers} processes that read data died, perhaps for want of memory",
-            "run it again with --num_workers=1 to see at which file",
+            hint,
         ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

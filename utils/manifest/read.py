@@ -16,8 +16,8 @@ from typing import NamedTuple
 from utils.cli.errors import UserError
 from utils.cli.files import sha256_file
 from utils.cli.garbage import garbage_collection_paused
-from utils.manifest.json_lines import BLANK, Unreadable, is_array, json_values
-from utils.manifest.line_index import default_id, index_lines
+from utils.manifest.json_lines import BLANK, is_array, json_values
+from utils.manifest.line_index import index_lines, utterance_of
 from utils.manifest.paths import PathResolver
 from utils.manifest.same import repeated_places
 from utils.manifest.stored import StoredLines, StoredUtterances
@@ -137,9 +137,7 @@ def scan_manifest(path: str | Path) -> tuple[Manifest, list[BrokenLine]]:
                 blank_lines += 1
                 continue
             try:
-                if type(value) is Unreadable:
-                    raise value.error
-                utterance = Utterance.from_json(value, default_id=default_id(path, number))
+                utterance = utterance_of(value, path, number)
             except ValueError as error:
                 broken.append(BrokenLine(number, str(error)))
                 continue

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, cast, overload
 import numpy as np
 
 from utils.manifest.json_lines import MOST_BYTES_A_LINE, parse_line
-from utils.manifest.line_index import LineIndex, changed, default_id
+from utils.manifest.line_index import LineIndex, changed, utterance_of
 from utils.manifest.paths import PathResolver
 from utils.manifest.utterance import Utterance
 
@@ -82,9 +82,8 @@ class StoredUtterances(Sequence[Utterance]):
             # Lines that cannot be used may stand between those that can.
             stop = content.find(b"\n", place - begin)
             line = content[place - begin : stop if stop >= 0 else None]
-            value = parse_line(line)
             try:
-                utterance = Utterance.from_json(value, default_id=default_id(self.manifest, number))
+                utterance = utterance_of(parse_line(line), self.manifest, number)
             except ValueError:
                 raise changed(self.manifest) from None
             yield self._resolver.resolve(utterance)

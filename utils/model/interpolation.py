@@ -61,7 +61,7 @@ def soup(models: Sequence[LoadedModel]) -> LoadedModel:
         UserError: if they come from different bases or have other shapes.
     """
     first = models[0]
-    shapes = _shapes(weights_of(first))
+    shapes = _shapes(first)
     for other in models[1:]:
         if other.base_path != first.base_path:
             raise UserError(
@@ -69,7 +69,7 @@ def soup(models: Sequence[LoadedModel]) -> LoadedModel:
                 f"{first.base_path}, {other.path} with {other.base_path}",
                 "Give runs with the same --base_model.",
             )
-        if _shapes(weights_of(other)) != shapes:
+        if _shapes(other) != shapes:
             raise UserError(
                 f"{other.path} and {first.path} have weights of other shapes",
                 "Give runs with the same --base_model and --add_tokens.",
@@ -86,5 +86,5 @@ def average(several: Iterable[Weights]) -> Weights:
     return mean
 
 
-def _shapes(weights: Weights) -> dict[str, torch.Size]:
-    return {name: tensor.shape for name, tensor in weights.items()}
+def _shapes(loaded: LoadedModel) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in loaded.model.state_dict().items()}

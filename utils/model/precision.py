@@ -51,11 +51,6 @@ def choose_precision(
             f"--bf16=True is not supported by this {kind} device",
             "Leave --bf16 out: the format is then chosen by what the device can do.",
         )
-    if bf16 and kind == "cpu" and not cpu_computes_bf16():
-        warn(
-            "--bf16=True is slow on this CPU, which has no arithmetic for it "
-            "(avx512_bf16 or amx_bf16): leave it out, and float32 takes a third of the time"
-        )
     if fp16 or bf16:
         return Precision(bool(fp16), bool(bf16))
     if kind != "cuda":
@@ -63,6 +58,23 @@ def choose_precision(
     if bf16 is None and bf16_works(kind):
         return Precision(bf16=True)
     return Precision(fp16=fp16 is None)
+
+
+def warn_if_slow(precision: Precision, device: torch.device | None = None) -> None:
+    """Warn, once a run, of a format that the device computes in a roundabout way.
+
+    Args:
+        precision: as `choose_precision` gave it.
+        device: where the model runs; the default device if None.
+    """
+    from utils.model.distributed import device_of_this_process
+
+    kind = (device or device_of_this_process()).type
+    if precision.bf16 and kind == "cpu" and not cpu_computes_bf16():
+        warn(
+            "--bf16=True is slow on this CPU, which has no arithmetic for it "
+            "(avx512_bf16 or amx_bf16): leave it out, and float32 takes a third of the time"
+        )
 
 
 def cpu_computes_bf16() -> bool:

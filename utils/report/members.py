@@ -6,18 +6,16 @@ A member is one model on one test set.
 from __future__ import annotations
 
 import math
-import multiprocessing
 import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from utils.cli.errors import Failure, UserError
+from utils.cli.errors import UserError
 from utils.cli.garbage import garbage_collection_paused
+from utils.manifest.pool import in_order
 from utils.report.results import set_of
 from utils.scoring.confusions import Confusions, count_confusions
 from utils.scoring.invented import Loop, find_loops
@@ -72,20 +70,9 @@ def read_members(members: Sequence[Member], processes: int | None = None) -> lis
     if processes is None:
         is_much = sum(each.utterances for each in members) >= FEW_PREDICTIONS
         processes = min(os.cpu_count() or 1, len(members)) if is_much else 1
-    shares = _shares(members, processes)
-    if processes <= 1:
-        return [heard for share in shares for heard in _read_share(share)]
-    # A fresh process each: forking one that has threads can hang.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context) as pool:
-        try:
-            return [heard for answers in pool.map(_read_share, shares) for heard in answers]
-        except BrokenProcessPool:
-            raise Failure(
-                f"one of {processes} processes that read predictions died, perhaps for want of "
-                "memory",
-                "Give it more memory, or make reports of fewer models at once.",
-            ) from None
+    hint = "Give it more memory, or make reports of fewer models at once."
+    answers = in_order(_read_share, _shares(members, processes), processes, hint)
+    return [heard for share in answers for heard in share]
 
 
 def _shares(members: Sequence[Member], processes: int) -> list[list[Member]]:

@@ -47,8 +47,6 @@ class RowFile:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.num_rows = 0
         self._waiting: list[Row] = []
         self._file = pyarrow.OSFile(str(folder / ROWS_FILE), "wb")
         self._writer = pyarrow.ipc.new_stream(self._file, _SCHEMA)
@@ -71,7 +69,6 @@ class RowFile:
     def add(self, row: Row) -> None:
         """Write a row."""
         self._waiting.append(row)
-        self.num_rows += 1
         if len(self._waiting) >= _ROWS_AT_ONCE:
             self._flush()
 

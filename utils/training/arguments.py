@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from transformers import TrainingArguments
 from transformers.integrations import integration_utils as integrations
 
 from utils.cli.console import process_count
-from utils.model.precision import choose_precision
+from utils.model.precision import choose_precision, warn_if_slow
 from utils.training.choice_settings import check_trackers
 from utils.training.memory_plan import optimizer_name
 from utils.training.settings import TrainSettings
-
-if TYPE_CHECKING:
-    pass
 
 
 def training_arguments(settings: TrainSettings, run: Path) -> TrainingArguments:
     """The Trainer's own settings; building them also joins the process group."""
     precision = choose_precision(settings.fp16, settings.bf16)
+    warn_if_slow(precision)
     if settings.trackers:
         known = list(integrations.INTEGRATION_TO_CALLBACK)
         installed = integrations.get_available_reporting_integrations()
