@@ -5,11 +5,11 @@ r"""What cutting the window costs and saves: trained each way, decoded each way,
     python benchmarks/context_table.py --kinds=full,mixed,mixed+match --match_steps=200
 
 Fine-tunes the base once for each kind (finetune.py, or finetune_all.py with
---train_all=True) and scores each model on cut and on 30 s windows (evaluation.py); the base as it
-is comes first. A kind is an audio context, with what spares a model that only knows 30 s windows
-after a plus: warmup, match, margin, or several (dynamic+warmup+margin). Finished parts are kept in
---work_dir: a run that was stopped goes on. Writes the measurements to --output and the table beside
-it, with the ending .md.
+--train_all=True) and scores each model on cut, thinned and 30 s windows (evaluation.py); the base
+as it is comes first. A kind is an audio context, with what spares a model that only knows 30 s
+windows after a plus: warmup, match, margin, or several (dynamic+warmup+margin). Finished parts are
+kept in --work_dir: a run that was stopped goes on. Writes the measurements to --output and the
+table beside it, with the ending .md.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from utils.cli.files import atomic_write
 from utils.cli.settings import parse_settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-CONTEXTS = ("full", "mixed", "dynamic")
+CONTEXTS = ("full", "thinned", "mixed", "dynamic")
 AIDS = ("warmup", "match", "margin")
 
 

@@ -191,9 +191,9 @@ def all_engines(
             model["float32"], list(pad_samples(samples, WINDOW_FRAMES).numpy()), language, limit
         ),
     }
-    for context in ("full", "dynamic"):
+    for context in ("full", "thinned", "dynamic"):
         engines[f"transformers, {context}"] = ours(model["plain"], context)
-        for quantization in ("float32", "int8"):
+        for quantization in ("float32", "int8") if context != "thinned" else ():
             engines[f"ctranslate2 {quantization}, {context}"] = ours(model[quantization], context)
     return engines
 

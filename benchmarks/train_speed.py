@@ -33,7 +33,7 @@ from utils.cli.settings import parse_settings
 REPOSITORY = Path(__file__).resolve().parent.parent
 TINY = "tiny"
 PLACES = ("data_dir", "output")  # of this machine, and of no interest to others
-CONTEXTS = ("dynamic", "mixed", "full")
+CONTEXTS = ("dynamic", "mixed", "thinned", "full")
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class TrainSpeedSettings:
     """Mean lengths of the clips, in seconds."""
     batch_sizes: tuple[int, ...] = (8,)
     """Examples in a step."""
-    contexts: tuple[str, ...] = ("dynamic", "mixed")
+    contexts: tuple[str, ...] = ("dynamic", "mixed", "thinned")
     """Our audio contexts that are held against the stock recipe."""
     clips: tuple[int, ...] = (160, 96, 32)
     """Clips in the pass that is timed: one number for each mean, or one for all."""

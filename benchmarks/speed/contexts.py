@@ -19,7 +19,7 @@ from utils.report.results import read_results
 if TYPE_CHECKING:
     from benchmarks.context_table import ContextTableSettings
 
-DECODED = ("dynamic", "full")
+DECODED = ("dynamic", "thinned", "full")
 MARK = "done.json"
 BASE = "base, as it is"
 KEPT = ("metric", "normalizer", "rate", "errors", "reference_tokens", "utterances", "interval")
@@ -181,9 +181,10 @@ def markdown_table(found: dict[str, Any]) -> str:
     """
     metric = found["rows"][0]["dynamic"]["metric"].upper()
     lines = [
-        f"| trained | seed | steps | CPU seconds to train | {metric}, decoded dynamic "
-        f"| {metric}, decoded full | CPU seconds to decode, dynamic | full |",
-        "|---|---|---|---|---|---|---|---|",
+        f"| trained | seed | steps | CPU seconds to train "
+        f"| {' | '.join(f'{metric}, decoded {name}' for name in DECODED)} "
+        f"| CPU seconds to decode, {' | '.join(DECODED)} |",
+        "|---" * (4 + 2 * len(DECODED)) + "|",
     ]
     for row in found["rows"]:
         trained = row.get("training", {})

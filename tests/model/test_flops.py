@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from utils.model.flops import BatchShape, forward_flops, measured_flops, peak_flops, training_flops
 from utils.model.load import load_model
 
-SHAPE = BatchShape(examples=3, frames=400, tokens=7, counted=3 * 7)
+SHAPE = BatchShape(examples=3, frames=400, positions=200, tokens=7, counted=3 * 7)
 
 
 def counted(model: Any, backward: bool) -> int:
@@ -36,6 +37,15 @@ def test_the_forward_pass_is_counted_exactly(tiny_model: Path) -> None:
     model = load_model(str(tiny_model)).model
     with torch.no_grad():
         assert sum(forward_flops(model.config, SHAPE).values()) == counted(model, False)
+
+
+def test_a_thinned_tail_is_counted(tiny_model: Path) -> None:
+    model = load_model(str(tiny_model)).model.train()
+    model.tail_stride = 4
+    shape = replace(SHAPE, positions=model.positions(SHAPE.frames))
+    assert shape.positions > SHAPE.positions
+    # What the convolutions compute and no position needs is not counted apart.
+    assert training_flops(model, shape) == pytest.approx(counted(model, True), rel=0.01)
 
 
 def test_a_step_on_all_weights_is_three_forward_passes(tiny_model: Path) -> None:

@@ -12,9 +12,10 @@ from utils.cli.errors import UserError
 from utils.manifest.read import read_manifest
 from utils.manifest.utterance import Utterance
 from utils.speech.audio import load_audio
-from utils.speech.features import pad_samples, window_frames
-from utils.transcription.decoding import Decoding
+from utils.speech.features import TAIL_MARGIN, pad_samples, window_frames
+from utils.transcription.decoding import Decoding, Windows
 from utils.transcription.engines import ENGINES, Engine, Search, engine_kind, open_engine
+from utils.transcription.fit import expect_fit
 from utils.transcription.transcribe import transcribe_with_engine
 
 
@@ -49,6 +50,26 @@ def test_greedy_ids_and_confidence_are_equal(engines, utterances, frames, timest
         assert ours.ids == theirs.ids
         assert ours.mean_logprob == pytest.approx(theirs.mean_logprob, abs=1e-3)
         assert ours.no_speech == pytest.approx(theirs.no_speech, abs=1e-4)
+
+
+def test_thinned_silence_gives_the_text_of_30_s(engines, utterances):
+    ours, theirs = engines
+    texts = {
+        context: [
+            each.hypothesis
+            for each in transcribe_with_engine(
+                lambda: ours, utterances, Decoding(audio_context=context), desc=None
+            ).predictions
+        ]
+        for context in ("full", "thinned", "dynamic")
+    }
+    assert texts["thinned"] == texts["full"] != texts["dynamic"]
+    # A model that was trained so is heard so, or as near to it as an engine can.
+    auto = Decoding()
+    assert auto.windows("thinned", 0.0, thins=ours.thins) == Windows("thinned", TAIL_MARGIN)
+    assert auto.windows("thinned", 0.0, thins=theirs.thins).kind == "full"
+    with pytest.raises(UserError, match="CTranslate2 cannot thin the silence"):
+        expect_fit(theirs, utterances, Decoding(audio_context="thinned"))
 
 
 def test_the_detected_languages_are_equal(engines, utterances):

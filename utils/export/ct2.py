@@ -22,7 +22,7 @@ from utils.model.load import LoadedModel, load_model, weights_sha256
 from utils.model.merging import merge_adapter
 from utils.model.side_files import SIDE_FILES
 from utils.speech.audio import load_audio
-from utils.speech.features import WINDOW_FRAMES, pad_samples, window_frames
+from utils.speech.features import pad_samples
 from utils.transcription.ctranslate2_engine import import_ctranslate2, open_engine
 from utils.transcription.decoding import Decoding
 from utils.transcription.engines import Engine, Search
@@ -130,8 +130,9 @@ def _ids(engine: Engine, batch: Sequence[Utterance]) -> list[tuple[int, ...]]:
     import torch
 
     samples = [load_audio(utterance.audio) for utterance in batch]
-    full = Decoding().windows_are_full(engine.trained_context)
-    frames = WINDOW_FRAMES if full else window_frames(max(map(len, samples)))
+    # As the converted model hears them, which cannot thin its silence.
+    windows = Decoding().windows(engine.trained_context, engine.context_margin, thins=False)
+    frames = windows.frames(max(map(len, samples)))
     states: Any = engine.encode(engine.log_mel(pad_samples(samples, frames)))
     encoder = engine.label_encoder("en", "transcribe")
     prompts = torch.tensor([encoder.prompt(utterance.language) for utterance in batch])

@@ -3,14 +3,17 @@
 Whisper pads every clip to 3000 frames. The encoder itself has no need of that: its positions are
 a fixed table, and the rows of the first frames serve a shorter window as they are. Only a length
 check and the table's full-length lookup stand in the way; the encoder here replaces those two
-lines and nothing else, so weights, names and files are those of the stock model. The model can
-also answer with its loss in place of its logits (`loss_labels`), which saves their memory.
+lines, so weights, names and files are those of the stock model. What is missing to 30 s is cut off,
+or heard as a thinned tail (`utils.model.thinned`). The model can also answer with its loss in place
+of its logits (`loss_labels`), which saves their memory.
 
 B batch, F mel frames (10 ms each), P encoder positions (F / 2, 20 ms each), D model width.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -31,15 +34,24 @@ from transformers.models.whisper.modeling_whisper import (
 )
 
 from utils.model.activations import is_frozen
+from utils.model.thinned import TailAttention, thin, thinned_length
 from utils.model.token_loss import VocabularyProjection, token_loss_from_hidden
 from utils.speech.labels import IGNORED
 
-AUDIO_CONTEXTS = ("full", "dynamic", "mixed")
-"""How a model was trained: on 30 s windows, on windows cut to the speech, or on both."""
+AUDIO_CONTEXTS = ("full", "dynamic", "mixed", "thinned")
+"""How a model was trained: on 30 s windows, on windows cut to the speech, on both, or on windows of
+30 s whose silence is thinned."""
 
 
 class FlexibleWhisperEncoder(WhisperEncoder):
-    """The stock encoder for windows of any even number of frames up to the model's maximum."""
+    """The stock encoder for windows of any even number of frames up to the model's maximum.
+
+    Attributes:
+        tail_stride: 0 cuts off what is missing to 30 s; above it, that is silence, of which one
+            position in so many is computed.
+    """
+
+    tail_stride: int = 0
 
     def forward(
         self, input_features: torch.Tensor, attention_mask: Any = None, **kwargs: Any
@@ -52,7 +64,7 @@ class FlexibleWhisperEncoder(WhisperEncoder):
             **kwargs: ignored flags of the stock signature (hidden states are not recorded).
 
         Returns:
-            `last_hidden_state` float `(B, F / 2, D)`.
+            `last_hidden_state` float `(B, F / 2, D)`; with a tail, `thinned_length` positions.
 
         Raises:
             ValueError: if F is odd, zero or longer than the model's positions.
@@ -70,12 +82,16 @@ class FlexibleWhisperEncoder(WhisperEncoder):
             )
         hidden = nn.functional.gelu(self.conv1(input_features))
         hidden = nn.functional.gelu(self.conv2(hidden)).permute(0, 2, 1)
-        hidden = hidden + self.embed_positions.weight[: frames // 2]
+        bias = None
+        if self.tail_stride:
+            hidden, bias = thin(hidden, self.embed_positions.weight, self.tail_stride)
+        else:
+            hidden = hidden + self.embed_positions.weight[: frames // 2]
         hidden = nn.functional.dropout(hidden, p=self.dropout, training=self.training)
         for layer in self.layers:
             if self.training and self.layerdrop > 0 and torch.rand([]) < self.layerdrop:
                 continue
-            hidden = layer(hidden, None)
+            hidden = layer(hidden, bias)
         return BaseModelOutput(last_hidden_state=self.layer_norm(hidden))
 
 
@@ -86,6 +102,15 @@ class FlexibleWhisperModel(WhisperModel):
         WhisperPreTrainedModel.__init__(self, config)
         self.encoder = FlexibleWhisperEncoder(config)
         self.decoder = WhisperDecoder(config)
+        for number, layer in enumerate(self.decoder.layers):
+            layer.encoder_attn = TailAttention(
+                config.d_model,
+                config.decoder_attention_heads,
+                dropout=config.attention_dropout,
+                is_decoder=True,
+                layer_idx=number,
+                config=config,
+            )
         self.post_init()
 
 
@@ -118,6 +143,31 @@ class FlexibleWhisper(WhisperForConditionalGeneration):
         if not positions.is_meta:
             with torch.no_grad():
                 positions.copy_(sinusoids(*positions.shape))
+
+    @property
+    def tail_stride(self) -> int:
+        """How windows below 30 s are heard from now on; see `FlexibleWhisperEncoder`."""
+        return self.model.encoder.tail_stride
+
+    @tail_stride.setter
+    def tail_stride(self, stride: int) -> None:
+        self.model.encoder.tail_stride = stride
+        for layer in self.model.decoder.layers:
+            layer.encoder_attn.tail_stride = stride
+
+    def positions(self, frames: int) -> int:
+        """Positions that the encoder computes of a window of so many frames."""
+        total, given = self.config.max_source_positions, frames // 2
+        return thinned_length(given, total, self.tail_stride) if self.tail_stride else given
+
+    @contextmanager
+    def hearing(self, tail_stride: int) -> Iterator[None]:
+        """While it lasts, windows below 30 s are heard in this way."""
+        before, self.tail_stride = self.tail_stride, tail_stride
+        try:
+            yield
+        finally:
+            self.tail_stride = before
 
     @wraps(WhisperForConditionalGeneration.forward)
     def forward(

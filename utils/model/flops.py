@@ -47,12 +47,14 @@ class BatchShape:
     Attributes:
         examples: B.
         frames: F.
+        positions: P that the encoder computes of them, `FlexibleWhisper.positions`.
         tokens: T, padding included.
         counted: N, over all examples.
     """
 
     examples: int
     frames: int
+    positions: int
     tokens: int
     counted: int
 
@@ -64,7 +66,7 @@ def forward_flops(config: Any, shape: BatchShape) -> dict[str, int]:
     projections, 4P²D for the attention and 4PDW for the feed-forward part. Decoder, each layer:
     8TD² + 4T²D on itself, 4TD² + 4PD² + 4TPD on the encoder, 4TDW. Loss: 2NDV.
     """
-    width, positions, tokens = config.d_model, shape.frames // 2, shape.tokens
+    width, positions, tokens = config.d_model, shape.positions, shape.tokens
     convolutions = 6 * config.num_mel_bins * width * shape.frames + 3 * width**2 * shape.frames
     encoder_layer = (
         8 * positions * width**2
@@ -110,7 +112,7 @@ def training_flops(whisper: Any, shape: BatchShape) -> int:
     )
     config, width = whisper.config, whisper.config.d_model
     if is_frozen(encoder):
-        unasked = config.decoder_layers * 2 * shape.frames * width**2
+        unasked = config.decoder_layers * 4 * shape.positions * width**2
         return total - forward["encoder"] - shape.examples * unasked
     return total - shape.examples * 6 * config.num_mel_bins * width * shape.frames
 

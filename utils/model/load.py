@@ -24,7 +24,7 @@ from utils.model.base_digest import (
 )
 from utils.model.folders import read_base_path
 from utils.model.precision import choose_precision
-from utils.speech.features import LogMel
+from utils.speech.features import TAIL_MARGIN, LogMel
 from utils.speech.labels import LabelEncoder
 
 WEIGHTS = (WHOLE_WEIGHTS, SHARDED_WEIGHTS)
@@ -42,7 +42,7 @@ class LoadedModel:
         processor: tokenizer and feature extractor.
         path: what the user named.
         base_path: the base model if `path` is an adapter, else the same.
-        audio_context: how it was trained: "full", "dynamic" or "mixed".
+        audio_context: how it was trained, one of AUDIO_CONTEXTS.
         digest: of the base model, where an adapter is to be trained on it.
     """
 
@@ -61,8 +61,9 @@ class LoadedModel:
 
     @property
     def context_margin(self) -> float:
-        """Seconds of silence that its cut windows keep after the speech."""
-        return float(getattr(self.whisper.generation_config, "context_margin", None) or 0.0)
+        """Seconds of silence that its windows below 30 s keep after the speech."""
+        asked = getattr(self.whisper.generation_config, "context_margin", None) or 0.0
+        return max(float(asked), TAIL_MARGIN if self.audio_context == "thinned" else 0.0)
 
     @property
     def is_adapter(self) -> bool:

@@ -130,10 +130,11 @@ class _ModelRun:
                     described = json.loads(kept.read_text(encoding="utf-8"))
             if described is None:
                 engine = self.engine(test_set)
-                full = self.decoding.windows_are_full(engine.trained_context)
-                context: dict[str, Any] = {"audio_context": "full" if full else "dynamic"}
-                if not full:
-                    context["context_margin"] = engine.context_margin
+                trained, margin = engine.trained_context, engine.context_margin
+                windows = self.decoding.windows(trained, margin, thins=engine.thins)
+                context: dict[str, Any] = {"audio_context": windows.kind}
+                if windows.kind != "full":
+                    context["context_margin"] = windows.margin
                 described = {**self.decoding.to_json(), **context, **engine.describe()}
                 if kept is not None:
                     with atomic_write(kept) as handle:

@@ -19,6 +19,12 @@ WINDOW_FRAMES = WINDOW_SAMPLES // HOP_LENGTH  # 3,000
 FRAMES_PER_SECOND = SAMPLE_RATE // HOP_LENGTH  # 100
 SMALLEST_FRAMES = 50  # half a second: shorter clips are padded up to it
 SMALLEST_SECONDS = SMALLEST_FRAMES / FRAMES_PER_SECOND
+TAIL_STRIDE = 4
+"""In windows whose silence is thinned: positions of the encoder that one stands for. The decoder's
+answers part from those on 30 s windows by 0.004, 0.006, 0.009, 0.018 and 0.030 nats a token with
+strides of 3, 4, 5, 6 and 8, by 0.29 where the silence is cut off (docs/speed.md)."""
+TAIL_MARGIN = 0.5
+"""Seconds of silence before it that are computed whole."""
 COMPILED_WINDOWS = (100, 200, 300, 400, 500, 650, 800, 1000, 1250, 1600, 2200, 3000)
 """Lengths, in frames, that windows are rounded up to where layers are compiled for each of them."""
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from utils.cli.console import process_count, process_rank, say, warn
 from utils.cli.errors import UserError
 from utils.model.load import LoadedModel
 from utils.speech.augment import Augmenter
 from utils.speech.batching import BatchPlan, StepSampler
 from utils.speech.dataset import TrainingTable
-from utils.training.cut_windows import UNDECIDED, stated_context
+from utils.training.cut_windows import UNDECIDED, in_windows, stated_context
 from utils.training.settings import TrainSettings
 
 
@@ -26,10 +24,10 @@ def with_context(settings: TrainSettings, loaded: LoadedModel) -> LoadedModel:
     prepared = settings.context_match_steps or settings.context_warmup_steps
     if context == UNDECIDED:
         context = stated_context(loaded) or ("mixed" if prepared else UNDECIDED)
-    if context == "full" and prepared:
+    if context in ("full", "thinned") and prepared:
         raise UserError(
             "--context_match_steps and --context_warmup_steps prepare a model for cut windows; "
-            "with an audio context of full none are cut",
+            f"with an audio context of {context} none are cut",
             "Give --audio_context=mixed or dynamic, or leave them out.",
         )
     margin = settings.context_margin
@@ -37,7 +35,7 @@ def with_context(settings: TrainSettings, loaded: LoadedModel) -> LoadedModel:
         margin = loaded.context_margin
     # Beside the weights, where every later save finds it.
     loaded.whisper.generation_config.context_margin = margin
-    return replace(loaded, audio_context=context)
+    return in_windows(loaded, context)
 
 
 def batch_plan(settings: TrainSettings, loaded: LoadedModel) -> BatchPlan:
@@ -51,6 +49,7 @@ def batch_plan(settings: TrainSettings, loaded: LoadedModel) -> BatchPlan:
         "full": (1.0, 0.0),
         "mixed": (settings.full_share, settings.tail_share),
         "dynamic": (0.0, 0.0),
+        "thinned": (0.0, 0.0),
         UNDECIDED: (0.0, 0.0),  # only what a step holds is asked for so far
     }
     full_share, tail_share = shares[loaded.audio_context]

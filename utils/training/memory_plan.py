@@ -16,7 +16,7 @@ from utils.model.distributed import device_of_this_process, gather_all
 from utils.model.load import LoadedModel
 from utils.model.precision import choose_precision
 from utils.speech.batching import BatchPlan, StepSampler
-from utils.speech.features import FRAMES_PER_SECOND, SAMPLE_RATE, WINDOW_SECONDS, window_frames
+from utils.speech.features import SAMPLE_RATE, WINDOW_SECONDS, window_frames
 from utils.training.memory_probe import GB, MemoryProbe, free_memory
 from utils.training.settings import TrainSettings
 
@@ -66,7 +66,7 @@ def fit_to_memory(settings: TrainSettings, loaded: LoadedModel, sampler: StepSam
     asked = asked_at_once(plan, window, tokens)
     budget = round(settings.memory_budget * GB) if settings.memory_budget is not None else None
     if not settings.auto_batch and (
-        not may_checkpoint or surely_fits(loaded.model, asked, window, budget)
+        not may_checkpoint or surely_fits(loaded.whisper, asked, window, budget)
     ):
         return MemoryPlan(plan)
     probe = make_probe(settings, loaded, tokens, budget)
@@ -155,12 +155,12 @@ def longest_window(sampler: StepSampler) -> Seconds:
     return max(longest, WINDOW_SECONDS * clips / plan.micro_batch)
 
 
-def surely_fits(model: Any, batch: int, window: Seconds, budget: int | None = None) -> bool:
+def surely_fits(whisper: Any, batch: int, window: Seconds, budget: int | None = None) -> bool:
     """Whether a batch is so small beside the memory that trying it would be a waste of time."""
-    positions = window * FRAMES_PER_SECOND / 2
-    layers = model.config.encoder_layers + model.config.decoder_layers
-    floats = FLOATS_PER_POSITION * batch * positions * model.config.d_model * layers
-    floats += 4 * sum(p.numel() for p in model.parameters() if p.requires_grad)
+    positions = whisper.positions(window_frames(round(window * SAMPLE_RATE)))
+    layers = whisper.config.encoder_layers + whisper.config.decoder_layers
+    floats = FLOATS_PER_POSITION * batch * positions * whisper.config.d_model * layers
+    floats += 4 * sum(p.numel() for p in whisper.parameters() if p.requires_grad)
     memory = budget if budget is not None else free_memory(device_of_this_process())
     return 4 * floats < TRIFLE * memory
 

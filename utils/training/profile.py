@@ -161,7 +161,7 @@ class StepProfile(TrainerCallback):
         step["worker_features" if self._has_workers else "features"] = features
         step["data"] = waited if self._has_workers else waited - features
         for batch in batches:
-            step["flops"] += training_flops(self._whisper, batch_shape(batch))
+            step["flops"] += training_flops(self._whisper, batch_shape(self._whisper, batch))
             step["examples"] += len(batch["labels"])
         self._now = step
         return batches, tokens
@@ -174,15 +174,18 @@ class StepProfile(TrainerCallback):
             self._now["backward"] += self._now["backward_end"] - began
 
 
-def batch_shape(batch: dict[str, Any]) -> BatchShape:
+def batch_shape(whisper: Any, batch: dict[str, Any]) -> BatchShape:
     """Sizes of a micro-batch.
 
     Args:
+        whisper: FlexibleWhisper, which may hear more than the window.
         batch: `input_features (B, M, F)` and `labels (B, T)`.
     """
     labels = batch["labels"]
     counted = int(labels.ne(IGNORED).sum())
-    return BatchShape(len(labels), batch["input_features"].shape[-1], labels.shape[1], counted)
+    frames = batch["input_features"].shape[-1]
+    positions = whisper.positions(frames)
+    return BatchShape(len(labels), frames, positions, labels.shape[1], counted)
 
 
 def summary(

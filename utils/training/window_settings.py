@@ -12,18 +12,20 @@ from utils.cli.errors import UserError
 class WindowSettings:
     """Windows: how much of the silence up to 30 s is computed."""
 
-    audio_context: Literal["auto", "full", "dynamic", "mixed"] = "auto"
-    """Windows of 30 s (full), cut to the speech (dynamic), or cut with a share of full ones
-    (mixed). auto: as the base model was trained; of one that does not say, a few dev utterances
-    are transcribed both ways, and windows are cut (mixed) if it hears as well on cut ones."""
+    audio_context: Literal["auto", "full", "thinned", "dynamic", "mixed"] = "auto"
+    """Windows of 30 s (full), of 30 s with one in four positions of the silence computed (thinned),
+    cut to the speech (dynamic), or cut with a share of full ones (mixed). auto: as the base model
+    was trained; one that does not say transcribes a few dev utterances: windows are cut (mixed) if
+    it hears as well on cut ones, else thinned."""
     full_share: float = 0.05
     """With audio_context=mixed: share of the steps with windows of 30 s."""
     tail_share: float = 0.05
     """With audio_context=mixed: share of the steps with a random length of silence, up to 30 s,
     after the speech."""
     context_margin: float | None = None
-    """Seconds of silence that a cut window keeps after the speech, in training and in decoding;
-    kept with the model. None: as the base model has it, which is 0 unless it says otherwise."""
+    """Seconds of silence that a window below 30 s keeps whole after the speech, in training and in
+    decoding; kept with the model. None: as the base model has it, which is 0 unless it says
+    otherwise; at least half a second where windows are thinned."""
     context_warmup_steps: int = 0
     """Steps over which windows shrink from 30 s to the cut ones."""
     context_match_steps: int = 0

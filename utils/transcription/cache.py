@@ -34,6 +34,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent.parent
 CODE = (
     *("utils/transcription/*.py", "utils/speech/audio.py", "utils/speech/features.py"),
     *("utils/speech/labels.py", "utils/manifest/decode.py", "utils/model/audio_context.py"),
+    "utils/model/thinned.py",
 )
 _NAMED = 3
 

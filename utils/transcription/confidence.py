@@ -17,7 +17,7 @@ from utils.scoring.normalizers import choose_normalizer, normalizer
 from utils.scoring.tokens import default_metric, tokenizer_of
 from utils.speech.audio import load_audio
 from utils.speech.batching import pad_labels
-from utils.speech.features import WINDOW_FRAMES, pad_samples, window_frames
+from utils.speech.features import pad_samples
 from utils.speech.labels import IGNORED
 from utils.transcription.transcribe import Decoding
 
@@ -41,21 +41,22 @@ def confidences(
         A number from 0 to 1 for each utterance.
     """
     encoder = loaded.label_encoder(language=decoding.language, task=decoding.task)
-    full = decoding.windows_are_full(loaded.audio_context)
+    windows = decoding.windows(loaded.audio_context, loaded.context_margin)
     whisper = loaded.whisper
     device, dtype = whisper.device, whisper.model.encoder.conv1.weight.dtype
     found: list[float] = []
     for start in range(0, len(utterances), decoding.batch_size):
         batch = utterances[start : start + decoding.batch_size]
         clips = [load_audio(each.audio) for each in batch]
-        frames = WINDOW_FRAMES if full else window_frames(max(map(len, clips)))
+        frames = windows.frames(max(map(len, clips)))
         padded = pad_labels([encoder.encode(each) for each in batch], encoder.end)
         # Text that was cut off at the decoder's room may come out a token longer.
         padded = {name: ids[:, : encoder.max_tokens] for name, ids in padded.items()}
-        logits = whisper(
-            input_features=loaded.log_mel(pad_samples(clips, frames)).to(device, dtype),
-            decoder_input_ids=padded["decoder_input_ids"].to(device),
-        ).logits.float()
+        with whisper.hearing(windows.tail_stride):
+            logits = whisper(
+                input_features=loaded.log_mel(pad_samples(clips, frames)).to(device, dtype),
+                decoder_input_ids=padded["decoder_input_ids"].to(device),
+            ).logits.float()
         labels = padded["labels"].to(device)
         counted = labels != IGNORED
         tokens = labels.clamp(min=0)[..., None]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from transformers import PreTrainedTokenizerFast, WhisperFeatureExtractor
 from utils.cli.errors import UserError
 from utils.speech.features import LogMel
 from utils.speech.labels import LabelEncoder
+from utils.transcription.decoding import Windows
 from utils.transcription.engines import ROW_BY_ROW_FRAMES, Found, Search
 
 INSTALL = "pip install -r requirements-ct2.txt -c constraints.txt"
@@ -78,6 +80,8 @@ class CTranslate2Engine:
         model: the loaded `ctranslate2.models.Whisper`.
     """
 
+    thins = False  # the library's attention takes no weights for its keys
+
     def __init__(self, path: str, model: Any) -> None:
         self.path = path
         self.model = model
@@ -105,6 +109,10 @@ class CTranslate2Engine:
             multilingual=self.multilingual,
             max_tokens=self.max_positions,
         )
+
+    def hearing(self, windows: Windows) -> AbstractContextManager[None]:
+        """See `Engine`: the window's length says all."""
+        return nullcontext()
 
     def encode(self, features: torch.Tensor) -> Any:
         """The encoder's output, held by the library; see `Engine`."""

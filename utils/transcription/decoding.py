@@ -5,11 +5,45 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-AudioContext = Literal["auto", "dynamic", "full"]
+from utils.speech.features import (
+    SAMPLE_RATE,
+    TAIL_MARGIN,
+    TAIL_STRIDE,
+    WINDOW_FRAMES,
+    window_frames,
+)
+
+AudioContext = Literal["auto", "dynamic", "thinned", "full"]
+WindowKind = Literal["dynamic", "thinned", "full"]
 
 FALLBACK_TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 # Change nothing in the text: readers ahead of the model.
 _WITHOUT_EFFECT = ("num_workers",)
+
+
+@dataclass(frozen=True)
+class Windows:
+    """What windows a model hears.
+
+    Attributes:
+        kind: "full": 30 s; "dynamic": cut after the longest clip of the batch; "thinned": 30 s,
+            few of whose silent positions are computed.
+        margin: seconds of silence after the longest clip, in windows that are not full.
+    """
+
+    kind: WindowKind
+    margin: float
+
+    def frames(self, num_samples: int) -> int:
+        """Frames that are computed for a batch whose longest clip has so many samples."""
+        if self.kind == "full":
+            return WINDOW_FRAMES
+        return window_frames(num_samples + round(self.margin * SAMPLE_RATE))
+
+    @property
+    def tail_stride(self) -> int:
+        """For `FlexibleWhisper.hearing`."""
+        return TAIL_STRIDE if self.kind == "thinned" else 0
 
 
 @dataclass(frozen=True)
@@ -24,7 +58,8 @@ class Decoding:
         batch_size: windows decoded together.
         num_beams: 1 is greedy search.
         audio_context: "full" pads to 30 s, "dynamic" to the longest clip of the batch and the
-            model's margin, "auto" takes what the model was trained for.
+            model's margin, "thinned" to 30 s with few positions in the silence, "auto" takes what
+            the model was trained for.
         num_workers: threads that read audio ahead.
         max_new_tokens: most tokens an answer may have; None: as many as the model's generation
             settings (`max_length`) and the decoder have room for.
@@ -52,9 +87,22 @@ class Decoding:
     no_speech_threshold: float = 0.6
     seed: int = 0
 
-    def windows_are_full(self, trained_on: str) -> bool:
-        """Whether windows are padded to 30 s, for a model trained on "full", "dynamic", "mixed"."""
-        return (trained_on if self.audio_context == "auto" else self.audio_context) == "full"
+    def windows(self, trained_on: str, margin: float, *, thins: bool = True) -> Windows:
+        """The windows that a model hears.
+
+        Args:
+            trained_on: one of AUDIO_CONTEXTS.
+            margin: seconds of silence that the model wants after the speech.
+            thins: whether whoever computes it can thin silence; 30 s windows come nearest.
+        """
+        kinds: dict[str, WindowKind] = {
+            "full": "full",
+            "thinned": "thinned" if thins else "full",
+            "mixed": "dynamic",
+            "dynamic": "dynamic",
+        }
+        kind = kinds[trained_on if self.audio_context == "auto" else self.audio_context]
+        return Windows(kind, max(margin, TAIL_MARGIN) if kind == "thinned" else margin)
 
     def to_json(self) -> dict[str, Any]:
         """What a score and a cache entry say of the decoding; thresholds only where they count."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,6 +22,7 @@ from utils.cli.errors import UserError
 from utils.model.load import check_model_path
 from utils.speech.features import LogMel
 from utils.speech.labels import LabelEncoder
+from utils.transcription.decoding import Windows
 
 ROW_BY_ROW_FRAMES = 1000
 """On a CPU, windows of so many frames are encoded one by one: the activations of a batch of them no
@@ -74,7 +76,8 @@ class Engine(Protocol):
         multilingual: False for `.en` models.
         max_positions: most tokens the decoder takes, prompt included.
         max_length: most tokens its generation settings want, prompt included.
-        trained_context: "full", "dynamic" or "mixed"; see `Decoding.audio_context`.
+        trained_context: one of AUDIO_CONTEXTS; see `Decoding.audio_context`.
+        thins: whether it can hear windows whose silence is thinned.
         context_margin: seconds of silence that a dynamic window has after its longest clip.
         num_mel_bins: mel bins that the encoder takes.
         log_mel: features as its feature extractor makes them.
@@ -85,12 +88,16 @@ class Engine(Protocol):
     max_positions: int
     max_length: int
     trained_context: str
+    thins: bool
     context_margin: float
     num_mel_bins: int
     log_mel: LogMel
 
     def label_encoder(self, language: str | None, task: str) -> LabelEncoder:
         """Text to ids and back, with these defaults for utterances that state none."""
+
+    def hearing(self, windows: Windows) -> AbstractContextManager[None]:
+        """While it lasts, features are of such windows."""
 
     def encode(self, features: torch.Tensor) -> States:
         """Run the encoder on float32 features `(B, M, F)`, F even."""

@@ -19,8 +19,14 @@ def expect_fit(engine: Engine, utterances: Sequence[Utterance], decoding: Decodi
 
     Raises:
         UserError: the feature extractor makes other mel bins than the encoder takes; the model
-            lacks a language; an English-only model is asked for another language or to translate.
+            lacks a language; an English-only model is asked for another language or to translate;
+            an engine is asked for windows that it cannot compute.
     """
+    if decoding.audio_context == "thinned" and not engine.thins:
+        raise UserError(
+            f"{engine.path}: CTranslate2 cannot thin the silence of its windows",
+            "Take --audio_context=auto, or the model before it was converted.",
+        )
     made, taken = engine.log_mel.num_mel_bins, engine.num_mel_bins
     if made != taken:
         raise UserError(

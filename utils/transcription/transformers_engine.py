@@ -6,6 +6,7 @@ B batch, T tokens, P encoder positions, D width, V vocabulary.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from utils.model.distributed import device_of_this_process
 from utils.model.load import LoadedModel, load_model
 from utils.speech.labels import NO_SPEECH, LabelEncoder
 from utils.transcription.added_tokens import AddedTokensAside
+from utils.transcription.decoding import Windows
 from utils.transcription.engines import ROW_BY_ROW_FRAMES, Found, Search
 from utils.transcription.greedy import GreedyDecoder, likeliest
 
@@ -35,6 +37,8 @@ class TransformersEngine:
     Args:
         loaded: the model.
     """
+
+    thins = True
 
     def __init__(self, loaded: LoadedModel) -> None:
         self.loaded = loaded
@@ -59,6 +63,10 @@ class TransformersEngine:
     def label_encoder(self, language: str | None, task: str) -> LabelEncoder:
         """See `Engine`."""
         return self.loaded.label_encoder(language=language, task=task)
+
+    def hearing(self, windows: Windows) -> AbstractContextManager[None]:
+        """See `Engine`."""
+        return self.whisper.hearing(windows.tail_stride)
 
     @torch.no_grad()
     def encode(self, features: torch.Tensor) -> torch.Tensor:

@@ -16,10 +16,8 @@ from utils.scoring.predictions import Prediction, Segment
 from utils.speech.features import (
     FRAMES_PER_SECOND,
     HOP_LENGTH,
-    SAMPLE_RATE,
     WINDOW_FRAMES,
     pad_samples,
-    window_frames,
 )
 from utils.speech.labels import TIMESTAMP_STEP, LabelEncoder
 from utils.transcription.clips import Clip
@@ -61,8 +59,9 @@ class WindowDecoder:
         self.engine = engine
         self.decoding = decoding
         self.encoder: LabelEncoder = engine.label_encoder(decoding.language, decoding.task)
-        self.full = decoding.windows_are_full(engine.trained_context)
-        self.margin = round(engine.context_margin * SAMPLE_RATE)
+        self.windows = decoding.windows(
+            engine.trained_context, engine.context_margin, thins=engine.thins
+        )
         self.tokens = 0
 
     def decode(self, clips: Sequence[Clip]) -> list[Prediction]:
@@ -70,18 +69,17 @@ class WindowDecoder:
         short = [place for place, c in enumerate(clips) if c.failure is None and not c.is_long]
         long = [place for place, c in enumerate(clips) if c.failure is None and c.is_long]
         found: dict[int, Prediction] = {}
-        if short:
-            found.update(zip(short, self._one_window_each([clips[i] for i in short]), strict=True))
-        if long:
-            found.update(zip(long, self._many_windows([clips[i] for i in long]), strict=True))
+        with self.engine.hearing(self.windows):
+            for places, transcribe in (short, self._one_window_each), (long, self._many_windows):
+                if places:
+                    found.update(zip(places, transcribe([clips[i] for i in places]), strict=True))
         return [
             found[place] if place in found else failed_prediction(clip)
             for place, clip in enumerate(clips)
         ]
 
     def _one_window_each(self, clips: Sequence[Clip]) -> list[Prediction]:
-        longest = max(len(clip.samples) for clip in clips)
-        frames = WINDOW_FRAMES if self.full else window_frames(longest + self.margin)
+        frames = self.windows.frames(max(len(clip.samples) for clip in clips))
         states = self.engine.encode(
             self.engine.log_mel(pad_samples([clip.samples for clip in clips], frames))
         )
@@ -120,7 +118,7 @@ class WindowDecoder:
     def _next_windows(self, recordings: Sequence[_Recording]) -> None:
         """Decode the next window of each recording and move it on."""
         most = max(min(each.frames_left, WINDOW_FRAMES) for each in recordings)
-        frames = WINDOW_FRAMES if self.full else window_frames(most * HOP_LENGTH + self.margin)
+        frames = self.windows.frames(most * HOP_LENGTH)
         windows = [mel_slice(each.features, each.seek, frames) for each in recordings]
         states = self.engine.encode(torch.stack(windows))
         utterances = [each.clip.utterance for each in recordings]
