@@ -32,6 +32,7 @@ FOUND = measured("real_speech")
     [
         ("speed.md", "train_speed", tables.recipe_table),
         ("speed.md", "train_speed", tables.growth_table),
+        ("speed.md", "train_speed_thinned", tables.recipe_table),
         ("speed.md", "context_demo", contexts.markdown_table),
         ("speed.md", "context_real", contexts.markdown_table),
         ("evaluation.md", "engines", tables.engine_table),

@@ -1,0 +1,180 @@
+r"""How near a model hears a window of 30 s when its silence is cut off or thinned.
+
+    python benchmarks/thinned_silence.py --model=output/real_speech/base-30s \
+        --data=output/real_speech/en/data/test.jsonl
+
+The model transcribes some clips on windows of 30 s; then it reads its own answers again on shorter
+windows. For each stride of the silence (0 cuts it off, 1 is all of it): how many positions the
+encoder computes; how far the decoder's probabilities diverge from those on 30 s (Kullback-Leibler,
+nats a token); at how many tokens the likeliest is still the same; and the error of the encoder's
+states of the speech, relative to their norm. Writes benchmarks/results/thinned_silence.json.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+# A script's own folder is on the path; the repository, which holds `utils`, is not.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.run import machine
+from utils.cli.console import say
+from utils.cli.errors import run_script
+from utils.cli.files import atomic_write
+from utils.cli.progress import progress
+from utils.cli.settings import parse_settings
+from utils.report.layout import markdown_table
+
+if TYPE_CHECKING:
+    import torch
+
+    from utils.model.load import LoadedModel
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+MOST_TOKENS = 60
+
+
+@dataclass(frozen=True)
+class ThinnedSilenceSettings:
+    """What is measured."""
+
+    model: str = "demo/base"
+    """Whisper that hears, best one that knows windows of 30 s alone."""
+    data: str = "demo/zh/test.jsonl"
+    """Manifest whose clips are spread over."""
+    clips: int = 30
+    """Clips that are heard."""
+    strides: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6, 8, 16)
+    """Of the silence; 0 cuts it off."""
+    margin: float = 0.5
+    """Seconds of silence after the speech that are kept whole."""
+    output: str = "benchmarks/results/thinned_silence.json"
+    """File for the measurements."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure every stride, write the file, say the table."""
+    settings = parse_settings(
+        ThinnedSilenceSettings, argv, prog="thinned_silence.py", description=__doc__ or ""
+    )
+    os.chdir(REPOSITORY)
+    found = {"schema": 1, "machine": machine(), "settings": vars(settings), **measure(settings)}
+    with atomic_write(settings.output) as file:
+        json.dump(found, file, indent=2)
+        file.write("\n")
+    say(table(found))
+    say(f"wrote {settings.output}")
+
+
+def measure(settings: ThinnedSilenceSettings) -> dict[str, Any]:
+    """Every stride on every clip, means over tokens and over clips."""
+    from utils.manifest.read import read_manifest
+    from utils.model.load import load_model
+    from utils.speech.audio import load_audio
+    from utils.speech.features import SAMPLE_RATE
+
+    loaded = load_model(settings.model)
+    utterances = read_manifest(settings.data)
+    every = max(1, len(utterances) // settings.clips)
+    chosen = [utterances[place] for place in range(0, len(utterances), every)][: settings.clips]
+    rows = {stride: _Sums() for stride in settings.strides}
+    seconds = 0.0
+    for utterance in progress(chosen, total=len(chosen), desc="clips", unit="clip"):
+        samples = load_audio(utterance.audio)
+        seconds += len(samples) / SAMPLE_RATE
+        _hear(loaded, samples, utterance.language, settings.margin, rows)
+    return {
+        "mean_seconds": seconds / len(chosen),
+        "rows": {str(stride): sums.means(len(chosen)) for stride, sums in rows.items()},
+    }
+
+
+@dataclass
+class _Sums:
+    """Over clips (positions, state_error) and tokens (the others)."""
+
+    positions: int = 0
+    tokens: int = 0
+    divergence: float = 0.0
+    same: int = 0
+    state_error: float = 0.0
+
+    def means(self, clips: int) -> dict[str, float]:
+        return {
+            "positions": self.positions / clips,
+            "divergence": self.divergence / self.tokens,
+            "same_token": self.same / self.tokens,
+            "state_error": self.state_error / clips,
+        }
+
+
+def _hear(
+    loaded: LoadedModel, samples: Any, language: str | None, margin: float, rows: dict[int, _Sums]
+) -> None:
+    """Add a clip to the sums of all strides."""
+    import torch
+
+    from utils.speech.features import SAMPLE_RATE, WINDOW_FRAMES, pad_samples, window_frames
+    from utils.transcription.engines import Search
+    from utils.transcription.transformers_engine import TransformersEngine
+
+    whisper, engine = loaded.whisper, TransformersEngine(loaded)
+    spoken = window_frames(len(samples)) // 2
+    full = engine.encode(loaded.log_mel(pad_samples([samples], WINDOW_FRAMES)))
+    prompt = torch.tensor([loaded.label_encoder(language=language).prompt()])
+    (answer,) = engine.generate(full, prompt, Search(MOST_TOKENS))
+    ids = torch.cat([prompt, torch.tensor([answer.ids], dtype=torch.long)], dim=1)
+    expected = _log_probabilities(whisper, ids, full)[prompt.shape[1] - 1 :]
+    for stride, sums in rows.items():
+        kept = round(margin * SAMPLE_RATE) if stride else 0
+        frames = window_frames(len(samples) + kept)
+        with whisper.hearing(stride):
+            states = engine.encode(loaded.log_mel(pad_samples([samples], frames)))
+            heard = _log_probabilities(whisper, ids, states)[prompt.shape[1] - 1 :]
+        sums.positions += states.shape[1]
+        sums.tokens += len(heard)
+        sums.divergence += (expected.exp() * (expected - heard)).sum().item()
+        sums.same += int((expected.argmax(-1) == heard.argmax(-1)).sum())
+        error = states[:, :spoken] - full[:, :spoken]
+        sums.state_error += (error.norm() / full[:, :spoken].norm()).item()
+
+
+def _log_probabilities(whisper: Any, ids: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
+    """Of every next token, float32 `(T, V)`."""
+    import torch
+
+    with torch.no_grad():
+        hidden = whisper.model.decoder(input_ids=ids, encoder_hidden_states=states)
+        logits: torch.Tensor = whisper.proj_out(hidden.last_hidden_state)[0]
+    return logits.float().log_softmax(-1)
+
+
+def table(found: dict[str, Any]) -> str:
+    """A line for each stride, as Markdown.
+
+    Args:
+        found: content of the file.
+    """
+    named = {"0": "cut off", "1": "all of it"}
+    rows = [
+        [
+            named.get(stride, f"one in {stride}"),
+            f"{row['positions']:.0f}",
+            f"{row['divergence']:.4f}",
+            f"{row['same_token']:.1%}",
+            f"{row['state_error']:.1%}",
+        ]
+        for stride, row in found["rows"].items()
+    ]
+    header = ["silence", "positions", "divergence, nats a token", "same likeliest token"]
+    return markdown_table([*header, "error of the speech's states"], rows, words=1)
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main))
