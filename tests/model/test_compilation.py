@@ -50,10 +50,10 @@ def learned(model: Any, batch: int, frames: int, tokens: int) -> list[torch.Tens
 
 @pytest.mark.parametrize(("kind", "checkpointed"), [("lora", False), ("full", True)])
 def test_nothing_is_compiled_after_each_length_was_seen(
-    demo_model: Path, kind: str, checkpointed: bool
+    tiny_model: Path, kind: str, checkpointed: bool
 ) -> None:
     """Traced and differentiated as always, but run by torch itself: seconds, not minutes."""
-    model = trainable(demo_model, kind)
+    model = trainable(tiny_model, kind)
     checkpoint_activations(model, checkpointed)
     expected = {shape: learned(model, *shape) for shape in WARM_UP + LATER}
     compile_layers(model, backend="aot_eager")
