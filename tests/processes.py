@@ -14,6 +14,7 @@ import runpy
 import socket
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -48,6 +49,14 @@ def start_forked(
     process = SERVER.Process(target=_run, args=(list(command), folder, said, environment))
     process.start()
     return process
+
+
+def wait_until_said(process: BaseProcess, said: Path, line: str) -> None:
+    """Wait until a process that was started has written a first line to its `stdout`."""
+    deadline = time.monotonic() + 200
+    while not (said / "stdout").exists() or (said / "stdout").read_text("utf-8") != f"{line}\n":
+        assert process.is_alive() and time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def run_forked(

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
 
 import finetune
-from tests.processes import start_forked
+from tests.processes import start_forked, wait_until_said
 from tests.soak import comparable_metrics
 from tests.training.test_run import flags
 from utils.cli.errors import Stopped
@@ -43,10 +42,7 @@ sys.exit(run_script(main))
 def run_and_signal(folder: Path, grace: float, step: float, *signals: int) -> tuple[int, str]:
     (folder / "program.py").write_text(PROGRAM)
     process = start_forked(["program.py", str(grace), str(step)], folder, folder)
-    deadline = time.monotonic() + 60
-    while not (folder / "stdout").exists() or (folder / "stdout").read_text() != "ready\n":
-        assert process.is_alive() and time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until_said(process, folder, "ready")
     for number in signals:
         os.kill(process.pid, number)
         process.join(1.2)
