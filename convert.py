@@ -17,6 +17,7 @@ from pathlib import Path
 
 from utils.cli.console import say
 from utils.cli.errors import UserError, run_script
+from utils.cli.garbage import garbage_collection_paused
 from utils.cli.settings import parse_settings
 
 BUNDLED = Path(__file__).resolve().parent / "demo" / "en" / "test.jsonl"
@@ -50,10 +51,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Find the format, convert, compare, say how far both say the same."""
     settings = parse_settings(ConvertSettings, argv, prog="convert.py", description=__doc__ or "")
     # Imported after the flags: --help and a mistyped flag answer at once.
-    from utils.export.formats import export, find_format
-    from utils.manifest.read import filter_by_duration, read_manifest
-    from utils.model.folders import model_name
-    from utils.speech.features import WINDOW_SECONDS
+    with garbage_collection_paused():
+        from utils.export.formats import export, find_format
+        from utils.manifest.read import filter_by_duration, read_manifest
+        from utils.model.folders import model_name
+        from utils.speech.features import WINDOW_SECONDS
 
     find_format(settings.format, settings.quantization)
     utterances = read_manifest(settings.data or BUNDLED).utterances

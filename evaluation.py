@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from utils.cli.console import is_main_process, say, warn
 from utils.cli.errors import UserError, run_script
+from utils.cli.garbage import garbage_collection_paused
 from utils.cli.settings import parse_settings, save_settings
 from utils.report.settings import EvaluationSettings
 from utils.scoring.gate import answer_gate, check_gate
@@ -38,10 +39,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         EvaluationSettings, argv, prog="evaluation.py", description=__doc__ or ""
     )
     # Imported after the flags: --help and a mistyped flag answer at once.
-    from utils.model.distributed import close_distributed, init_distributed
-    from utils.report.evaluate import expect_report_dir
-    from utils.report.sources import find_models, read_test_sets
-    from utils.report.transcribed import transcribe_all
+    with garbage_collection_paused():
+        from utils.model.distributed import close_distributed, init_distributed
+        from utils.report.evaluate import expect_report_dir
+        from utils.report.sources import find_models, read_test_sets
+        from utils.report.transcribed import transcribe_all
 
     test_sets = read_test_sets(settings)
     metrics = {test_set.name: test_set.metric for test_set in test_sets}

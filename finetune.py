@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from utils.cli.errors import run_script
+from utils.cli.garbage import garbage_collection_paused
 from utils.cli.settings import parse_settings
 from utils.training.kinds import LoraSettings
 
@@ -26,8 +27,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Parse the flags, attach the adapter, train."""
     settings = parse_settings(LoraSettings, argv, prog="finetune.py", description=__doc__ or "")
     # Imported after the flags: --help and a mistyped flag answer at once.
-    from utils.training.adapting import with_adapter
-    from utils.training.run import finetune
+    with garbage_collection_paused():
+        from utils.training.adapting import with_adapter
+        from utils.training.run import finetune
 
     def attach(loaded: LoadedModel, total_steps: int) -> LoadedModel:
         return with_adapter(settings, loaded, total_steps)

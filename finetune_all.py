@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from utils.cli.errors import run_script
+from utils.cli.garbage import garbage_collection_paused
 from utils.cli.settings import parse_settings
 from utils.training.kinds import FullSettings
 
@@ -25,8 +26,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Parse the flags, free the weights, train."""
     settings = parse_settings(FullSettings, argv, prog="finetune_all.py", description=__doc__ or "")
     # Imported after the flags: --help and a mistyped flag answer at once.
-    from utils.training.run import finetune
-    from utils.training.whole import free_weights
+    with garbage_collection_paused():
+        from utils.training.run import finetune
+        from utils.training.whole import free_weights
 
     def with_all_weights(loaded: LoadedModel, total_steps: int) -> LoadedModel:
         free_weights(settings, loaded.whisper)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from utils.cli.console import say
 from utils.cli.errors import UserError, run_script
+from utils.cli.garbage import garbage_collection_paused
 from utils.cli.settings import parse_settings
 
 
@@ -83,8 +84,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Load adapter and base, merge, check, write."""
     settings = parse_settings(MergeSettings, argv, prog="merge_lora.py", description=__doc__ or "")
     # Imported after the flags: --help and a mistyped flag answer at once.
-    from utils.model.folders import model_name, save_model, write_folder
-    from utils.report.drawn_back import draw_back, merge_all
+    with garbage_collection_paused():
+        from utils.model.folders import model_name, save_model, write_folder
+        from utils.report.drawn_back import draw_back, merge_all
 
     paths = [settings.lora_model, *filter(None, (settings.soup or "").split(","))]
     merged = merge_all(paths, local_files_only=settings.local_files_only)

@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from utils.cli.errors import run_script
+from utils.cli.garbage import garbage_collection_paused
 from utils.cli.settings import parse_settings, save_settings
 from utils.transcription.pseudo_settings import PseudoLabelSettings
 
@@ -27,13 +28,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     settings = parse_settings(
         PseudoLabelSettings, argv, prog="pseudo_label.py", description=__doc__ or ""
     )
-    from utils.cli.log import Log
-    from utils.manifest.memory import Memory
-    from utils.manifest.shards import parse_shard
-    from utils.manifest.sources.prepare import nothing_left, summarise, tell, write_left_out
-    from utils.manifest.write import path_from_manifest, write_manifest
-    from utils.transcription.pseudo_labels import label, sift
-    from utils.transcription.pseudo_recordings import collect, cut
+    # Imported after the flags: --help and a mistyped flag answer at once.
+    with garbage_collection_paused():
+        from utils.cli.log import Log
+        from utils.manifest.memory import Memory
+        from utils.manifest.shards import parse_shard
+        from utils.manifest.sources.prepare import nothing_left, summarise, tell, write_left_out
+        from utils.manifest.write import path_from_manifest, write_manifest
+        from utils.transcription.pseudo_labels import label, sift
+        from utils.transcription.pseudo_recordings import collect, cut
 
     folder, shard = Path(settings.output_dir), parse_shard(settings.shard)
     log = Log(shard.named(folder / "pseudo_label.log"))

@@ -89,12 +89,13 @@ def settings_of() -> Callable[[str], type]:
 
 
 # They start processes, compile, or train for more than some steps: most of the time of all tests.
-SLOW = {
-    *("test_bad_luck", "test_compilation", "test_compiled_run", "test_demo", "test_evaluation"),
-    *("test_killed", "test_launchers", "test_learning_runs", "test_learns", "test_longform"),
-    *("test_matching", "test_out_of_memory_distributed", "test_ray_data", "test_readme"),
-    *("test_real_speech", "test_sharding", "test_signals", "test_two_nodes"),
-}
+# The longest first.
+SLOW = [
+    *("test_readme", "test_sharding", "test_demo", "test_launchers", "test_bad_luck"),
+    *("test_ray_data", "test_compilation", "test_longform", "test_two_nodes", "test_matching"),
+    *("test_killed", "test_evaluation", "test_compiled_run", "test_learning_runs"),
+    *("test_out_of_memory_distributed", "test_learns", "test_signals", "test_real_speech"),
+]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -106,6 +107,32 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=f"no recorded speech at {SHARED / 'data'}"))
         if item.get_closest_marker("requires_cuda") and not _has_cuda():
             item.add_marker(pytest.mark.skip(reason="no NVIDIA GPU"))
+
+    _begin_with_the_slow(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+
+
+def _begin_with_the_slow(items: list[pytest.Item], workers: int) -> None:
+    """Order the tests so that each of several workers begins with slow ones.
+
+    A worker is given neighbours, as many as the others are; one that has done its own takes some of
+    another's. What is left at the end should be quick.
+    """
+    if workers == 1:
+        return
+    of_file: dict[str, list[pytest.Item]] = {}
+    quick = []
+    for item in items:
+        pile = of_file.setdefault(item.path.stem, []) if item.path.stem in SLOW else quick
+        pile.append(item)
+    slow = [of_file[name] for name in SLOW if name in of_file]
+    ordered: list[pytest.Item] = []
+    for worker in range(workers):
+        own = [item for tests in slow[worker::workers] for item in tests]
+        share = (len(items) - len(ordered)) // (workers - worker) - len(own)
+        own += quick[: max(0, share)]
+        del quick[: max(0, share)]
+        ordered += own
+    items[:] = [*ordered, *quick]
 
 
 def _has_cuda() -> bool:

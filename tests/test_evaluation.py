@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import evaluation
+from tests.processes import run_forked
 from utils.cli.errors import run_script
 from utils.scoring.predictions import read_predictions
 
@@ -346,7 +347,6 @@ def test_two_processes_give_the_score_of_one_to_the_last_digit(
 ):
     data = manifest_of(tmp_path / "d.jsonl", speech_manifest, *[{}] * clips)
     assert evaluate(test_data=data, batch_size=2) == 0
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2"]
     flags = {
         "test_data": data,
         "model_path": models / "new",
@@ -355,8 +355,7 @@ def test_two_processes_give_the_score_of_one_to_the_last_digit(
         "batch_size": 2,
     }
     arguments = [f"--{name}={value}" for name, value in flags.items()]
-    command = [*torchrun, "--master_port=0", "--standalone", "evaluation.py", *arguments]
-    done = subprocess.run(command, cwd=repository, capture_output=True, text=True, timeout=240)
+    done = run_forked(["evaluation.py", *arguments], repository, processes=2, timeout=240)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("wrote ") == 1
     one, two = (json.loads((tmp_path / d / "results.json").read_text()) for d in ("report", "two"))
@@ -611,7 +610,8 @@ def test_a_run_that_is_killed_goes_on(
         "evaluation.main(sys.argv[1:])\n"
     )
     arguments = [f"--{name}={value}" for name, value in flags.items()]
-    killed = subprocess.run([sys.executable, "-c", program, *arguments], cwd=repository)
+    (tmp_path / "killed.py").write_text(program)
+    killed = run_forked([str(tmp_path / "killed.py"), *arguments], repository)
     assert killed.returncode == -9
     assert not (tmp_path / "report").exists()
     assert run_script(lambda _: evaluation.main(arguments)) == 0

@@ -4,45 +4,51 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.processes import free_port, run_forked
+
 pytestmark = pytest.mark.timeout(600)
 
 LAUNCHERS = ["torchrun", "accelerate"]
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def launch(kind: str, repository: Path, script: str, flags: list[str]) -> str:
-    """Run a script in one process or two and return what it said."""
-    port = f"--main_process_port={free_port()}"
-    config = "--config_file=configs/accelerate/cpu_2.yaml"
-    command = {
-        "one": [sys.executable],
-        "torchrun": [
-            *[sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2"],
-            *["--master_addr=127.0.0.1", f"--master_port={free_port()}"],
-        ],
-        "accelerate": [sys.executable, "-m", "accelerate.commands.launch", config, port],
-    }[kind]
+    """Run a script in one process or two and return what it said.
+
+    Args:
+        kind: "one"; "two", which find each other without a launcher's help; "torchrun";
+            "accelerate".
+        repository: in which it runs.
+        script: from there on.
+        flags: of the script.
+    """
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(
-        [*command, script, *flags],
-        cwd=repository,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=500,
-    )
+    if kind in ("one", "two"):
+        count = 1 if kind == "one" else 2
+        done = run_forked([script, *flags], repository, environment, count)
+    else:
+        port = f"--main_process_port={free_port()}"
+        config = "--config_file=configs/accelerate/cpu_2.yaml"
+        launcher = {
+            "torchrun": [
+                *["-m", "torch.distributed.run", "--nproc_per_node=2"],
+                *["--master_addr=127.0.0.1", f"--master_port={free_port()}"],
+            ],
+            "accelerate": ["-m", "accelerate.commands.launch", config, port],
+        }[kind]
+        done = subprocess.run(
+            [sys.executable, *launcher, script, *flags],
+            cwd=repository,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=500,
+        )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
 
@@ -105,7 +111,7 @@ def test_two_processes_match_windows_and_keep_a_budget_like_one(
     more += ["--context_match_steps=3", "--full_share=0.3"]
     curves = []
     # As many parts to a step: two of one process, or one of each of two.
-    for kind, parts in (("one", 2), ("torchrun", 1)):
+    for kind, parts in (("one", 2), ("two", 1)):
         flags = training_flags(tiny_model, speech_manifest, tmp_path / kind, batch=1)
         flags += [*more, f"--gradient_accumulation_steps={parts}"]
         assert "matching     3 steps" in launch(kind, repository, "finetune.py", flags)
@@ -113,26 +119,42 @@ def test_two_processes_match_windows_and_keep_a_budget_like_one(
     assert curves[1] == pytest.approx(curves[0], rel=1e-4)
 
 
+def said_and_scored(
+    kind: str, repository: Path, model: Path, data: Path, folder: Path
+) -> tuple[list[tuple[str, str, str]], dict[str, object]]:
+    """Evaluate; return each clip's id, text and status, and the score."""
+    flags = [f"--model_path={model}", f"--test_data={data}"]
+    flags += [f"--report_dir={folder}", f"--cache_dir={folder}-cache", "--batch_size=2"]
+    launch(kind, repository, "evaluation.py", flags)
+    (predictions,) = (folder / "predictions").glob("*.jsonl")
+    lines = [json.loads(line) for line in predictions.read_text().splitlines()]
+    said = [(line["id"], line["hypothesis"], line["status"]) for line in lines]
+    return said, json.loads((folder / "results.json").read_text())["scores"][0]
+
+
+@pytest.fixture(scope="module")
+def scored_by_one(
+    repository: Path,
+    tiny_model: Path,
+    speech_manifest: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[list[tuple[str, str, str]], dict[str, object]]:
+    folder = tmp_path_factory.mktemp("scored") / "one"
+    return said_and_scored("one", repository, tiny_model, speech_manifest, folder)
+
+
 @pytest.mark.parametrize("launcher", LAUNCHERS)
 def test_two_processes_score_like_one(
-    repository: Path, tiny_model: Path, speech_manifest: Path, tmp_path: Path, launcher: str
+    repository: Path,
+    tiny_model: Path,
+    speech_manifest: Path,
+    tmp_path: Path,
+    scored_by_one: tuple[list[tuple[str, str, str]], dict[str, object]],
+    launcher: str,
 ) -> None:
-    texts = {}
-    for kind in ("one", launcher):
-        flags = [
-            f"--model_path={tiny_model}",
-            f"--test_data={speech_manifest}",
-            f"--report_dir={tmp_path / kind}",
-            "--batch_size=2",
-        ]
-        launch(kind, repository, "evaluation.py", flags)
-        (predictions,) = (tmp_path / kind / "predictions").glob("*.jsonl")
-        lines = [json.loads(line) for line in predictions.read_text().splitlines()]
-        assert [line["id"] for line in lines] == [f"clip-{number}" for number in range(9)]
-        texts[kind] = [(line["id"], line["hypothesis"], line["status"]) for line in lines]
-    assert texts[launcher] == texts["one"]
-    scores = [
-        json.loads((tmp_path / kind / "results.json").read_text())["scores"][0] for kind in texts
-    ]
-    assert scores[0]["rate"] == scores[1]["rate"]
-    assert scores[0]["errors"] == scores[1]["errors"]
+    found = said_and_scored(launcher, repository, tiny_model, speech_manifest, tmp_path / "two")
+    for said, _ in (found, scored_by_one):
+        assert [id_ for id_, _, _ in said] == [f"clip-{number}" for number in range(9)]
+    assert found[0] == scored_by_one[0]
+    for name in ("rate", "errors"):
+        assert found[1][name] == scored_by_one[1][name]

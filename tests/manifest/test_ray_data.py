@@ -81,9 +81,10 @@ class TestOnALocalRay:
             corpus.add(**plant(corpus.folder))
         local = corpus.check()
         monkeypatch.setattr(check, "LINES_A_TASK", 5)
-        monkeypatch.setattr(check, "TASKS_A_ROUND", 4)
-        for large_bytes in (1 << 40, 0):
+        # In two rounds where the lines are read from disk: each starts processes.
+        for large_bytes, tasks in ((0, 4), (1 << 40, 4096)):
             monkeypatch.setattr(read, "LARGE_BYTES", large_bytes)
+            monkeypatch.setattr(check, "TASKS_A_ROUND", tasks)
             assert check_manifests([tmp_path / "train.json"], 1, engine="ray") == local
         flags = [f"--data={tmp_path / 'train.json'}", "--voices=False", "--engine=ray"]
         assert check_data.main(flags) == 2

@@ -52,10 +52,10 @@ def learned(model: Any, batch: int, frames: int, tokens: int) -> list[torch.Tens
     ("kind", "checkpointed", "tail_stride"), [("lora", False, 4), ("full", True, 0)]
 )
 def test_nothing_is_compiled_after_each_length_was_seen(
-    demo_model: Path, kind: str, checkpointed: bool, tail_stride: int
+    tiny_model: Path, kind: str, checkpointed: bool, tail_stride: int
 ) -> None:
     """Traced and differentiated as always, but run by torch itself: seconds, not minutes."""
-    model = trainable(demo_model, kind)
+    model = trainable(tiny_model, kind)
     (model.get_base_model() if kind == "lora" else model).tail_stride = tail_stride
     checkpoint_activations(model, checkpointed)
     expected = {shape: learned(model, *shape) for shape in WARM_UP + LATER}

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 from pathlib import Path
 
-# A fork of a fresh server: it has the libraries loaded, which takes seconds, and no threads yet.
-_SERVER = multiprocessing.get_context("forkserver")
-_SERVER.set_forkserver_preload(["utils.training.run", "finetune"])
+from tests.processes import SERVER
 
 
 def _train(arguments: list[str], kill_at: int | None, log: Path) -> None:
@@ -47,7 +44,7 @@ def train(arguments: list[str], log: Path, kill_at: int | None = None) -> int:
     Returns:
         Its exit code; -9 if it was killed.
     """
-    process = _SERVER.Process(target=_train, args=(arguments, kill_at, log))
+    process = SERVER.Process(target=_train, args=(arguments, kill_at, log))
     process.start()
     process.join(250)
     assert process.exitcode is not None, "it hangs"

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 import finetune
 from tests import soak
+from tests.processes import run_forked
 from tests.test_launchers import curve, launch, training_flags
 from tests.training.test_run import flags
 from utils.cli.errors import UserError
@@ -54,7 +53,7 @@ def test_processes_without_data_and_another_number_of_them_when_resumed(
     expected = curve(run)
     resumed = training_flags(tiny_model, one, tmp_path / "one", 2)
     from_two = f"--resume_from_checkpoint={run / 'checkpoint-2'}"
-    said = launch("torchrun", repository, "finetune.py", [*resumed, "--save_steps=2", from_two])
+    said = launch("two", repository, "finetune.py", [*resumed, "--save_steps=2", from_two])
     assert "2 processes, DDP" in said
     assert curve(run) == pytest.approx(expected, rel=1e-4)
 
@@ -71,13 +70,7 @@ def test_a_full_disk_in_the_middle_of_a_checkpoint(
         pytest.skip("no small disk can be mounted here")
     try:
         command = flags(tiny_model, speech_manifest, disk, max_steps=8, save_steps=1)
-        done = subprocess.run(
-            [sys.executable, "finetune.py", *command],
-            cwd=repository,
-            capture_output=True,
-            text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
+        done = run_forked(["finetune.py", *command], repository)
         assert done.returncode == 1, done.stderr[-2000:]
         assert "could not be written: the disk is full" in done.stderr
         assert "Traceback" not in done.stderr

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_launchers import curve, free_port, launch, training_flags
+from tests.processes import free_port
+from tests.test_launchers import curve, launch, training_flags
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -58,7 +59,7 @@ def test_processes_that_cut_differently_learn_the_same(
     flags = training_flags(tiny_model, speech_manifest, one, 8)
     launch("one", repository, "finetune.py", flags)
     flags = training_flags(tiny_model, speech_manifest, two, 4)
-    launch("torchrun", repository, script(tmp_path, repository, IN_FORWARD), flags)
+    launch("two", repository, script(tmp_path, repository, IN_FORWARD), flags)
     assert curve(two / "tiny") == pytest.approx(curve(one / "tiny"), rel=1e-4)
 
 

@@ -7,8 +7,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from transformers import WhisperForConditionalGeneration, WhisperProcessor
 import finetune
 import finetune_all
 import merge_lora
+from tests.processes import start_forked
 from utils.cli.errors import UserError, run_script
 from utils.cli.settings import load_settings_dict
 from utils.model.checksums import find_damage
@@ -368,24 +367,18 @@ def test_interrupted_it_says_so_and_leaves_the_earlier_checkpoints(
     repository: Path, tiny_model: Path, speech_manifest: Path, tmp_path: Path
 ) -> None:
     more = {"max_steps": 100_000, "save_steps": 2, "num_workers": 1, "save_total_limit": 2}
-    command = [sys.executable, "finetune.py", *flags(tiny_model, speech_manifest, tmp_path, **more)]
-    process = subprocess.Popen(
-        command,
-        cwd=repository,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+    command = ["finetune.py", *flags(tiny_model, speech_manifest, tmp_path, **more)]
+    process = start_forked(command, repository, tmp_path)
     run = tmp_path / "tiny"
     deadline = time.monotonic() + 200
     while not (run / "checkpoint-4" / "trainer_state.json").is_file():
-        assert process.poll() is None, process.communicate()[1][-2000:]
+        assert process.is_alive(), (tmp_path / "stderr").read_text()[-2000:]
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 130, said[-2000:]
+    os.kill(process.pid, signal.SIGINT)
+    process.join(60)
+    said = (tmp_path / "stderr").read_text()
+    assert process.exitcode == 130, said[-2000:]
     assert "error: interrupted" in said
     assert "Traceback" not in said
     kept = checkpoints(run)[-1]

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
 
 import finetune
+from tests.processes import start_forked, wait_until_said
 from tests.soak import comparable_metrics
 from tests.training.test_run import flags
 from utils.cli.errors import Stopped
@@ -41,19 +39,16 @@ sys.exit(run_script(main))
 """
 
 
-def run_and_signal(repository: Path, grace: float, step: float, *signals: int) -> tuple[int, str]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(grace), str(step)],
-        cwd=repository,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None and process.stdout.readline() == "ready\n"
+def run_and_signal(folder: Path, grace: float, step: float, *signals: int) -> tuple[int, str]:
+    (folder / "program.py").write_text(PROGRAM)
+    process = start_forked(["program.py", str(grace), str(step)], folder, folder)
+    wait_until_said(process, folder, "ready")
     for number in signals:
-        process.send_signal(number)
-        time.sleep(1.2)
-    return process.wait(60), process.communicate()[1]
+        os.kill(process.pid, number)
+        process.join(1.2)
+    process.join(60)
+    assert process.exitcode is not None
+    return process.exitcode, (folder / "stderr").read_text()
 
 
 @pytest.mark.parametrize(
@@ -61,22 +56,22 @@ def run_and_signal(repository: Path, grace: float, step: float, *signals: int) -
     [(signal.SIGTERM, 143, "stopped by SIGTERM"), (signal.SIGINT, 130, "interrupted")],
 )
 def test_a_signal_ends_the_step_and_says_how_to_go_on(
-    repository: Path, number: int, code: int, word: str
+    tmp_path: Path, number: int, code: int, word: str
 ) -> None:
-    found, said = run_and_signal(repository, 30, 0.2, number)
+    found, said = run_and_signal(tmp_path, 30, 0.2, number)
     assert found == code, said
     assert f"{word} after step 7; checkpoint-7 is saved" in said
     assert "The same command goes on" in said
 
 
-def test_a_step_that_takes_longer_than_the_grace_time_is_given_up(repository: Path) -> None:
-    code, said = run_and_signal(repository, 0.5, 50, signal.SIGTERM)
+def test_a_step_that_takes_longer_than_the_grace_time_is_given_up(tmp_path: Path) -> None:
+    code, said = run_and_signal(tmp_path, 0.5, 50, signal.SIGTERM)
     assert code == 143
     assert "nothing was saved within --grace_seconds=0.5" in said
 
 
-def test_a_second_signal_ends_at_once(repository: Path) -> None:
-    code, said = run_and_signal(repository, 40, 50, signal.SIGINT, signal.SIGINT)
+def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
+    code, said = run_and_signal(tmp_path, 40, 50, signal.SIGINT, signal.SIGINT)
     assert code == 130
     assert "ended without saving" in said
 

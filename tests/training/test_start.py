@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.processes import start_forked, wait_until_said
 from tests.training.test_checkpoints import write
 from utils.cli.errors import UserError
 from utils.model.folders import BEST, FINAL
@@ -109,17 +108,18 @@ with sole_writer(Path(sys.argv[1])):
 
 
 def test_two_runs_do_not_write_to_one_folder(
-    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(start, "LOCK_PATIENCE", 0.5)
-    command = [sys.executable, "-c", HOLD, str(tmp_path)]
-    other = subprocess.Popen(command, cwd=repository, stdout=subprocess.PIPE)
-    assert other.stdout is not None and other.stdout.readline() == b"held\n"
-    with pytest.raises(UserError, match="another process is training into"), sole_writer(tmp_path):
+    (tmp_path / "hold.py").write_text(HOLD)
+    run = tmp_path / "run"
+    other = start_forked(["hold.py", str(run)], tmp_path, tmp_path)
+    wait_until_said(other, tmp_path, "held")
+    with pytest.raises(UserError, match="another process is training into"), sole_writer(run):
         pass
     other.kill()
-    other.communicate()
-    with sole_writer(tmp_path):  # the lock ended with its process
+    other.join()
+    with sole_writer(run):  # the lock ended with its process
         pass
-    with sole_writer(tmp_path):
+    with sole_writer(run):
         pass

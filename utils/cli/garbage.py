@@ -9,7 +9,11 @@ from contextlib import contextmanager
 
 @contextmanager
 def garbage_collection_paused() -> Iterator[None]:
-    """Keep Python from searching ever more new values for cycles; it saves a third of the time."""
+    """Keep Python from searching ever more new values for cycles.
+
+    It saves a third of the time of reading a large manifest, and a sixth of that of importing torch
+    and transformers.
+    """
     was_enabled = gc.isenabled()
     gc.disable()
     try:
