@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks import thinned_silence
 from benchmarks.data_scale import around_table, table
 from benchmarks.real.outcome import markdown_lines
 from benchmarks.speed import contexts, tables
@@ -35,6 +36,7 @@ FOUND = measured("real_speech")
         ("speed.md", "train_speed_thinned", tables.recipe_table),
         ("speed.md", "context_demo", contexts.markdown_table),
         ("speed.md", "context_real", contexts.markdown_table),
+        ("speed.md", "thinned_silence", thinned_silence.table),
         ("evaluation.md", "engines", tables.engine_table),
     ],
 )

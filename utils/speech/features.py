@@ -21,7 +21,7 @@ SMALLEST_FRAMES = 50  # half a second: shorter clips are padded up to it
 SMALLEST_SECONDS = SMALLEST_FRAMES / FRAMES_PER_SECOND
 TAIL_STRIDE = 4
 """In windows whose silence is thinned: positions of the encoder that one stands for. The decoder's
-answers part from those on 30 s windows by 0.004, 0.006, 0.009, 0.018 and 0.030 nats a token with
+answers part from those on 30 s windows by 0.004, 0.005, 0.010, 0.020 and 0.029 nats a token with
 strides of 3, 4, 5, 6 and 8, by 0.29 where the silence is cut off (docs/speed.md)."""
 TAIL_MARGIN = 0.5
 """Seconds of silence before it that are computed whole."""
