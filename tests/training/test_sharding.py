@@ -79,6 +79,7 @@ def flags(model: Path, data: Path, batch: int) -> list[str]:
         "--logging_steps=1",
         "--eval_steps=2",
         "--save_steps=2",
+        "--average_best=2",
         "--warmup_steps=1",
         "--learning_rate=1e-3",
         "--num_workers=0",

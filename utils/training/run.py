@@ -27,6 +27,7 @@ from utils.model.precision import choose_precision
 from utils.speech.audio_cache import discard_cache
 from utils.speech.batching import StepSampler
 from utils.speech.dataset import SpeechDataset, TrainingTable
+from utils.speech.labels import LAST_TIMESTAMP, TIMESTAMP_STEP
 from utils.training.arguments import training_arguments
 from utils.training.assembly import make_trainer
 from utils.training.best_average import BestAverage
@@ -89,6 +90,8 @@ def finetune(settings: TrainSettings, make_trainable: MakeTrainable) -> Path:
     train, dev = tables(settings, loaded, manifest, dev_manifest)
     if train.teaches_silence:
         allow_silence(loaded)
+    if settings.timestamps:
+        allow_late_starts(loaded, train, augmenter)
     data = (train, dev, augmenter)
     if searching:
         search(settings, without_saving(arguments), loaded, data, make_trainable)
@@ -150,6 +153,23 @@ def allow_silence(loaded: LoadedModel) -> None:
     forbidden = known.begin_suppress_tokens or ()
     end = loaded.label_encoder().end
     known.begin_suppress_tokens = [token for token in forbidden if token != end] or None
+
+
+def allow_late_starts(
+    loaded: LoadedModel, train: TrainingTable, augmenter: Augmenter | None
+) -> None:
+    """Let the model begin an answer with any time it is taught, now and wherever it is loaded.
+
+    Whisper's generation settings forbid that the first sentence begins after the first second.
+    """
+    known = loaded.whisper.generation_config
+    limit = getattr(known, "max_initial_timestamp_index", None)
+    latest = train.latest_start
+    if augmenter is not None:
+        latest = latest * augmenter.longest_stretch + augmenter.longest_delay
+    taught = min(math.ceil(latest / TIMESTAMP_STEP), LAST_TIMESTAMP)
+    if limit is not None and taught > limit:
+        known.max_initial_timestamp_index = taught
 
 
 def search(
