@@ -104,11 +104,13 @@ def test_two_processes_train_like_one(
     assert curve(tmp_path / "tiny") == pytest.approx(one_process, rel=1e-4)
 
 
-def test_two_processes_match_windows_and_keep_a_budget_like_one(
-    repository: Path, tiny_model: Path, speech_manifest: Path, tmp_path: Path
+def test_two_processes_match_windows_keep_a_budget_and_ask_the_base_like_one(
+    repository: Path, tiny_model: Path, speech_manifest: Path, demo_model: Path, tmp_path: Path
 ) -> None:
     more = ["--batch_seconds=4", "--batch_tokens=40", "--audio_context=mixed"]
     more += ["--context_match_steps=3", "--full_share=0.3"]
+    more += [f"--keep_data={demo_model.parent / 'en' / 'dev.jsonl'}", "--keep_share=0.5"]
+    more += ["--keep_mode=distill", "--learning_rate=0.03"]  # far from the base soon
     curves = []
     # As many parts to a step: two of one process, or one of each of two.
     for kind, parts in (("one", 2), ("two", 1)):

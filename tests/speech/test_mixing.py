@@ -137,3 +137,17 @@ def test_only_an_example_without_any_text_teaches_silence(
     assert table.teaches_silence
     assert not replace(table, rows=table.rows.select(range(1, len(table)))).teaches_silence
     assert not join_clips(table, encoder, 30.0, seed=0).teaches_silence
+
+
+def test_the_latest_start_is_that_of_any_clip(speech_manifest: Path, encoder: LabelEncoder) -> None:
+    lines = [json.loads(line) for line in speech_manifest.read_text().splitlines()]
+    for number, start in ((2, 0.4), (4, 1.26), (5, 0.9)):  # the later sentences do not count
+        times = [{"start": start, "end": 1.3, "text": "x"}, {"start": 1.3, "end": 1.5, "text": "y"}]
+        lines[number] |= {"sentences": times}
+    manifest = speech_manifest.parent / "late.jsonl"
+    manifest.write_text("\n".join(json.dumps(line, ensure_ascii=False) for line in lines))
+    table = training_table(read_manifest(manifest), encoder, 0.5, 30.0)
+    assert table.latest_start == 1.26
+    assert replace(table, rows=table.rows.select([0, 1])).latest_start is None
+    for seed in range(3):  # whichever is joined first
+        assert join_clips(table, encoder, 30.0, seed=seed).latest_start == 1.26

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,15 @@ import merge_lora
 from tests.training.test_run import flags as run_flags
 from tests.training.test_run import metrics
 from utils.cli.errors import UserError
+from utils.manifest.read import read_manifest
 from utils.model.load import load_model
 from utils.model.new_tokens import new_ids
+from utils.speech.augment import Augmenter
+from utils.speech.augmentations import Shift
+from utils.speech.dataset import training_table
 from utils.training.choice_settings import check_trackers
+from utils.training.kinds import FullSettings
+from utils.training.run import allow_late_starts, latest_start
 
 
 def flags(model: Path, data: Path, output: Path, **more: object) -> list[str]:
@@ -120,6 +128,29 @@ def test_moving_ranks_resume_exactly(
     assert sum(ranks) == 2 * len(ranks) and len(set(ranks)) > 1
     inputs = (tiny_model, speech_manifest)
     assert_resumes_exactly(finetune, inputs, whole, "checkpoint-12", more)
+
+
+def test_a_model_may_begin_as_late_as_it_is_taught(
+    demo_model: Path, speech_manifest: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [json.loads(line) for line in speech_manifest.read_text("utf-8").splitlines()]
+    lines[7] |= {"sentences": [{"start": 1.5, "end": 2.0, "text": "no"}]}
+    manifest = speech_manifest.parent / "late_start.jsonl"
+    manifest.write_text("\n".join(json.dumps(line) for line in lines), encoding="utf-8")
+    loaded = load_model(str(demo_model))
+    limit = partial(getattr, loaded.whisper.generation_config, "max_initial_timestamp_index")
+    table = training_table(read_manifest(manifest), loaded.label_encoder(language="zh"), 0.5, 30.0)
+    settings = FullSettings(train_data=str(manifest), timestamps=True)
+    untimed = replace(table, rows=table.rows.select(range(7)))
+    assert latest_start(settings, untimed, None) == 0.0
+    assert "no line of" in capsys.readouterr().err
+    earlier, later = (Augmenter(((1.0, Shift(ms, 0.0)),)) for ms in (0.0, -700.0))
+    for augmenter, seconds in ((None, 1.5), (earlier, 1.5), (later, 2.2)):
+        assert latest_start(settings, table, augmenter) == pytest.approx(seconds)
+    assert capsys.readouterr().err == ""
+    for seconds, expected in ((0.9, 50), (2.2, 110), (1.5, 110)):  # 50 is Whisper's second
+        allow_late_starts(loaded, seconds)
+        assert limit() == expected
 
 
 def test_a_run_that_no_longer_improves_ends(

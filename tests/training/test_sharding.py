@@ -67,7 +67,7 @@ sys.exit(run_script(main))
 
 
 def flags(model: Path, data: Path, batch: int) -> list[str]:
-    """Four steps of eight clips; the gradient is long enough to be clipped."""
+    """Four steps of eight clips; the gradient is long enough to be clipped; the best averaged."""
     return [
         f"--base_model={model}",
         f"--train_data={data}",
@@ -79,6 +79,7 @@ def flags(model: Path, data: Path, batch: int) -> list[str]:
         "--logging_steps=1",
         "--eval_steps=2",
         "--save_steps=2",
+        "--average_best=2",
         "--warmup_steps=1",
         "--learning_rate=1e-3",
         "--num_workers=0",
@@ -130,9 +131,16 @@ def test_two_processes_train_like_one_and_resume(
         adapter = load_model(str(tmp_path / "lora" / "tiny" / name))
         whole = load_model(str(tmp_path / "all" / "tiny" / name))
         assert (adapter.is_adapter, whole.is_adapter) == (True, False)
-    same_weights(tmp_path / "all", alone / "all", "model.safetensors", 1e-3)
-    same_weights(tmp_path / "lora", alone / "lora", "adapter_model.safetensors", 1e-3)
-    same_weights(tmp_path / "resumed", tmp_path / "all", "model.safetensors", 0.0)
+    for kind in ("lora", "all", "resumed"):
+        verdict = json.loads((tmp_path / kind / "tiny" / "average.json").read_text())
+        assert verdict["kept"] is True  # no text changes in so few steps, so none is better
+        assert [each["step"] for each in verdict["averaged"]] == [2, 4]
+    # The best is the average of two steps, the final one the last step's.
+    for name in ("checkpoint-best", "checkpoint-final"):
+        model_file, adapter_file = f"{name}/model.safetensors", f"{name}/adapter_model.safetensors"
+        same_weights(tmp_path / "all", alone / "all", model_file, 1e-3)
+        same_weights(tmp_path / "lora", alone / "lora", adapter_file, 1e-3)
+        same_weights(tmp_path / "resumed", tmp_path / "all", model_file, 0.0)
 
 
 def losses(folder: Path) -> list[float]:
@@ -141,11 +149,11 @@ def losses(folder: Path) -> list[float]:
 
 
 def same_weights(one: Path, other: Path, name: str, tolerance: float) -> None:
-    """Hold final weights to each other.
+    """Hold the weights of two runs to each other.
 
     Adam divides by the gradient's size, so where that is all but nothing rounding decides a step.
     """
-    found, expected = (load_file(p / "tiny" / "checkpoint-final" / name) for p in (one, other))
+    found, expected = (load_file(p / "tiny" / name) for p in (one, other))
     assert found.keys() == expected.keys()
     for key in expected:
         assert found[key].dtype == torch.float32
@@ -239,6 +247,7 @@ def test_a_run_that_is_not_what_was_asked_for_fails() -> None:
     [
         ({"adapter_kind": "adalora"}, "--adapter=adalora moves its ranks by whole gradients"),
         ({"use_4bit": True}, "--use_4bit=True holds weights"),
+        ({"keep_mode": "distill"}, "--keep_mode=distill asks the base model"),
         ({"optim": "adamw_8bit"}, "--optim=adamw_8bit does not work with ZeRO 2"),
         ({"auto_batch": True, "batch_seconds": 9.0}, "must compute in step"),
     ],

@@ -22,11 +22,13 @@ from typing import Any
 import numpy as np
 
 from utils.cli.errors import UserError
+from utils.manifest.utterance import Seconds
 from utils.speech.augmentations import (
     AUGMENTATIONS,
     Augmentation,
     Noise,
     Sentences,
+    Shift,
     SpecAugment,
     Speed,
 )
@@ -76,6 +78,15 @@ class Augmenter:
             if isinstance(step, Speed) and probability > 0
         ]
         return max(1.0, math.prod(slowest))
+
+    @property
+    def longest_delay(self) -> Seconds:
+        """How much silence can be put before an utterance, at most."""
+        return sum(
+            max(0.0, -step.min_shift_ms / 1000)
+            for probability, step in self.steps
+            if isinstance(step, Shift) and probability > 0
+        )
 
     def waveform(
         self, samples: np.ndarray, sentences: Sentences, rng: np.random.Generator

@@ -101,6 +101,14 @@ class TrainingTable:
         lines = (line for line in self._each_line() if '"sentence": ""' in line)
         return any(not json.loads(line)["sentence"] for line in lines)
 
+    @property
+    def latest_start(self) -> Seconds | None:
+        """When the first sentence of an example begins, at the latest; None if none has times."""
+        timed = (json.loads(line) for line in self._each_line() if '"sentences": [{' in line)
+        # Any of the clips that are joined may come first.
+        parts = (part for line in timed for part in (line, *line.get(PARTS, ())))
+        return max((p["sentences"][0]["start"] for p in parts if p.get("sentences")), default=None)
+
     def __len__(self) -> int:
         return len(self.rows)
 

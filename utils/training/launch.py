@@ -143,8 +143,14 @@ def refuse_unshardable(sharing: str, settings: Any) -> None:
         "layer_decay": "groups weights by their names",
         "lora_plus_ratio": "groups weights by their names",
         "find_learning_rate": "puts whole weights back",
+        "keep_mode": "asks the base model where a process has kept utterances",
     }
-    off = {"ema_decay": None, "layer_decay": 1.0, "lora_plus_ratio": 1.0}
+    off = {
+        "ema_decay": None,
+        "layer_decay": 1.0,
+        "lora_plus_ratio": 1.0,
+        "keep_mode": "replay",
+    }
     for kind, reason in (
         ("adalora", "moves its ranks by whole gradients"),
         ("pissa", "is saved as a difference to its whole beginnings"),

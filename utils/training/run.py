@@ -16,6 +16,7 @@ from utils.cli.errors import UserError
 from utils.cli.files import atomic_write
 from utils.cli.settings import save_settings
 from utils.manifest.languages import language_code
+from utils.manifest.utterance import Seconds
 from utils.model.adapters import count_parameters
 from utils.model.base_digest import expect_base
 from utils.model.compilation import compile_layers
@@ -27,6 +28,7 @@ from utils.model.precision import choose_precision
 from utils.speech.audio_cache import discard_cache
 from utils.speech.batching import StepSampler
 from utils.speech.dataset import SpeechDataset, TrainingTable
+from utils.speech.labels import LAST_TIMESTAMP, TIMESTAMP_STEP
 from utils.training.arguments import training_arguments
 from utils.training.assembly import make_trainer
 from utils.training.best_average import BestAverage
@@ -89,6 +91,8 @@ def finetune(settings: TrainSettings, make_trainable: MakeTrainable) -> Path:
     train, dev = tables(settings, loaded, manifest, dev_manifest)
     if train.teaches_silence:
         allow_silence(loaded)
+    if settings.timestamps:
+        allow_late_starts(loaded, latest_start(settings, train, augmenter))
     data = (train, dev, augmenter)
     if searching:
         search(settings, without_saving(arguments), loaded, data, make_trainable)
@@ -150,6 +154,34 @@ def allow_silence(loaded: LoadedModel) -> None:
     forbidden = known.begin_suppress_tokens or ()
     end = loaded.label_encoder().end
     known.begin_suppress_tokens = [token for token in forbidden if token != end] or None
+
+
+def latest_start(
+    settings: TrainSettings, train: TrainingTable, augmenter: Augmenter | None
+) -> Seconds:
+    """When a timed example first speaks, at the latest; that there is none of them is warned of."""
+    latest = train.latest_start
+    if latest is None:
+        warn(
+            f"--timestamps=True, and no line of {settings.train_data} has times in `sentences`: no "
+            "times are trained"
+        )
+        return 0.0
+    if augmenter is None:
+        return latest
+    return latest * augmenter.longest_stretch + augmenter.longest_delay
+
+
+def allow_late_starts(loaded: LoadedModel, latest: Seconds) -> None:
+    """Let the model begin an answer as late as it is taught, now and wherever it is loaded later.
+
+    Whisper's generation settings forbid that the first sentence begins after the first second.
+    """
+    known = loaded.whisper.generation_config
+    limit = getattr(known, "max_initial_timestamp_index", None)
+    taught = min(math.ceil(latest / TIMESTAMP_STEP), LAST_TIMESTAMP)
+    if limit is not None and taught > limit:
+        known.max_initial_timestamp_index = taught
 
 
 def search(

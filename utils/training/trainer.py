@@ -211,7 +211,9 @@ class WhisperTrainer(ExactTrainer):
         loss, outputs = super().compute_loss(
             model, inputs, return_outputs=True, num_items_in_batch=num_items_in_batch
         )
-        loss = loss if taught is None else loss + taught
+        if taught is not None:
+            # Gradients are averaged over the processes; the library multiplied its part already.
+            loss = loss + taught * self.accelerator.num_processes
         penalty = orthogonality_penalty(bare)
         if penalty is not None:
             # Once a step: every process adds it, and their gradients are averaged.
