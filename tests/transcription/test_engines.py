@@ -68,6 +68,8 @@ def test_thinned_silence_gives_the_text_of_30_s(engines, utterances):
     auto = Decoding()
     assert auto.windows("thinned", 0.0, thins=ours.thins) == Windows("thinned", TAIL_MARGIN)
     assert auto.windows("thinned", 0.0, thins=theirs.thins).kind == "full"
+    with pytest.raises(UserError, match="says audio_context 'wide'; known are full, thinned"):
+        auto.windows("wide", 0.0)
     with pytest.raises(UserError, match="CTranslate2 cannot thin the silence"):
         expect_fit(theirs, utterances, Decoding(audio_context="thinned"))
 

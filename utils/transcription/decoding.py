@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from utils.cli.errors import UserError
 from utils.speech.features import (
     SAMPLE_RATE,
     TAIL_MARGIN,
@@ -94,6 +95,9 @@ class Decoding:
             trained_on: one of AUDIO_CONTEXTS.
             margin: seconds of silence that the model wants after the speech.
             thins: whether whoever computes it can thin silence; 30 s windows come nearest.
+
+        Raises:
+            UserError: the model's files name windows that are not known.
         """
         kinds: dict[str, WindowKind] = {
             "full": "full",
@@ -101,7 +105,14 @@ class Decoding:
             "mixed": "dynamic",
             "dynamic": "dynamic",
         }
-        kind = kinds[trained_on if self.audio_context == "auto" else self.audio_context]
+        wanted = trained_on if self.audio_context == "auto" else self.audio_context
+        if wanted not in kinds:
+            raise UserError(
+                f"the model's generation_config.json says audio_context {wanted!r}; known are "
+                f"{', '.join(kinds)}",
+                "A newer version may have written it. Take that one, or correct the file.",
+            )
+        kind = kinds[wanted]
         return Windows(kind, max(margin, TAIL_MARGIN) if kind == "thinned" else margin)
 
     def to_json(self) -> dict[str, Any]:
