@@ -212,8 +212,7 @@ class WhisperTrainer(ExactTrainer):
             model, inputs, return_outputs=True, num_items_in_batch=num_items_in_batch
         )
         if taught is not None:
-            # Gradients are averaged over the processes; the library multiplied its part already.
-            loss = loss + taught * self.accelerator.num_processes
+            loss = loss + taught * self.accelerator.num_processes  # gradients are averaged
         penalty = orthogonality_penalty(bare)
         if penalty is not None:
             # Once a step: every process adds it, and their gradients are averaged.
