@@ -102,15 +102,10 @@ class FlexibleWhisperModel(WhisperModel):
         WhisperPreTrainedModel.__init__(self, config)
         self.encoder = FlexibleWhisperEncoder(config)
         self.decoder = WhisperDecoder(config)
-        for number, layer in enumerate(self.decoder.layers):
-            layer.encoder_attn = TailAttention(
-                config.d_model,
-                config.decoder_attention_heads,
-                dropout=config.attention_dropout,
-                is_decoder=True,
-                layer_idx=number,
-                config=config,
-            )
+        for layer in self.decoder.layers:
+            # Not a new one in its place: that would draw random numbers, and the same seed would
+            # no longer make the stock model's weights.
+            layer.encoder_attn.__class__ = TailAttention
         self.post_init()
 
 
