@@ -10,6 +10,7 @@ import pytest
 import soundfile
 
 from utils.manifest import durations
+from utils.manifest.decode import AudioError
 from utils.manifest.duration_cache import cache_file
 from utils.manifest.durations import known_durations
 from utils.manifest.utterance import AudioRef, Utterance
@@ -98,3 +99,27 @@ def test_without_a_usable_cache_everything_is_measured(
     utterances = [clip(tmp_path / "1.wav", 1)]
     assert known_durations(utterances) == [1.0]
     assert known_durations(utterances) == [1.0]
+
+
+def test_who_is_killed_goes_on_there(
+    tmp_path: Path, cache: Path, measured: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sounds = [clip(tmp_path / f"{n}.wav", n).audio for n in range(1, 8)]
+    monkeypatch.setattr(durations, "BLOCK", 2)
+    measure = durations.header_duration
+
+    def killed_at_the_sixth(audio: AudioRef) -> float:
+        if audio is sounds[5]:
+            raise KeyboardInterrupt
+        return measure(audio)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(durations, "header_duration", killed_at_the_sixth)
+        with pytest.raises(KeyboardInterrupt):
+            durations.measured_durations(sounds)
+    before = len(measured)
+    assert durations.measured_durations(sounds) == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]
+    assert {Path(path).name for path in measured[before:]} == {"5.wav", "6.wav", "7.wav"}
+    missing = AudioRef(str(tmp_path / "missing.wav"))
+    found = durations.measured_durations([sounds[0], missing, sounds[1]])
+    assert (found[0], found[2]) == (1.0, 2.0) and isinstance(found[1], AudioError)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from utils.cli.progress import progress
@@ -13,8 +13,8 @@ from utils.manifest.utterance import AudioRef, Seconds, Utterance
 
 # Reading headers waits for the disk, not for the processor.
 HEADER_THREADS = 8
-# So many are measured at once, without a progress bar.
-FEW = 2000
+# So many are measured and remembered at a time; no more of them need no progress bar.
+BLOCK = 2000
 
 
 def stated_duration(utterance: Utterance) -> Seconds | None:
@@ -39,36 +39,42 @@ def duration_of(utterance: Utterance) -> Seconds:
 
 
 def known_durations(utterances: Sequence[Utterance]) -> list[Seconds | None]:
-    """Return the duration of each utterance in seconds, None where its file cannot be read.
-
-    What the manifest does not state is measured once and remembered (see `duration_cache.py`).
-    """
+    """Return the duration of each utterance in seconds, None where its file cannot be read."""
     durations = [stated_duration(utterance) for utterance in utterances]
     unknown = [index for index, seconds in enumerate(durations) if seconds is None]
-    remembered = remembered_durations([utterances[index].audio for index in unknown])
-    for index, seconds in zip(unknown, remembered, strict=True):
-        durations[index] = seconds
-    unknown = [index for index in unknown if durations[index] is None]
     measured = measured_durations([utterances[index].audio for index in unknown])
-    fresh: list[tuple[AudioRef, Seconds]] = []
     for index, found in zip(unknown, measured, strict=True):
-        if not isinstance(found, AudioError):
-            durations[index] = found
-            fresh.append((utterances[index].audio, found))
-    if fresh:
-        remember_durations(*zip(*fresh, strict=True))
+        durations[index] = None if isinstance(found, AudioError) else found
     return durations
 
 
 def measured_durations(audio: Sequence[AudioRef]) -> list[Seconds | AudioError]:
-    """Return the duration of each sound from its file's header, or what kept us from reading it."""
-    if not audio:
-        return []
+    """Return the duration of each sound from its file's header, or what kept us from reading it.
+
+    Each is measured once and remembered (see `duration_cache.py`), block by block: who is killed
+    amid a million files goes on there.
+    """
+    found: list[Seconds | AudioError | None] = [*remembered_durations(audio)]
+    unknown = [index for index, seconds in enumerate(found) if seconds is None]
+    for index, seconds in zip(unknown, _measure([audio[i] for i in unknown]), strict=True):
+        found[index] = seconds
+    return [seconds for seconds in found if seconds is not None]
+
+
+def _measure(audio: Sequence[AudioRef]) -> Iterator[Seconds | AudioError]:
+    blocks: Iterable[Sequence[AudioRef]] = [
+        audio[first : first + BLOCK] for first in range(0, len(audio), BLOCK)
+    ]
+    if len(audio) > BLOCK:
+        blocks = progress(blocks, desc="measuring", unit=f"{BLOCK} files")
     with ThreadPoolExecutor(HEADER_THREADS) as pool:
-        durations = pool.map(_measured, audio)
-        if len(audio) < FEW:
-            return list(durations)
-        return list(progress(durations, total=len(audio), desc="measuring", unit="utt"))
+        for block in blocks:
+            durations = list(pool.map(_measured, block))
+            pairs = zip(block, durations, strict=True)
+            read = [(each, found) for each, found in pairs if not isinstance(found, AudioError)]
+            if read:
+                remember_durations(*zip(*read, strict=True))
+            yield from durations
 
 
 def _measured(audio: AudioRef) -> Seconds | AudioError:
