@@ -87,7 +87,7 @@ class ContextTableSettings:
         for kind in self.kinds:
             context, *aids = kind.split("+")
             wrong = [aid for aid in aids if aid not in AIDS]
-            if context not in CONTEXTS or wrong or (context == "full" and aids):
+            if context not in CONTEXTS or wrong or (context in ("full", "thinned") and aids):
                 raise UserError(
                     f"--kinds={kind}: expected one of {', '.join(CONTEXTS)}, the last two with "
                     f"any of +{', +'.join(AIDS)}"
@@ -95,7 +95,7 @@ class ContextTableSettings:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Train each kind, score each model both ways, write the figures and the table."""
+    """Train each kind, score each model in all ways, write the figures and the table."""
     settings = parse_settings(
         ContextTableSettings, argv, prog="context_table.py", description=__doc__ or ""
     )

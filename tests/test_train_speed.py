@@ -89,27 +89,32 @@ def test_a_kind_becomes_the_commands_that_a_person_would_type() -> None:
     assert "--model_path=demo/base" in base.evaluation("full")
 
 
-@pytest.mark.parametrize("kind", ["long", "mixed+magic", "full+match"])
+@pytest.mark.parametrize("kind", ["long", "mixed+magic", "full+match", "thinned+margin"])
 def test_a_kind_that_does_not_exist_is_refused(kind: str) -> None:
-    with pytest.raises(UserError, match="expected one of full, mixed, dynamic"):
+    with pytest.raises(
+        UserError, match="expected one of full, thinned, mixed, dynamic, the last two"
+    ):
         context_table.ContextTableSettings(kinds=(kind,))
 
 
 def test_the_table_has_a_line_for_each_training() -> None:
     score = {"metric": "cer", "rate": 0.5, "interval": [0.4, 0.6], "cpu_seconds": 2.0}
     rows = [
-        {"trained": BASE, "seed": 0, "dynamic": score, "full": {**score, "rate": 0.25}},
+        {
+            **{"trained": BASE, "seed": 0, "dynamic": score, "thinned": {**score, "rate": 0.125}},
+            "full": {**score, "rate": 0.25},
+        },
         {
             "trained": "mixed",
             "seed": 42,
             "training": {"step": 10, "command_cpu_seconds": 9.0},
-            "dynamic": score,
-            "full": score,
+            **dict.fromkeys(("dynamic", "thinned", "full"), score),
         },
     ]
     lines = markdown_table({"rows": rows}).splitlines()
     assert len({line.count("|") for line in lines}) == 1
-    assert "| 50.00 % (40.00 to 60.00 %) | 25.00 % (40.00 to 60.00 %) |" in lines[2]
+    rates = ["50.00 % (40.00 to 60.00 %)", "12.50 % (40.00 to 60.00 %)"]
+    assert f"| {' | '.join([*rates, '25.00 % (40.00 to 60.00 %)'])} |" in lines[2]
     assert lines[3].startswith("| mixed | 42 | 10 | 9 |")
 
 
