@@ -25,7 +25,7 @@ TEST_ENV := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 
 help:
 	@echo "make demo         check, score, fine-tune, merge, score again, on the bundled data (5 minutes)"
-	@echo "make test         style, types and all tests (40 minutes)"
+	@echo "make test         style, types and all tests (half an hour)"
 	@echo "make test-unit    the tests that start no processes and train little (6 minutes)"
 	@echo "make check        style and types alone (1 minute)"
 	@echo "make format       put the code into the project's style"
