@@ -94,7 +94,9 @@ SLOW = [
     *("test_readme", "test_sharding", "test_demo", "test_launchers", "test_bad_luck"),
     *("test_ray_data", "test_compilation", "test_longform", "test_two_nodes", "test_matching"),
     *("test_killed", "test_evaluation", "test_compiled_run", "test_learning_runs"),
-    *("test_out_of_memory_distributed", "test_learns", "test_signals", "test_real_speech"),
+    *("test_run", "test_out_of_memory_distributed", "test_learns", "test_check_data"),
+    *("test_out_of_memory", "test_memory_plan", "test_cut_windows", "test_signals"),
+    "test_real_speech",
 ]
 
 

@@ -91,9 +91,7 @@ def test_a_kind_becomes_the_commands_that_a_person_would_type() -> None:
 
 @pytest.mark.parametrize("kind", ["long", "mixed+magic", "full+match", "thinned+margin"])
 def test_a_kind_that_does_not_exist_is_refused(kind: str) -> None:
-    with pytest.raises(
-        UserError, match="of full, thinned, mixed, dynamic, the last two"
-    ):
+    with pytest.raises(UserError, match="of full, thinned, mixed, dynamic, the last two"):
         context_table.ContextTableSettings(kinds=(kind,))
 
 
