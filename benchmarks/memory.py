@@ -174,7 +174,7 @@ def measure(case: Case) -> dict[str, Any]:
         step()
         seconds = [step() for _ in range(case.steps)]
     fastest = sorted(seconds)[len(seconds) // 2]
-    shape = BatchShape(case.batch, frames, frames // 2, case.tokens, ids.numel())
+    shape = BatchShape(case.batch, frames, whisper.positions(frames), case.tokens, ids.numel())
     flops = training_flops(whisper, shape)
     return {
         "peak_bytes": peak[0] - start,

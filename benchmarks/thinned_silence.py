@@ -34,7 +34,7 @@ from utils.report.layout import markdown_table
 if TYPE_CHECKING:
     import torch
 
-    from utils.model.load import LoadedModel
+    from utils.transcription.transformers_engine import TransformersEngine
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 MOST_TOKENS = 60
@@ -78,8 +78,9 @@ def measure(settings: ThinnedSilenceSettings) -> dict[str, Any]:
     from utils.model.load import load_model
     from utils.speech.audio import load_audio
     from utils.speech.features import SAMPLE_RATE
+    from utils.transcription.transformers_engine import TransformersEngine
 
-    loaded = load_model(settings.model)
+    engine = TransformersEngine(load_model(settings.model))
     utterances = read_manifest(settings.data)
     every = max(1, len(utterances) // settings.clips)
     chosen = [utterances[place] for place in range(0, len(utterances), every)][: settings.clips]
@@ -88,7 +89,7 @@ def measure(settings: ThinnedSilenceSettings) -> dict[str, Any]:
     for utterance in progress(chosen, total=len(chosen), desc="clips", unit="clip"):
         samples = load_audio(utterance.audio)
         seconds += len(samples) / SAMPLE_RATE
-        _hear(loaded, samples, utterance.language, settings.margin, rows)
+        _hear(engine, samples, utterance.language, settings.margin, rows)
     return {
         "mean_seconds": seconds / len(chosen),
         "rows": {str(stride): sums.means(len(chosen)) for stride, sums in rows.items()},
@@ -115,19 +116,22 @@ class _Sums:
 
 
 def _hear(
-    loaded: LoadedModel, samples: Any, language: str | None, margin: float, rows: dict[int, _Sums]
+    engine: TransformersEngine,
+    samples: Any,
+    language: str | None,
+    margin: float,
+    rows: dict[int, _Sums],
 ) -> None:
     """Add a clip to the sums of all strides."""
     import torch
 
     from utils.speech.features import SAMPLE_RATE, WINDOW_FRAMES, pad_samples, window_frames
     from utils.transcription.engines import Search
-    from utils.transcription.transformers_engine import TransformersEngine
 
-    whisper, engine = loaded.whisper, TransformersEngine(loaded)
+    whisper = engine.whisper
     spoken = window_frames(len(samples)) // 2
-    full = engine.encode(loaded.log_mel(pad_samples([samples], WINDOW_FRAMES)))
-    prompt = torch.tensor([loaded.label_encoder(language=language).prompt()])
+    full = engine.encode(engine.log_mel(pad_samples([samples], WINDOW_FRAMES)))
+    prompt = torch.tensor([engine.label_encoder(language, "transcribe").prompt()])
     (answer,) = engine.generate(full, prompt, Search(MOST_TOKENS))
     ids = torch.cat([prompt, torch.tensor([answer.ids], dtype=torch.long)], dim=1)
     expected = _log_probabilities(whisper, ids, full)[prompt.shape[1] - 1 :]
@@ -135,7 +139,7 @@ def _hear(
         kept = round(margin * SAMPLE_RATE) if stride else 0
         frames = window_frames(len(samples) + kept)
         with whisper.hearing(stride):
-            states = engine.encode(loaded.log_mel(pad_samples([samples], frames)))
+            states = engine.encode(engine.log_mel(pad_samples([samples], frames)))
             heard = _log_probabilities(whisper, ids, states)[prompt.shape[1] - 1 :]
         sums.positions += states.shape[1]
         sums.tokens += len(heard)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +148,7 @@ def test_gradients_are_those_of_30_s(
     demo_model: Path, heard: tuple[torch.Tensor, torch.Tensor, int], attention: str
 ) -> None:
     model: Any = FlexibleWhisper.from_pretrained(demo_model, attn_implementation=attention).eval()
-    full, short, _ = (each[:1] if isinstance(each, torch.Tensor) else each for each in heard)
+    full, short = heard[0][:1], heard[1][:1]
     ids = torch.randint(1000, (1, 8), generator=torch.Generator().manual_seed(0))
 
     def gradients(features: torch.Tensor, stride: int) -> torch.Tensor:
@@ -166,4 +165,4 @@ def test_gradients_are_those_of_30_s(
 
     assert likeness(TAIL_STRIDE) > 0.9999
     assert likeness(0) < 0.98
-    assert not math.isnan(likeness(2))
+    assert likeness(2) > 0.9999

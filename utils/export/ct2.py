@@ -24,8 +24,8 @@ from utils.model.side_files import SIDE_FILES
 from utils.speech.audio import load_audio
 from utils.speech.features import pad_samples
 from utils.transcription.ctranslate2_engine import import_ctranslate2, open_engine
-from utils.transcription.decoding import Decoding
-from utils.transcription.engines import Engine, Search
+from utils.transcription.decoding import Decoding, Windows
+from utils.transcription.engines import Engine, Search, windows_of
 from utils.transcription.transformers_engine import TransformersEngine
 
 BATCH = 8
@@ -114,9 +114,10 @@ def _name_the_empty_token(vocabulary: Path) -> None:
 def _compare(original: Engine, converted: Engine, clips: Sequence[Utterance]) -> Parity:
     """Transcribe clips with both, greedily."""
     differing: list[tuple[str, str, str]] = []
+    windows = windows_of(converted, Decoding())  # it may not hear all that the original does
     for begin in range(0, len(clips), BATCH):
         batch = clips[begin : begin + BATCH]
-        said, now = (_ids(engine, batch) for engine in (original, converted))
+        said, now = (_ids(engine, batch, windows) for engine in (original, converted))
         decode = original.label_encoder(None, "transcribe").decode
         differing += [
             (utterance.id, decode(a), decode(b))
@@ -126,12 +127,10 @@ def _compare(original: Engine, converted: Engine, clips: Sequence[Utterance]) ->
     return Parity(len(clips), len(clips) - len(differing), tuple(differing))
 
 
-def _ids(engine: Engine, batch: Sequence[Utterance]) -> list[tuple[int, ...]]:
+def _ids(engine: Engine, batch: Sequence[Utterance], windows: Windows) -> list[tuple[int, ...]]:
     import torch
 
     samples = [load_audio(utterance.audio) for utterance in batch]
-    # As the converted model hears them, which cannot thin its silence.
-    windows = Decoding().windows(engine.trained_context, engine.context_margin, thins=False)
     frames = windows.frames(max(map(len, samples)))
     states: Any = engine.encode(engine.log_mel(pad_samples(samples, frames)))
     encoder = engine.label_encoder("en", "transcribe")

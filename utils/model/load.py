@@ -24,7 +24,7 @@ from utils.model.base_digest import (
 )
 from utils.model.folders import read_base_path
 from utils.model.precision import choose_precision
-from utils.speech.features import TAIL_MARGIN, LogMel
+from utils.speech.features import LogMel, silence_kept
 from utils.speech.labels import LabelEncoder
 
 WEIGHTS = (WHOLE_WEIGHTS, SHARDED_WEIGHTS)
@@ -63,7 +63,7 @@ class LoadedModel:
     def context_margin(self) -> float:
         """Seconds of silence that its windows below 30 s keep after the speech."""
         asked = getattr(self.whisper.generation_config, "context_margin", None) or 0.0
-        return max(float(asked), TAIL_MARGIN if self.audio_context == "thinned" else 0.0)
+        return silence_kept(self.audio_context, float(asked))
 
     @property
     def is_adapter(self) -> bool:

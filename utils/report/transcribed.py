@@ -27,7 +27,7 @@ from utils.scoring.predictions import Prediction, write_predictions
 from utils.transcription.cache import PredictionCache, RunKey
 from utils.transcription.cost import Cost
 from utils.transcription.decoding import Decoding
-from utils.transcription.engines import Engine, open_engine
+from utils.transcription.engines import Engine, open_engine, windows_of
 from utils.transcription.fit import expect_fit
 from utils.transcription.transcribe import transcribe_with_engine
 
@@ -130,8 +130,7 @@ class _ModelRun:
                     described = json.loads(kept.read_text(encoding="utf-8"))
             if described is None:
                 engine = self.engine(test_set)
-                trained, margin = engine.trained_context, engine.context_margin
-                windows = self.decoding.windows(trained, margin, thins=engine.thins)
+                windows = windows_of(engine, self.decoding)
                 context: dict[str, Any] = {"audio_context": windows.kind}
                 if windows.kind != "full":
                     context["context_margin"] = windows.margin

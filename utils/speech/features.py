@@ -29,6 +29,16 @@ COMPILED_WINDOWS = (100, 200, 300, 400, 500, 650, 800, 1000, 1250, 1600, 2200, 3
 """Lengths, in frames, that windows are rounded up to where layers are compiled for each of them."""
 
 
+def tail_stride_of(audio_context: str) -> int:
+    """Positions of the silence that one stands for; 0 where none of it is thinned."""
+    return TAIL_STRIDE if audio_context == "thinned" else 0
+
+
+def silence_kept(audio_context: str, asked: float) -> float:
+    """Seconds of silence that windows below 30 s keep whole, if so many are asked for."""
+    return max(asked, TAIL_MARGIN) if audio_context == "thinned" else asked
+
+
 def compiled_window(frames: int) -> int:
     """The smallest of the fixed windows that holds so many frames (at most 3000)."""
     return next(window for window in COMPILED_WINDOWS if window >= frames)

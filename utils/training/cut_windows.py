@@ -20,7 +20,7 @@ from utils.manifest.utterance import Seconds, Utterance
 from utils.model.distributed import device_of_this_process
 from utils.model.load import LoadedModel
 from utils.speech.dataset import TrainingTable
-from utils.speech.features import TAIL_MARGIN, TAIL_STRIDE, WINDOW_SECONDS
+from utils.speech.features import TAIL_STRIDE, WINDOW_SECONDS, silence_kept, tail_stride_of
 from utils.training.settings import TrainSettings
 from utils.transcription.decoding import Decoding, WindowKind
 from utils.transcription.scored import score_of
@@ -53,7 +53,7 @@ def in_windows(loaded: LoadedModel, context: str) -> LoadedModel:
         loaded: is changed too.
         context: one of AUDIO_CONTEXTS, or UNDECIDED.
     """
-    loaded.whisper.tail_stride = TAIL_STRIDE if context == "thinned" else 0
+    loaded.whisper.tail_stride = tail_stride_of(context)
     return replace(loaded, audio_context=context)
 
 
@@ -108,16 +108,12 @@ def measured_context(
     thinned = _error_rate(loaded, utterances, settings, "thinned")
     found += f", {thinned:.1%} on 30 s with thinned silence"
     if is_as_good(thinned, full):
-        spared = _thinning_saves(saving)
+        kept = silence_kept("thinned", loaded.context_margin)
+        spared = _saving(train.durations, kept) * (1 - 1 / TAIL_STRIDE)
         say(f"windows      thinned: {found}; thinning saves {spared:.0%} of the encoder's work")
         return "thinned"
     say(f"windows      30 s: {found}")
     return "full"
-
-
-def _thinning_saves(cut: float) -> float:
-    """Share of the positions that thinning saves, given that which cutting would save."""
-    return max(cut - TAIL_MARGIN / WINDOW_SECONDS, 0) * (1 - 1 / TAIL_STRIDE)
 
 
 def _saving(durations: np.ndarray, margin: Seconds) -> float:

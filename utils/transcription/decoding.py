@@ -8,9 +8,9 @@ from typing import Any, Literal
 from utils.cli.errors import UserError
 from utils.speech.features import (
     SAMPLE_RATE,
-    TAIL_MARGIN,
-    TAIL_STRIDE,
     WINDOW_FRAMES,
+    silence_kept,
+    tail_stride_of,
     window_frames,
 )
 
@@ -44,7 +44,7 @@ class Windows:
     @property
     def tail_stride(self) -> int:
         """For `FlexibleWhisper.hearing`."""
-        return TAIL_STRIDE if self.kind == "thinned" else 0
+        return tail_stride_of(self.kind)
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class Decoding:
                 "A newer version may have written it. Take that one, or correct the file.",
             )
         kind = kinds[wanted]
-        return Windows(kind, max(margin, TAIL_MARGIN) if kind == "thinned" else margin)
+        return Windows(kind, silence_kept(kind, margin))
 
     def to_json(self) -> dict[str, Any]:
         """What a score and a cache entry say of the decoding; thresholds only where they count."""

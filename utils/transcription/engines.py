@@ -22,7 +22,7 @@ from utils.cli.errors import UserError
 from utils.model.load import check_model_path
 from utils.speech.features import LogMel
 from utils.speech.labels import LabelEncoder
-from utils.transcription.decoding import Windows
+from utils.transcription.decoding import Decoding, Windows
 
 ROW_BY_ROW_FRAMES = 1000
 """On a CPU, windows of so many frames are encoded one by one: the activations of a batch of them no
@@ -116,6 +116,11 @@ class Engine(Protocol):
 
     def describe(self) -> dict[str, Any]:
         """The engine's name, its library's version, and the precision it computes in."""
+
+
+def windows_of(engine: Engine, decoding: Decoding) -> Windows:
+    """The windows that an engine's model hears."""
+    return decoding.windows(engine.trained_context, engine.context_margin, thins=engine.thins)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from utils.speech.features import (
 from utils.speech.labels import TIMESTAMP_STEP, LabelEncoder
 from utils.transcription.clips import Clip
 from utils.transcription.decoding import FALLBACK_TEMPERATURES, Decoding
-from utils.transcription.engines import Engine, Found, Search, States
+from utils.transcription.engines import Engine, Found, Search, States, windows_of
 from utils.transcription.longform import cut_at_timestamps, mel_slice
 
 
@@ -59,9 +59,7 @@ class WindowDecoder:
         self.engine = engine
         self.decoding = decoding
         self.encoder: LabelEncoder = engine.label_encoder(decoding.language, decoding.task)
-        self.windows = decoding.windows(
-            engine.trained_context, engine.context_margin, thins=engine.thins
-        )
+        self.windows = windows_of(engine, decoding)
         self.tokens = 0
 
     def decode(self, clips: Sequence[Clip]) -> list[Prediction]:
