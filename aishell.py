@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from utils.cli.errors import UserError, run_script
-from utils.cli.settings import parse_settings
+from utils.cli.flags import parse_settings
 
 if TYPE_CHECKING:
     # jsonargparse runs this too to read the annotations: nothing here may load a model library.
-    from utils.manifest.sources.punctuated import Punctuate
+    from utils.sources.text.punctuated import Punctuate
 
 MOST_WORKERS = 8
 
@@ -53,10 +53,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     settings = parse_settings(Settings, argv, prog="aishell.py", description=__doc__ or "")
     # Loaded first: a model that does not load is told before gigabytes are fetched.
     punctuation = _load_punctuation(settings.add_pun)
-    from utils.manifest.shards import parse_shard
-    from utils.manifest.sources.aishell import prepare_aishell
-    from utils.manifest.sources.aishell_archive import download_aishell
-    from utils.manifest.sources.prepare import tell
+    from utils.parallel.shards import parse_shard
+    from utils.sources.aishell import prepare_aishell
+    from utils.sources.fetch.aishell_archive import download_aishell
+    from utils.sources.prepare import tell
 
     shard = parse_shard(settings.shard)
     target_dir = Path(settings.target_dir)

@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Literal
 
 from utils.cli.console import say
 from utils.cli.errors import run_script
-from utils.cli.settings import parse_settings
+from utils.cli.flags import parse_settings
 
 if TYPE_CHECKING:
-    from utils.manifest.diagnosis import Diagnosis
-    from utils.manifest.examined import Look
-    from utils.manifest.findings import Inspector, Severity
-    from utils.manifest.shards import Shard
+    from utils.parallel.shards import Shard
+    from utils.validation.diagnosis import Diagnosis
+    from utils.validation.findings import Inspector, Severity
+    from utils.validation.records import Look
 
 MOST_WORKERS = 64
 
@@ -74,9 +74,9 @@ class Settings:
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse the flags, look at everything, tell what was found."""
     settings = parse_settings(Settings, argv, prog="check_data.py", description=__doc__ or "")
-    from utils.manifest.check import Kept, check_manifests
-    from utils.manifest.shards import parse_shard
-    from utils.report.doctor_text import tell
+    from utils.parallel.shards import parse_shard
+    from utils.report.validation_text import tell
+    from utils.validation.check import Kept, check_manifests
 
     num_workers = settings.num_workers
     if num_workers is None:
@@ -104,12 +104,12 @@ def _name(settings: Settings) -> str:
 
 def _look(settings: Settings) -> Look:
     """Return what looks at the lines in all processes."""
-    from utils.manifest.check_text import perhaps_too_many_tokens
-    from utils.manifest.examined import Look
+    from utils.validation.records import Look
+    from utils.validation.text import perhaps_too_many_tokens
 
     found: list[Inspector] = []
     if settings.audio and settings.voices:
-        from utils.speech.inspect import voices
+        from utils.validation.inspect import voices
 
         found.append(voices)
     if settings.model_path is None:
@@ -123,9 +123,9 @@ def _inspectors_here(settings: Settings) -> list[Inspector]:
         return []
     from utils.manifest.languages import language_code
     from utils.model.load import load_model
-    from utils.speech.inspect import too_many_tokens
     from utils.transcription.contradictions import contradictions
     from utils.transcription.decoding import Decoding
+    from utils.validation.inspect import too_many_tokens
 
     loaded = load_model(settings.model_path, local_files_only=settings.local_files_only)
     language = language_code(settings.language) if settings.language else None
@@ -138,13 +138,13 @@ def _inspectors_here(settings: Settings) -> list[Inspector]:
 def _write(diagnosis: Diagnosis, settings: Settings, shard: Shard) -> None:
     """Write the page and the mended manifest where they are asked for."""
     if settings.html:
-        from utils.report.doctor_page import write_doctor_page
+        from utils.report.page.validation_page import write_doctor_page
 
         page = shard.named(Path(settings.html))
         write_doctor_page(diagnosis, page)
         say(f"{page}: the same as a page")
     if settings.fix:
-        from utils.manifest.mend import write_mended
+        from utils.validation.fix import write_mended
 
         severities: list[Severity] = ["error", "warning"] if settings.fix_warnings else ["error"]
         target = shard.named(Path(settings.fix))

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from utils.cli.console import say
 from utils.cli.errors import UserError, run_script
+from utils.cli.flags import parse_settings
 from utils.cli.garbage import garbage_collection_paused
-from utils.cli.settings import parse_settings
 
 BUNDLED = Path(__file__).resolve().parent / "demo" / "en" / "test.jsonl"
 NAMED_CLIPS = 5
@@ -52,10 +52,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     settings = parse_settings(ConvertSettings, argv, prog="convert.py", description=__doc__ or "")
     # Imported after the flags: --help and a mistyped flag answer at once.
     with garbage_collection_paused():
+        from utils.audio.features import WINDOW_SECONDS
         from utils.export.formats import export, find_format
         from utils.manifest.read import filter_by_duration, read_manifest
         from utils.model.folders import model_name
-        from utils.speech.features import WINDOW_SECONDS
 
     find_format(settings.format, settings.quantization)
     utterances = read_manifest(settings.data or BUNDLED).utterances

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 
 from utils.cli.commands import parse_command
 from utils.cli.errors import run_script
-from utils.manifest.pack import PackSettings
-from utils.manifest.sources.registry import SOURCES
+from utils.sources.pack import PackSettings
+from utils.sources.registry import SOURCES
 
 COMMANDS = {name: source.settings for name, source in SOURCES.items()} | {"pack": PackSettings}
 
@@ -25,8 +25,8 @@ COMMANDS = {name: source.settings for name, source in SOURCES.items()} | {"pack"
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the flags, read the source, write the manifests."""
     name, settings = parse_command(COMMANDS, argv, prog="custom.py", description=__doc__ or "")
-    from utils.manifest.pack import pack
-    from utils.manifest.sources.prepare import prepare, tell
+    from utils.sources.pack import pack
+    from utils.sources.prepare import prepare, tell
 
     if isinstance(settings, PackSettings):
         tell(pack(settings))

@@ -23,14 +23,14 @@ from typing import TYPE_CHECKING
 
 from utils.cli.console import is_main_process, say, warn
 from utils.cli.errors import UserError, run_script
+from utils.cli.flags import parse_settings, save_settings
 from utils.cli.garbage import garbage_collection_paused
-from utils.cli.settings import parse_settings, save_settings
-from utils.report.settings import EvaluationSettings
+from utils.evaluation.settings import EvaluationSettings
 from utils.scoring.gate import answer_gate, check_gate
 
 if TYPE_CHECKING:
-    from utils.report.sources import Model, TestSet
-    from utils.report.transcribed import Transcribed
+    from utils.evaluation.models_and_sets import Model, TestSet
+    from utils.evaluation.run_models import Transcribed
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,10 +40,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     # Imported after the flags: --help and a mistyped flag answer at once.
     with garbage_collection_paused():
+        from utils.evaluation.evaluate import expect_report_dir
+        from utils.evaluation.models_and_sets import find_models, read_test_sets
+        from utils.evaluation.run_models import transcribe_all
         from utils.model.distributed import close_distributed, init_distributed
-        from utils.report.evaluate import expect_report_dir
-        from utils.report.sources import find_models, read_test_sets
-        from utils.report.transcribed import transcribe_all
 
     test_sets = read_test_sets(settings)
     metrics = {test_set.name: test_set.metric for test_set in test_sets}
@@ -66,10 +66,11 @@ def _report(
     transcribed: Sequence[Transcribed],
 ) -> int:
     """Score, compare, write the reports, show the table; return the gate's exit code."""
-    from utils.report.evaluate import compare_all, score_all, write_reports
+    from utils.evaluation.evaluate import compare_all, score_all
+    from utils.evaluation.results import build_results
     from utils.report.forms import make_forms
-    from utils.report.results import build_results
     from utils.report.terminal import format_results
+    from utils.report.write import write_reports
 
     evaluated = score_all(transcribed, settings.seed)
     baselines = [model.name for model in models if model.is_baseline]

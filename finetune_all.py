@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from utils.cli.errors import run_script
+from utils.cli.flags import parse_settings
 from utils.cli.garbage import garbage_collection_paused
-from utils.cli.settings import parse_settings
-from utils.training.kinds import FullSettings
+from utils.training.settings.runs import FullSettings
 
 if TYPE_CHECKING:
-    from utils.model.load import LoadedModel
+    from utils.model.loaded import LoadedModel
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     run = finetune(settings, with_all_weights)
     if settings.find_learning_rate:
-        from utils.report.rate_curve import draw_rate_curve
+        from utils.report.figures.rate_curve import draw_rate_curve
 
         draw_rate_curve(run)
 

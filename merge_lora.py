@@ -16,8 +16,8 @@ from pathlib import Path
 
 from utils.cli.console import say
 from utils.cli.errors import UserError, run_script
+from utils.cli.flags import parse_settings
 from utils.cli.garbage import garbage_collection_paused
-from utils.cli.settings import parse_settings
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,10 @@ class MergeSettings:
         Raises:
             UserError: if one is no number from 0 to 1.
         """
+        if self.alpha_sweep is None:
+            return [self.alpha]
         try:
-            values = sorted({float(part) for part in (self.alpha_sweep or "").split(",")})
+            values = sorted({float(part) for part in self.alpha_sweep.split(",")})
         except ValueError:
             values = [-1.0]
         if not all(0 <= value <= 1 for value in values):
@@ -79,23 +81,31 @@ class MergeSettings:
             )
         return values
 
+    def sets(self) -> tuple[str, str] | None:
+        """What a sweep scores: the manifests of what was learned and what is to be kept."""
+        if self.alpha_sweep is None:
+            return None
+        return str(self.target_data), str(self.keep_data)
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Load adapter and base, merge, check, write."""
     settings = parse_settings(MergeSettings, argv, prog="merge_lora.py", description=__doc__ or "")
     # Imported after the flags: --help and a mistyped flag answer at once.
     with garbage_collection_paused():
+        from utils.evaluation.merge import interpolate, merge_all
         from utils.model.folders import model_name, save_model, write_folder
-        from utils.report.drawn_back import draw_back, merge_all
+        from utils.report.figures.alpha_sweep import write_alphas
 
     paths = [settings.lora_model, *filter(None, (settings.soup or "").split(","))]
     merged = merge_all(paths, local_files_only=settings.local_files_only)
     target = Path(settings.output_dir, f"{model_name(merged.base_path)}-finetune")
-    if settings.alpha_sweep is not None:
-        data = (str(settings.target_data), str(settings.keep_data))
-        merged = draw_back(merged, settings.alphas(), data, target)
-    elif settings.alpha < 1:
-        merged = draw_back(merged, [settings.alpha], None, target)
+    if settings.alpha_sweep is not None or settings.alpha < 1:
+        found = interpolate(
+            merged, settings.alphas(), settings.sets(), local_files_only=settings.local_files_only
+        )
+        for path in write_alphas(found, target):
+            say(f"wrote  {path}: the best alpha is {found.alpha:g}")
     write_folder(
         target,
         lambda folder: save_model(merged.model, merged.processor, folder, merged.audio_context),

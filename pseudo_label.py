@@ -18,9 +18,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from utils.cli.errors import run_script
+from utils.cli.flags import parse_settings, save_settings
 from utils.cli.garbage import garbage_collection_paused
-from utils.cli.settings import parse_settings, save_settings
-from utils.transcription.pseudo_settings import PseudoLabelSettings
+from utils.transcription.pseudo.settings import PseudoLabelSettings
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -31,12 +31,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     # Imported after the flags: --help and a mistyped flag answer at once.
     with garbage_collection_paused():
         from utils.cli.log import Log
-        from utils.manifest.memory import Memory
-        from utils.manifest.shards import parse_shard
-        from utils.manifest.sources.prepare import nothing_left, summarise, tell, write_left_out
         from utils.manifest.write import path_from_manifest, write_manifest
-        from utils.transcription.pseudo_labels import label, sift
-        from utils.transcription.pseudo_recordings import collect, cut
+        from utils.parallel.journal import Memory
+        from utils.parallel.shards import parse_shard
+        from utils.sources.prepare import nothing_left, summarise, tell, write_left_out
+        from utils.transcription.pseudo.labels import label, sift
+        from utils.transcription.pseudo.recordings import collect, cut
 
     folder, shard = Path(settings.output_dir), parse_shard(settings.shard)
     log = Log(shard.named(folder / "pseudo_label.log"))

@@ -17,8 +17,8 @@ from collections.abc import Sequence
 
 from utils.cli.console import say
 from utils.cli.errors import run_script
-from utils.cli.settings import parse_settings
-from utils.report.report_settings import ReportSettings
+from utils.cli.flags import parse_settings
+from utils.report.settings import ReportSettings
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from utils.cli.console import say
 from utils.cli.errors import UserError, run_script
 from utils.cli.files import atomic_write
-from utils.cli.settings import parse_settings
+from utils.cli.flags import parse_settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CONTEXTS = ("full", "thinned", "mixed", "dynamic")

@@ -31,7 +31,7 @@ from benchmarks.scale.made import write_clips, write_lines
 from utils.cli.console import say
 from utils.cli.errors import run_script
 from utils.cli.files import atomic_write
-from utils.cli.settings import parse_settings
+from utils.cli.flags import parse_settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 # What is measured on each manifest of lines: its name, and what `measure` is asked for.

@@ -31,7 +31,7 @@ from benchmarks.run import machine, spread
 from utils.cli.console import say
 from utils.cli.errors import UserError, run_script
 from utils.cli.files import atomic_write
-from utils.cli.settings import parse_settings
+from utils.cli.flags import parse_settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DEMO = "demo"
@@ -138,7 +138,7 @@ def write_random_model(folder: Path, shape: tuple[int, int, int], tokens: int) -
     import torch
     from transformers import GenerationConfig, WhisperConfig, WhisperProcessor
 
-    from utils.model.audio_context import FlexibleWhisper
+    from utils.model.audio_context.encoder import FlexibleWhisper
     from utils.model.folders import save_model
 
     width, layers, heads = shape
@@ -162,11 +162,11 @@ def all_engines(
     name: str, model: dict[str, str], settings: EngineBenchSettings
 ) -> dict[str, Engine]:
     """Name -> a function that transcribes the clips; the references first."""
+    from utils.audio.features import WINDOW_FRAMES, pad_samples
+    from utils.audio.load import load_audio
     from utils.manifest.read import read_manifest
-    from utils.speech.audio import load_audio
-    from utils.speech.features import WINDOW_FRAMES, pad_samples
     from utils.transcription.decoding import Decoding
-    from utils.transcription.engines import open_engine
+    from utils.transcription.engines.registry import open_engine
     from utils.transcription.transcribe import transcribe_with_engine
 
     utterances = list(read_manifest(settings.data))[: settings.clips]

@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from utils.cli.console import say
 from utils.cli.errors import Failure, UserError, run_script
 from utils.cli.files import atomic_write
-from utils.cli.settings import parse_settings
+from utils.cli.flags import parse_settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 # Width, layers of encoder and decoder, heads, mel bins, vocabulary.
@@ -135,12 +135,12 @@ def measure(case: Case) -> dict[str, Any]:
     """Peak memory, every step's seconds, speed and utilisation of one case."""
     import torch
 
+    from utils.audio.features import SAMPLE_RATE, window_frames
     from utils.model.activations import checkpoint_activations
     from utils.model.distributed import device_of_this_process
     from utils.model.flops import BatchShape, peak_flops, training_flops
     from utils.model.precision import choose_precision
-    from utils.speech.features import SAMPLE_RATE, window_frames
-    from utils.training.memory_probe import held_memory, peak_memory
+    from utils.training.memory.probe import held_memory, peak_memory
     from utils.training.profile import DTYPES
 
     device, precision = device_of_this_process(), choose_precision(None, None)
@@ -190,8 +190,8 @@ def build(case: Case) -> tuple[Any, Any]:
     """The model to train and the Whisper in it, with random weights."""
     from transformers import WhisperConfig
 
-    from utils.model.adapters import AdapterPlan, attach_adapter
-    from utils.model.audio_context import FlexibleWhisper
+    from utils.model.adapters.attach import AdapterPlan, attach_adapter
+    from utils.model.audio_context.encoder import FlexibleWhisper
 
     width, encoder, decoder, heads, bins, vocabulary = SIZES[case.size]
     config = WhisperConfig(

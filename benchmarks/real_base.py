@@ -23,7 +23,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from utils.cli.errors import UserError, run_script
-from utils.cli.settings import parse_settings
+from utils.cli.flags import parse_settings
 
 
 @dataclass(frozen=True)

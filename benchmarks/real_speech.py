@@ -28,7 +28,7 @@ from benchmarks.real.sets import SETS, require_data, write_plain_manifest
 from utils.cli.console import say
 from utils.cli.errors import UserError, run_script
 from utils.cli.files import atomic_write
-from utils.cli.settings import parse_settings
+from utils.cli.flags import parse_settings
 from utils.cli.steps import run_step
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -114,7 +114,7 @@ def _run(job: Job, settings: RealSpeechSettings) -> None:
 
 def _report(jobs: Sequence[Job], settings: RealSpeechSettings) -> None:
     """Write the measurements and the picture, print the table."""
-    from utils.report.curves import draw_curves
+    from utils.report.figures.curves import draw_curves
 
     found = measurements(jobs)
     with atomic_write(settings.results) as file:

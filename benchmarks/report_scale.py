@@ -27,14 +27,14 @@ from typing import Any
 # A script's own folder is on the path; the repository, which holds `utils`, is not.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.browser import open_browser
 from benchmarks.scoring import HAN, misheard
+from tests.browser import open_browser
 from utils.cli.console import say
 from utils.cli.errors import run_script
 from utils.cli.files import atomic_write
-from utils.cli.settings import parse_settings
+from utils.cli.flags import parse_settings
+from utils.evaluation.results import Evaluated, build_results, write_results
 from utils.report.forms import make_forms
-from utils.report.results import Evaluated, build_results, write_results
 from utils.scoring.predictions import Prediction, write_predictions
 from utils.scoring.score import score_predictions
 

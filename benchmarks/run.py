@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from utils.cli.console import say
 from utils.cli.errors import run_script
 from utils.cli.files import atomic_write
-from utils.cli.settings import parse_settings
+from utils.cli.flags import parse_settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 Work = Callable[[], Any]
@@ -94,11 +94,11 @@ def pairs(settings: BenchSettings) -> dict[str, tuple[Work, Work]]:
     """Name of a part -> (the stock way, our way), on the same clips and weights."""
     import torch
 
+    from utils.audio.features import WINDOW_FRAMES, pad_samples, window_frames
+    from utils.audio.load import load_audio
+    from utils.data.batching import pad_labels
     from utils.manifest.read import read_manifest
     from utils.model.load import load_model
-    from utils.speech.audio import load_audio
-    from utils.speech.batching import pad_labels
-    from utils.speech.features import WINDOW_FRAMES, pad_samples, window_frames
     from utils.transcription.transcribe import Decoding, transcribe
 
     loaded = load_model(settings.model)

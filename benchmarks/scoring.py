@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from utils.cli.console import say
 from utils.cli.errors import run_script
 from utils.cli.files import atomic_write
-from utils.cli.settings import parse_settings
+from utils.cli.flags import parse_settings
 from utils.scoring.predictions import Prediction
 from utils.scoring.score import score_predictions
 from utils.scoring.statistics import compare, rate_interval

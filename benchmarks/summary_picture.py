@@ -19,10 +19,10 @@ from urllib.parse import quote
 # A script's own folder is on the path; the repository, which holds `utils`, is not.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.browser import open_browser
+from tests.browser import open_browser
 from utils.cli.console import say
 from utils.cli.errors import UserError, run_script
-from utils.cli.settings import parse_settings
+from utils.cli.flags import parse_settings
 
 # The look of Markdown on the runner's pages: its colours, sizes and borders.
 STYLE = """

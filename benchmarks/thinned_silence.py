@@ -27,14 +27,14 @@ from benchmarks.run import machine
 from utils.cli.console import say
 from utils.cli.errors import run_script
 from utils.cli.files import atomic_write
+from utils.cli.flags import parse_settings
 from utils.cli.progress import progress
-from utils.cli.settings import parse_settings
-from utils.report.layout import markdown_table
+from utils.report.tables import markdown_table
 
 if TYPE_CHECKING:
     import torch
 
-    from utils.transcription.transformers_engine import TransformersEngine
+    from utils.transcription.engines.transformers import TransformersEngine
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 MOST_TOKENS = 60
@@ -74,11 +74,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def measure(settings: ThinnedSilenceSettings) -> dict[str, Any]:
     """Every stride on every clip, means over tokens and over clips."""
+    from utils.audio.features import SAMPLE_RATE
+    from utils.audio.load import load_audio
     from utils.manifest.read import read_manifest
     from utils.model.load import load_model
-    from utils.speech.audio import load_audio
-    from utils.speech.features import SAMPLE_RATE
-    from utils.transcription.transformers_engine import TransformersEngine
+    from utils.transcription.engines.transformers import TransformersEngine
 
     engine = TransformersEngine(load_model(settings.model))
     utterances = read_manifest(settings.data)
@@ -125,8 +125,8 @@ def _hear(
     """Add a clip to the sums of all strides."""
     import torch
 
-    from utils.speech.features import SAMPLE_RATE, WINDOW_FRAMES, pad_samples, window_frames
-    from utils.transcription.engines import Search
+    from utils.audio.features import SAMPLE_RATE, WINDOW_FRAMES, pad_samples, window_frames
+    from utils.transcription.engines.registry import Search
 
     whisper = engine.whisper
     spoken = window_frames(len(samples)) // 2

@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from utils.cli.console import say
 from utils.cli.errors import UserError, run_script
 from utils.cli.files import atomic_write
-from utils.cli.settings import parse_settings
+from utils.cli.flags import parse_settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 TINY = "tiny"
@@ -119,7 +119,7 @@ def tiny_model(folder: Path, seed: int) -> Path:
     import torch
     from transformers import GenerationConfig, WhisperConfig, WhisperProcessor
 
-    from utils.model.audio_context import FlexibleWhisper
+    from utils.model.audio_context.encoder import FlexibleWhisper
     from utils.model.folders import save_model
 
     torch.manual_seed(seed)

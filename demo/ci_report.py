@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from utils.cli.console import say
 from utils.cli.errors import Failure, run_script
-from utils.cli.settings import parse_settings
+from utils.cli.flags import parse_settings
 from utils.cli.steps import run_step
 from utils.report.forms import FORMS
 from utils.report.summary import COMMENT_BYTES, SUMMARY_BYTES

@@ -18,7 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from utils.cli.errors import UserError, run_script
-from utils.cli.settings import parse_settings
+from utils.cli.flags import parse_settings
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Make all assets."""
     settings = parse_settings(AssetSettings, argv, prog="make_assets.py", description=str(__doc__))
     # torch and transformers are imported after the flags are read, so that --help is instant.
-    from demo.assets.pipeline import Plan, make_assets
+    from demo.make.pipeline import Plan, make_assets
 
     plan = Plan(
         utterances=settings.utterances,

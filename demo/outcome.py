@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from utils.cli.files import atomic_write
-from utils.report.curves import draw_curves
-from utils.report.layout import percent, percent_interval, text_table
-from utils.report.results import read_results
+from utils.evaluation.results import read_results
+from utils.report.figures.curves import draw_curves
+from utils.report.tables import percent, percent_interval, text_table
 
 METRICS = {"zh": "cer", "en": "wer"}
 STEPS = ("base", "finetuned")  # of evaluation: before and after the training

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from demo.outcome import METRICS, Places, collect, format_table, write_outcome
 from utils.cli.console import say
 from utils.cli.errors import run_script
-from utils.cli.settings import parse_settings
+from utils.cli.flags import parse_settings
 from utils.cli.steps import run_step
 
 REPOSITORY = Path(__file__).resolve().parent.parent

@@ -155,7 +155,7 @@ def tiny_model(demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     import torch
     from transformers import GenerationConfig, WhisperConfig, WhisperProcessor
 
-    from utils.model.audio_context import FlexibleWhisper
+    from utils.model.audio_context.encoder import FlexibleWhisper
     from utils.model.folders import save_model
 
     torch.manual_seed(0)

@@ -32,10 +32,10 @@ import psutil
 
 from utils.cli.console import say
 from utils.cli.errors import Failure, UserError, run_script
-from utils.cli.settings import parse_settings
+from utils.cli.flags import parse_settings
 from utils.model.checksums import find_damage
 from utils.model.folders import UNFINISHED, checkpoints
-from utils.training.checkpoints import step_of
+from utils.training.resume.checkpoints import step_of
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PATIENCE = 600.0

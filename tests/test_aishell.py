@@ -19,11 +19,11 @@ import soundfile
 
 import aishell
 from utils.cli.errors import Failure, UserError
-from utils.manifest.download import RemoteFile
 from utils.manifest.joining import join_chinese
 from utils.manifest.read import read_manifest
-from utils.manifest.sources import aishell_archive as source
-from utils.manifest.sources.aishell import prepare_aishell
+from utils.sources.aishell import prepare_aishell
+from utils.sources.fetch import aishell_archive as source
+from utils.sources.fetch.download import RemoteFile
 
 SPEAKERS = {"S0002": "train", "S0003": "train", "S0724": "dev", "S0764": "test"}
 TEXTS = ["而 对 楼市 成交 抑制 作用 最 大 的 限 购", "尚街 Loft 时尚 生活 园区", "我 要 听 hip hop"]

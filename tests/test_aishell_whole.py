@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 import aishell
-from tests.manifest import test_download
+from tests.sources import test_download
 from tests.test_aishell import packed, sound, state, write_archive
 from tests.transcription.test_punctuation import make_model
-from utils.manifest.download import RemoteFile
 from utils.manifest.read import read_manifest
-from utils.manifest.sources import aishell_archive as source
+from utils.sources.fetch import aishell_archive as source
+from utils.sources.fetch.download import RemoteFile
 
 # As the corpus has them.
 PARTS = {"train": range(2, 342), "dev": range(724, 764), "test": range(764, 784)}

@@ -15,7 +15,7 @@ import pytest
 
 from tests.conftest import script_names
 from utils.cli.errors import UserError
-from utils.cli.settings import parse_settings
+from utils.cli.flags import parse_settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SNAPSHOT = REPOSITORY / "tests" / "cli_snapshot.json"

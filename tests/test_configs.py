@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from utils.cli.settings import parse_settings
+from utils.cli.flags import parse_settings
 from utils.scoring.gate import read_gate
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -52,7 +52,7 @@ def test_a_file_of_gates_is_read_and_so_are_its_examples(name, tmp_path):
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.endswith(".json")])
 def test_an_augmentation_file_is_read_by_the_augmenter(name):
-    from utils.speech.augment import Augmenter
+    from utils.audio.augmentation.pipeline import Augmenter
 
     assert Augmenter.from_file(str(REPOSITORY / name))
 

@@ -422,7 +422,7 @@ def wenetspeech(brought: Path) -> Path:
 
 def test_wenetspeech(brought: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # A few characters at a time, as its gigabytes are read.
-    monkeypatch.setattr("utils.manifest.sources.wenetspeech.CHUNK_CHARACTERS", 37)
+    monkeypatch.setattr("utils.sources.wenetspeech.CHUNK_CHARACTERS", 37)
     found = run(brought, "wenetspeech", f"--path={wenetspeech(brought)}")
     assert texts(found) == {"Y1_S1": "一", "Y1_S2": "二"}
     assert [each.extra["confidence"] for each in found.values()] == [1.0, 0.7]

@@ -221,7 +221,7 @@ def test_every_text_comes_back_from_its_tokens(processor, manifests):
 
 
 def test_placeholders_fill_the_unused_ids_and_match_no_text(processor):
-    from demo.assets.tokenizer import PLACEHOLDER, TEXT_IDS, used_text_ids
+    from demo.make.tokenizer import PLACEHOLDER, TEXT_IDS, used_text_ids
 
     vocabulary = json.loads((DEMO / "base" / "vocab.json").read_text("utf-8"))
     assert sorted(vocabulary.values()) == list(range(TEXT_IDS))
@@ -244,10 +244,10 @@ def test_the_bytes_stand_where_gpt2_has_them():
 
 
 def test_the_compact_softmax_equals_the_full_one():
-    from demo.assets.base_model import base_config
-    from demo.assets.compact import CompactVocabulary
-    from demo.assets.export import load_full_model
-    from utils.model.audio_context import FlexibleWhisper
+    from demo.make.base_model import base_config
+    from demo.make.compact import CompactVocabulary
+    from demo.make.export import load_full_model
+    from utils.model.audio_context.encoder import FlexibleWhisper
 
     torch.manual_seed(0)
     vocabulary = CompactVocabulary(used=300)
@@ -267,7 +267,7 @@ def test_the_compact_softmax_equals_the_full_one():
 
 
 def test_all_unused_rows_of_the_base_model_are_equal(model):
-    from demo.assets.tokenizer import TEXT_IDS, used_text_ids
+    from demo.make.tokenizer import TEXT_IDS, used_text_ids
 
     vocabulary = json.loads((DEMO / "base" / "vocab.json").read_text("utf-8"))
     rows = model.model.decoder.embed_tokens.weight[used_text_ids(vocabulary) : TEXT_IDS]
@@ -275,7 +275,7 @@ def test_all_unused_rows_of_the_base_model_are_equal(model):
 
 
 def test_compact_ids_go_there_and_back():
-    from demo.assets.compact import CompactVocabulary
+    from demo.make.compact import CompactVocabulary
 
     vocabulary = CompactVocabulary(used=1800)
     for token in (0, 1799, 50257, 50363, 51864):
@@ -285,7 +285,7 @@ def test_compact_ids_go_there_and_back():
 
 
 def test_sentences_depend_on_the_seed_alone():
-    from demo.assets.general import general_sentence
+    from demo.make.general import general_sentence
 
     def some(seed):
         rng = random.Random(seed)
@@ -295,7 +295,7 @@ def test_sentences_depend_on_the_seed_alone():
 
 
 def test_a_grammar_without_enough_sentences_says_so():
-    from demo.assets.templates import Grammar, distinct_sentences
+    from demo.make.templates import Grammar, distinct_sentences
 
     with pytest.raises(ValueError, match="yielded 2 new sentences, expected 3"):
         distinct_sentences(Grammar(["{x}"], {"x": ["a", "b"]}), 3, random.Random(0))
@@ -317,7 +317,7 @@ def test_without_espeak_the_maker_says_what_to_install(tmp_path):
 @requires_espeak
 def test_mandarin_is_spoken_in_mandarin():
     """The plain voice of espeak-ng spells some characters in English letters."""
-    from demo.assets.voices import DEMO_SPEAKERS
+    from demo.make.voices import DEMO_SPEAKERS
 
     accents = {speaker.accent for part in DEMO_SPEAKERS["zh"].values() for speaker in part}
     for accent in accents:
@@ -328,7 +328,7 @@ def test_mandarin_is_spoken_in_mandarin():
 
 @requires_espeak
 def test_speech_is_cut_to_the_words_and_repeatable():
-    from demo.assets.voices import DEMO_SPEAKERS, speak
+    from demo.make.voices import DEMO_SPEAKERS, speak
 
     speaker = DEMO_SPEAKERS["en"]["test"][0]
     samples = speak("grease the bearing", speaker)
@@ -339,7 +339,7 @@ def test_speech_is_cut_to_the_words_and_repeatable():
 @pytest.fixture(scope="module")
 def work_dir(tmp_path_factory):
     """A work folder that holds the speech of a small plan: 100 sentences, each word once."""
-    from demo.assets.base_corpus import make_base_corpus
+    from demo.make.base_corpus import make_base_corpus
 
     folder = tmp_path_factory.mktemp("work")
     make_base_corpus(folder / "speech", sentences=100, held_out=10, speakers=1, seed=1)
@@ -350,8 +350,8 @@ def work_dir(tmp_path_factory):
 def test_a_small_plan_makes_everything_and_a_second_run_changes_nothing(tmp_path, work_dir):
     from transformers import WhisperForConditionalGeneration, WhisperProcessor
 
-    from demo.assets.corpora import CorpusSizes
-    from demo.assets.pipeline import Plan, make_assets
+    from demo.make.corpora import CorpusSizes
+    from demo.make.pipeline import Plan, make_assets
 
     plan = Plan(
         utterances=100,
@@ -384,10 +384,10 @@ def _fingerprints(folder: Path) -> dict[str, str]:
 
 @requires_espeak
 def test_training_that_was_stopped_ends_like_an_unbroken_one(tmp_path, work_dir):
-    from demo.assets.base_corpus import make_base_corpus
-    from demo.assets.base_model import BaseTrainer
-    from demo.assets.compact import CompactVocabulary
-    from demo.assets.examples import BaseTraining
+    from demo.make.base_corpus import make_base_corpus
+    from demo.make.base_model import BaseTrainer
+    from demo.make.compact import CompactVocabulary
+    from demo.make.examples import BaseTraining
 
     corpus = make_base_corpus(work_dir / "speech", 100, 10, speakers=1, seed=1)
     settings = BaseTraining(steps=4, batch_size=4, short_steps=2, save_every=2, full_share=0.0)

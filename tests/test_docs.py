@@ -10,6 +10,7 @@ import jsonschema
 import pytest
 import yaml
 
+from tests.test_layers import ROOMS
 from utils.manifest.utterance import Utterance
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -53,6 +54,25 @@ def test_the_tree_shows_what_exists(name):
         path = REPOSITORY.joinpath(*parents)
         is_made_by_use = parents[0].strip("/") in ("dataset", "output", "models")
         assert path.exists() or is_made_by_use, "/".join(parents)
+
+
+ROOM = {
+    "README.md": re.compile(r"^    [├└]── (\w+)/", re.M),
+    "README_zh.md": re.compile(r"^    [├└]── (\w+)/", re.M),
+    "CONTRIBUTING.md": re.compile(r"^(\w+) {2,}\S", re.M),
+}
+
+
+@pytest.mark.parametrize("name", sorted(ROOM))
+def test_the_map_shows_the_rooms_that_exist_in_their_order(name):
+    block = next(
+        block
+        for block in fenced(REPOSITORY / name, "text")
+        if re.search(r"\btranscription\b", block)
+    )
+    shown = ROOM[name].findall(block)
+    existing = {path.name for path in (REPOSITORY / "utils").iterdir() if path.is_dir()}
+    assert shown == [room for room in ROOMS if room in existing - {"__pycache__"}]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_name)

@@ -33,8 +33,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         WhisperTokenizer,
     )
 
-    from demo.assets.tokenizer import END_OF_TEXT, START, save_tokenizer, train_bpe
-    from utils.model.audio_context import FlexibleWhisper
+    from demo.make.tokenizer import END_OF_TEXT, START, save_tokenizer, train_bpe
+    from utils.model.audio_context.encoder import FlexibleWhisper
     from utils.model.folders import save_model
 
     folder = tmp_path_factory.mktemp("models")
@@ -317,7 +317,7 @@ def test_bad_input_is_one_clear_message_and_exit_code_2(
 
 
 def test_checkpoints_of_two_runs_have_names_of_their_own(models: Path, tmp_path: Path):
-    from utils.report.sources import find_models
+    from utils.evaluation.models_and_sets import find_models
 
     for run in ("a", "b"):
         shutil.copytree(models / "new", tmp_path / run / "checkpoint-best")
@@ -327,7 +327,7 @@ def test_checkpoints_of_two_runs_have_names_of_their_own(models: Path, tmp_path:
 
 
 def test_models_of_the_same_name_take_their_folders_along(models: Path, tmp_path: Path):
-    from utils.report.sources import find_models
+    from utils.evaluation.models_and_sets import find_models
 
     shutil.copytree(models / "new", tmp_path / "other" / "new")
     names = [

@@ -17,18 +17,19 @@ import pytest
 import soundfile
 
 import pseudo_label
+from utils.audio.decode import AudioError
+from utils.audio.load import load_audio
+from utils.audio.recording import store_mono
+from utils.audio.vad import speech_of
 from utils.cli.errors import UserError
-from utils.manifest.decode import AudioError
 from utils.manifest.read import read_manifest
 from utils.manifest.utterance import Utterance
 from utils.model.load import load_model
 from utils.scoring.predictions import Prediction
 from utils.scoring.score import score_predictions
-from utils.speech.audio import load_audio
-from utils.speech.recording import store_mono
-from utils.speech.vad import speech_of
-from utils.transcription import pseudo_labels, pseudo_recordings
 from utils.transcription.confidence import confidences
+from utils.transcription.pseudo import labels as pseudo_labels
+from utils.transcription.pseudo import recordings as pseudo_recordings
 from utils.transcription.transcribe import Decoding
 
 OUTPUT = Path("dataset/pseudo")

@@ -27,7 +27,7 @@ from pathlib import Path
 import pytest
 
 from tests.processes import run_forked
-from utils.cli.settings import parse_settings
+from utils.cli.flags import parse_settings
 from utils.manifest.read import read_manifest
 
 REPOSITORY = Path(__file__).resolve().parent.parent

@@ -15,7 +15,7 @@ import torch
 from benchmarks.real.commands import Job
 from benchmarks.real.sets import SETS, plain_text, write_plain_manifest
 from benchmarks.real.vocabulary import UsedVocabulary
-from utils.cli.settings import parse_settings
+from utils.cli.flags import parse_settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

@@ -16,7 +16,7 @@ import pseudo_label
 from tests.test_aishell import corpus_files, write_archive, write_folder
 from utils.cli.errors import UserError
 from utils.manifest.read import read_manifest
-from utils.manifest.shards import Shard
+from utils.parallel.shards import Shard
 
 PARTS = 3
 EXAMPLES = "docs/examples"

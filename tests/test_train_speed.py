@@ -13,10 +13,10 @@ import pytest
 from benchmarks import context_table, train_speed
 from benchmarks.speed.clips import BUNDLED, sources, wanted_lengths, write_clips, write_pieces
 from benchmarks.speed.contexts import BASE, Kind, markdown_table
+from utils.audio.features import SAMPLE_RATE
+from utils.audio.load import load_audio
 from utils.cli.errors import UserError
 from utils.manifest.read import read_manifest
-from utils.speech.audio import load_audio
-from utils.speech.features import SAMPLE_RATE
 
 
 @pytest.mark.parametrize("mean", [2.0, 4.5, 12.0, 30.0])

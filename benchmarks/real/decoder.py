@@ -20,11 +20,11 @@ from transformers import WhisperConfig
 
 from benchmarks.real.states import Encoded
 from benchmarks.real.vocabulary import UsedVocabulary
-from demo.assets.base_model import edit_distance
-from utils.model.audio_context import FlexibleWhisper
+from demo.make.base_model import edit_distance
+from utils.data.labels import IGNORED, LabelEncoder
+from utils.model.audio_context.encoder import FlexibleWhisper
 from utils.model.precision import cpu_computes_bf16
-from utils.speech.labels import IGNORED, LabelEncoder
-from utils.transcription.greedy import GreedyDecoder
+from utils.transcription.engines.greedy import GreedyDecoder
 
 GUIDED_LAYERS = (1, 2)
 GUIDED_HEADS = (0, 1, 2, 3)

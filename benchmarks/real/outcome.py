@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.real.commands import DEMO_BASE, Job, base_path
+from utils.evaluation.results import read_results
 from utils.manifest.read import read_manifest
-from utils.report.curves import read_metrics
-from utils.report.layout import percent, percent_interval, text_table
-from utils.report.results import read_results
+from utils.report.figures.curves import read_metrics
+from utils.report.tables import percent, percent_interval, text_table
 from utils.scoring.predictions import read_predictions
 
 LIBRARIES = ("torch", "transformers", "peft")

@@ -22,13 +22,13 @@ from benchmarks.real.sets import SETS, plain_text, read_utterances, require_data
 from benchmarks.real.states import Encoded, encode_clips, restore, store
 from benchmarks.real.texts import HSK, LJ, Amounts, make_clips
 from benchmarks.real.vocabulary import UsedVocabulary
-from demo.assets.voices import require_espeak
+from demo.make.voices import require_espeak
+from utils.audio.features import WINDOW_FRAMES, LogMel
 from utils.cli.console import say
-from utils.model.audio_context import FlexibleWhisper
+from utils.data.labels import LabelEncoder
+from utils.model.audio_context.encoder import FlexibleWhisper
 from utils.model.folders import save_model, write_folder
 from utils.model.load import check_model_path
-from utils.speech.features import WINDOW_FRAMES, LogMel
-from utils.speech.labels import LabelEncoder
 
 # It knows the words already: short batches, a lower rate, and no help for the attention.
 FULL_TRAINING = DecoderTraining(

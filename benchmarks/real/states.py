@@ -16,12 +16,12 @@ import numpy as np
 import torch
 
 from benchmarks.real.texts import Spoken
-from demo.assets.voices import SAMPLE_RATE
+from demo.make.voices import SAMPLE_RATE
+from utils.audio.features import LogMel, pad_samples
 from utils.cli.files import atomic_write
 from utils.cli.progress import progress
-from utils.model.audio_context import FlexibleWhisper
+from utils.model.audio_context.encoder import FlexibleWhisper
 from utils.model.precision import cpu_computes_bf16
-from utils.speech.features import LogMel, pad_samples
 
 WINDOW_STEP = 20  # frames: windows are multiples of 0.2 s, so that many clips share a length
 POSITIONS_PER_SECOND = 50

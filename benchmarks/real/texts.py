@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.real.sets import SETS, plain_text, read_utterances
-from demo.assets.general import general_sentence
-from demo.assets.voices import SAMPLE_RATE, base_speaker, speak
+from demo.make.general import general_sentence
+from demo.make.voices import SAMPLE_RATE, base_speaker, speak
+from utils.audio.load import load_audio
 from utils.cli.progress import progress
 from utils.manifest.utterance import Utterance
-from utils.speech.audio import load_audio
 
 HSK, LJ = "zh_hsk_words/all", "en_ljspeech/all"
 MAX_SECONDS = 10.0

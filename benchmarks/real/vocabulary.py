@@ -1,6 +1,6 @@
 """The few tokens in use, one row for all others, and the way back to the whole vocabulary.
 
-The theorem of `demo/assets/compact.py`, for any set of used ids: if all N unused rows are equal,
+The theorem of `demo/make/compact.py`, for any set of used ids: if all N unused rows are equal,
 one row with log N added to its logit stands for them, and expanding the model copies that row.
 """
 

@@ -10,7 +10,7 @@ import numpy as np
 import soundfile
 
 from benchmarks.report_scale import texts
-from utils.manifest.utterance import Seconds
+from utils.audio.clip import Seconds
 
 RATE = 16_000
 # A long recording is cut into pieces of so many seconds.

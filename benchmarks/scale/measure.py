@@ -120,9 +120,9 @@ def _listen(manifest: Path, workers: int) -> dict[str, Any]:
 
 
 def _checked(manifest: Path, workers: int, *, listen: bool) -> dict[str, Any]:
-    from utils.manifest.check import check_manifests
-    from utils.manifest.check_text import perhaps_too_many_tokens
-    from utils.manifest.examined import Look
+    from utils.validation.check import check_manifests
+    from utils.validation.records import Look
+    from utils.validation.text import perhaps_too_many_tokens
 
     look = Look(listen, [perhaps_too_many_tokens])
     diagnosis = check_manifests([manifest], workers, [], look=look)
@@ -135,7 +135,7 @@ def _checked(manifest: Path, workers: int, *, listen: bool) -> dict[str, Any]:
 
 
 def _pack(manifest: Path, workers: int) -> dict[str, Any]:
-    from utils.manifest.pack import PackSettings, pack
+    from utils.sources.pack import PackSettings, pack
 
     with tempfile.TemporaryDirectory(dir=manifest.parent) as folder:
         prepared = pack(PackSettings(path=str(manifest), output_dir=folder))

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from utils.audio.features import SAMPLE_RATE
+from utils.audio.load import load_audio
 from utils.manifest.read import read_manifest
 from utils.manifest.utterance import Utterance
-from utils.speech.audio import load_audio
-from utils.speech.features import SAMPLE_RATE
 
 RECORDED = ("zh_aishell_S0150/train.jsonl", "en_speechocean762/train.jsonl")
 BUNDLED = ("demo/zh/train.jsonl", "demo/en/train.jsonl")

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.run import machine
 from utils.cli.steps import run_step
-from utils.report.curves import read_metrics
-from utils.report.layout import percent, percent_interval
-from utils.report.results import read_results
+from utils.evaluation.results import read_results
+from utils.report.figures.curves import read_metrics
+from utils.report.tables import percent, percent_interval
 
 if TYPE_CHECKING:
     from benchmarks.context_table import ContextTableSettings

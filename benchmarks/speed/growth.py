@@ -9,7 +9,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from utils.training.kinds import FullSettings
+from utils.training.settings.runs import FullSettings
 
 
 class StepClock(TrainerCallback):
@@ -49,8 +49,8 @@ def grow(
     """
     from utils.model.load import load_model
     from utils.training.arguments import training_arguments
-    from utils.training.assembly import make_trainer
-    from utils.training.context import batch_plan, make_sampler, with_context
+    from utils.training.audio_context.plan import batch_plan, make_sampler, with_context
+    from utils.training.build import make_trainer
     from utils.training.data import read_manifests, tables
 
     settings = FullSettings(

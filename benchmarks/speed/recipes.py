@@ -27,11 +27,11 @@ from transformers import (
 )
 from transformers.trainer_callback import PrinterCallback
 
+from utils.audio.features import SAMPLE_RATE
+from utils.audio.load import load_audio
 from utils.cli.errors import Failure
 from utils.manifest.read import read_manifest
-from utils.speech.audio import load_audio
-from utils.speech.features import SAMPLE_RATE
-from utils.training.kinds import FullSettings
+from utils.training.settings.runs import FullSettings
 
 LEARNING_RATE = 1e-5
 
@@ -162,8 +162,8 @@ def ours(work: Pass, audio_context: str) -> Timing:
     """One pass of `finetune_all.py`, its evaluations and checkpoints left out."""
     from utils.model.load import load_model
     from utils.training.arguments import training_arguments
-    from utils.training.assembly import make_trainer
-    from utils.training.context import batch_plan, with_context
+    from utils.training.audio_context.plan import batch_plan, with_context
+    from utils.training.build import make_trainer
     from utils.training.data import read_manifests, tables
 
     began = time.perf_counter()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import median
 from typing import Any
 
-from utils.report.layout import markdown_table
+from utils.report.tables import markdown_table
 
 
 def recipe_table(found: dict[str, Any]) -> str:

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 import convert
+from utils.audio.features import WINDOW_FRAMES, pad_samples
+from utils.audio.load import load_audio
 from utils.cli.errors import run_script
 from utils.export.formats import find_format
 from utils.manifest.read import read_manifest
-from utils.speech.audio import load_audio
-from utils.speech.features import WINDOW_FRAMES, pad_samples
 
 pytest.importorskip("ctranslate2")
 
@@ -53,7 +53,7 @@ def test_what_fewer_bits_change_is_counted_and_named(int8: Path):
 def test_faster_whisper_reads_the_folder_and_hears_the_same(ct2_model: Path, demo_model: Path):
     faster_whisper = pytest.importorskip("faster_whisper")
     from utils.transcription.decoding import Decoding
-    from utils.transcription.engines import open_engine
+    from utils.transcription.engines.registry import open_engine
     from utils.transcription.transcribe import transcribe_with_engine
 
     clips = list(read_manifest(demo_model.parent / "zh" / "test.jsonl"))[:3]
@@ -141,7 +141,7 @@ def test_without_a_quantization_the_first_is_taken():
 
 
 def test_the_converted_copy_needs_no_original(ct2_model: Path, tmp_path: Path):
-    from utils.transcription.engines import open_engine
+    from utils.transcription.engines.registry import open_engine
 
     moved = shutil.copytree(ct2_model, tmp_path / "moved")
     assert open_engine(str(moved)).multilingual

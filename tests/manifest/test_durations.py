@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import soundfile
 
+from utils.audio.clip import AudioRef
+from utils.audio.decode import AudioError
+from utils.audio.duration_cache import cache_file
 from utils.manifest import durations
-from utils.manifest.decode import AudioError
-from utils.manifest.duration_cache import cache_file
 from utils.manifest.durations import known_durations
-from utils.manifest.utterance import AudioRef, Utterance
+from utils.manifest.utterance import Utterance
 
 
 @pytest.fixture

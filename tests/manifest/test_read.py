@@ -15,9 +15,10 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
+from utils.audio.clip import AudioRef
 from utils.cli.errors import UserError
 from utils.manifest.read import Manifest, filter_by_duration, read_manifest, scan_manifest
-from utils.manifest.utterance import AudioRef, Utterance
+from utils.manifest.utterance import Utterance
 
 
 def line(number: int, **changes: Any) -> str:

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from utils.audio.clip import AudioRef
 from utils.cli.errors import UserError
 from utils.manifest.split import parse_shares, split_utterances
-from utils.manifest.utterance import AudioRef, Utterance
+from utils.manifest.utterance import Utterance
 
 SHARES = {"train": 0.8, "dev": 0.1, "test": 0.1}
 

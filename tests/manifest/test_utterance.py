@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utils.manifest.utterance import AudioRef, TimedSentence, Utterance
+from utils.audio.clip import AudioRef, TimedSentence
+from utils.manifest.utterance import Utterance
 
 SCHEMA = Path(__file__).parents[2] / "utils" / "manifest" / "manifest.schema.json"
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from utils.audio.clip import AudioRef
 from utils.cli.errors import UserError
 from utils.manifest.read import read_manifest
-from utils.manifest.utterance import AudioRef, Utterance
+from utils.manifest.utterance import Utterance
 from utils.manifest.write import path_from_manifest, write_manifest
 
 UTTERANCES = [

@@ -11,11 +11,11 @@ import torch
 from peft import LoraConfig, get_peft_model
 from torch._dynamo.utils import counters
 
+from utils.audio.features import COMPILED_WINDOWS, WINDOW_FRAMES, compiled_window
 from utils.cli.errors import UserError
 from utils.model.activations import checkpoint_activations
 from utils.model.compilation import check_compiler, compile_layers
 from utils.model.load import load_model
-from utils.speech.features import COMPILED_WINDOWS, WINDOW_FRAMES, compiled_window
 
 WARM_UP = [(2, 100, 5), (2, 200, 7), (1, 100, 5), (1, 200, 7)]
 LATER = [(3, 200, 6), (4, 100, 9), (3, 100, 5), (1, 200, 4), (5, 200, 11)]

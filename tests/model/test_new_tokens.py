@@ -8,14 +8,16 @@ from pathlib import Path
 import pytest
 import torch
 
+from utils.audio.clip import AudioRef
 from utils.cli.errors import UserError
-from utils.manifest.utterance import AudioRef, Utterance
-from utils.model.adapters import AdapterPlan, attach_adapter
+from utils.data.labels import IGNORED
+from utils.manifest.utterance import Utterance
+from utils.model.adapters.attach import AdapterPlan, attach_adapter
+from utils.model.adapters.merging import merge_adapter
 from utils.model.folders import save_model
-from utils.model.load import LoadedModel, load_model
-from utils.model.merging import merge_adapter
+from utils.model.load import load_model
+from utils.model.loaded import LoadedModel
 from utils.model.new_tokens import add_tokens, new_ids, read_tokens
-from utils.speech.labels import IGNORED
 
 TOKENS = ["catheter", "医保卡", "<|yue|>"]
 
@@ -120,7 +122,7 @@ def test_with_lora_the_new_rows_train_and_are_saved_loaded_and_merged(
 
 
 def test_timestamp_rules_take_new_tokens_for_text(grown: LoadedModel) -> None:
-    from utils.transcription.transformers_engine import TransformersEngine
+    from utils.transcription.engines.transformers import TransformersEngine
 
     rule = TransformersEngine(grown)._timestamp_rule(3)
     start = [50258, 50259, 50359]

@@ -12,10 +12,10 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from utils.model.audio_context import FlexibleWhisper
+from utils.data.labels import IGNORED
+from utils.model.audio_context.encoder import FlexibleWhisper
 from utils.model.load import load_model
 from utils.model.token_loss import VocabularyProjection, token_loss_from_hidden
-from utils.speech.labels import IGNORED
 
 CHUNKS = [0, 1, 3, 5, 100]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from utils.cli.errors import UserError
-from utils.report.curves import draw_curves, read_metrics
+from utils.report.figures.curves import draw_curves, read_metrics
 
 EVENTS = [
     {"step": 10, "loss": 2.0, "learning_rate": 1e-3},

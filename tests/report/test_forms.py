@@ -16,12 +16,12 @@ import yaml
 import report
 from tests.report.conftest import evaluate
 from utils.cli.errors import UserError, run_script
-from utils.report.analyses import analyse
-from utils.report.analyses_of_text import FEWEST_SAID, _vocabulary_table
+from utils.report.analyses.registry import analyse
+from utils.report.analyses.text import FEWEST_SAID, _vocabulary_table
 from utils.report.forms import FORMS
-from utils.report.gather import gather
 from utils.report.github import _command
-from utils.report.labels import labels_of_all
+from utils.report.page.utterance_labels import labels_of_all
+from utils.report.report_data import gather
 from utils.report.summary import COMMENT_BYTES, _fitted
 from utils.scoring.confusions import Confusions
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.browser import Browser, find_programs, open_browser
+from tests.browser import Browser, find_programs, open_browser
 from tests.report.conftest import HOSTILE, LINES
 from utils.report.forms import make_forms
 

@@ -8,10 +8,10 @@ import pytest
 from transformers import Trainer, TrainingArguments
 
 from utils.cli.errors import UserError
-from utils.model.adapters import AdapterPlan, attach_adapter
+from utils.model.adapters.attach import AdapterPlan, attach_adapter
 from utils.model.load import load_model
-from utils.training.kinds import LoraSettings
 from utils.training.parameter_groups import RateFactors, group_parameters
+from utils.training.settings.runs import LoraSettings
 
 
 def rates(model: object, factors: RateFactors, folder: Path) -> dict[str, float]:

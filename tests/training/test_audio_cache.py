@@ -8,7 +8,7 @@ import pytest
 
 import finetune
 from tests.training.test_run import flags, losses
-from utils.speech import dataset
+from utils.data import dataset
 
 
 def test_later_epochs_decode_nothing_and_learn_the_same(

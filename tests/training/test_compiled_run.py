@@ -11,9 +11,9 @@ from torch._dynamo.utils import counters
 
 import finetune
 from tests.training.test_run import flags, losses
+from utils.audio.features import COMPILED_WINDOWS
 from utils.model.compilation import compile_layers
 from utils.model.load import load_model
-from utils.speech.features import COMPILED_WINDOWS
 from utils.training import trainer
 
 

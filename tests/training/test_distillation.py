@@ -10,11 +10,11 @@ import torch
 import finetune
 import finetune_all
 from utils.cli.errors import UserError
-from utils.model.adapters import AdapterPlan, attach_adapter
+from utils.data.labels import IGNORED
+from utils.model.adapters.attach import AdapterPlan, attach_adapter
 from utils.model.load import load_model
-from utils.speech.labels import IGNORED
 from utils.training.distillation import SelfDistillation
-from utils.training.kinds import LoraSettings
+from utils.training.settings.runs import LoraSettings
 
 
 def batch() -> dict[str, torch.Tensor]:

@@ -14,7 +14,7 @@ from benchmarks.memory import Case, in_a_process
 from tests.training.test_run import flags, losses
 from utils.model.load import load_model
 from utils.model.precision import Precision
-from utils.training.memory_probe import MemoryProbe
+from utils.training.memory.probe import MemoryProbe
 
 pytestmark = [pytest.mark.requires_cuda, pytest.mark.timeout(600)]
 

@@ -18,16 +18,16 @@ import finetune_all
 import merge_lora
 from tests.training.test_run import flags as run_flags
 from tests.training.test_run import metrics
+from utils.audio.augmentation.effects import Shift
+from utils.audio.augmentation.pipeline import Augmenter
 from utils.cli.errors import UserError
+from utils.data.dataset import training_table
 from utils.manifest.read import read_manifest
 from utils.model.load import load_model
 from utils.model.new_tokens import new_ids
-from utils.speech.augment import Augmenter
-from utils.speech.augmentations import Shift
-from utils.speech.dataset import training_table
-from utils.training.choice_settings import check_trackers
-from utils.training.kinds import FullSettings
 from utils.training.run import allow_late_starts, latest_start
+from utils.training.settings.runs import FullSettings
+from utils.training.settings.selection import check_trackers
 
 
 def flags(model: Path, data: Path, output: Path, **more: object) -> list[str]:

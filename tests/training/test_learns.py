@@ -17,16 +17,17 @@ import soundfile
 import torch
 
 import finetune
+from utils.audio.features import SAMPLE_RATE, pad_samples, window_frames
+from utils.audio.load import load_audio
 from utils.manifest.read import read_manifest
 from utils.manifest.utterance import Utterance
-from utils.model.load import LoadedModel, load_model
+from utils.model.load import load_model
+from utils.model.loaded import LoadedModel
 from utils.scoring.predictions import Prediction
-from utils.speech.audio import load_audio
-from utils.speech.features import SAMPLE_RATE, pad_samples, window_frames
 from utils.transcription.decoding import Decoding
-from utils.transcription.engines import Search
+from utils.transcription.engines.registry import Search
+from utils.transcription.engines.transformers import TransformersEngine
 from utils.transcription.transcribe import transcribe
-from utils.transcription.transformers_engine import TransformersEngine
 
 WORD = "医保卡"
 DELAYS = (0.4, 1.0, 1.6, 0.7)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import finetune
-from utils.speech.dataset import SpeechDataset
+from utils.data.dataset import SpeechDataset
 from utils.training.loader_wait import STARTING_STEPS, WATCHED_STEPS, LoaderWatch
 
 

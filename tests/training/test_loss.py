@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from utils.model.audio_context import TokenLossOutput
+from utils.data.labels import IGNORED
+from utils.model.audio_context.encoder import TokenLossOutput
 from utils.model.token_loss import VocabularyProjection
-from utils.speech.labels import IGNORED
 from utils.training.loss import StepLoss
 
 

@@ -20,7 +20,7 @@ import finetune_all
 import merge_lora
 from tests.processes import start_forked
 from utils.cli.errors import UserError, run_script
-from utils.cli.settings import load_settings_dict
+from utils.cli.flags import load_settings_dict
 from utils.model.checksums import find_damage
 from utils.model.folders import checkpoints
 from utils.model.load import load_model

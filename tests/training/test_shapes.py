@@ -13,8 +13,9 @@ from transformers import GenerationConfig, WhisperConfig, WhisperFeatureExtracto
 
 import finetune
 import merge_lora
-from utils.manifest.utterance import AudioRef, Utterance
-from utils.model.audio_context import FlexibleWhisper
+from utils.audio.clip import AudioRef
+from utils.manifest.utterance import Utterance
+from utils.model.audio_context.encoder import FlexibleWhisper
 from utils.model.folders import save_model
 from utils.model.load import load_model
 

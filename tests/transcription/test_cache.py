@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from utils.audio.clip import AudioRef
 from utils.manifest.read import read_manifest
-from utils.manifest.utterance import AudioRef, Utterance
+from utils.manifest.utterance import Utterance
 from utils.model.fingerprint import model_fingerprint
 from utils.transcription.cache import PredictionCache, RunKey, batch_keys, utterance_key
 from utils.transcription.decoding import Decoding
-from utils.transcription.engines import open_engine
+from utils.transcription.engines.registry import open_engine
 from utils.transcription.transcribe import transcribe_with_engine
 
 DECODING = Decoding(batch_size=2, max_new_tokens=8)

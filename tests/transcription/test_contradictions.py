@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from utils.manifest.check import check_manifests
 from utils.manifest.read import read_manifest
 from utils.manifest.utterance import Utterance
 from utils.manifest.write import write_manifest
 from utils.model.load import load_model
 from utils.transcription.contradictions import contradictions
 from utils.transcription.decoding import Decoding
+from utils.validation.check import check_manifests
 
 
 def absolute(utterance: Utterance) -> Utterance:

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from utils.audio.features import TAIL_MARGIN, pad_samples, window_frames
+from utils.audio.load import load_audio
 from utils.cli.errors import UserError
+from utils.evaluation.compatibility import expect_fit
 from utils.manifest.read import read_manifest
 from utils.manifest.utterance import Utterance
-from utils.speech.audio import load_audio
-from utils.speech.features import TAIL_MARGIN, pad_samples, window_frames
 from utils.transcription.decoding import Decoding, Windows
-from utils.transcription.engines import ENGINES, Engine, Search, engine_kind, open_engine
-from utils.transcription.fit import expect_fit
+from utils.transcription.engines.registry import ENGINES, Engine, Search, engine_kind, open_engine
 from utils.transcription.transcribe import transcribe_with_engine
 
 

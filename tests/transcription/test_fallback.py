@@ -12,7 +12,7 @@ import torch
 from utils.manifest.read import read_manifest
 from utils.transcription.clips import read_clip
 from utils.transcription.decoding import FALLBACK_TEMPERATURES, Decoding
-from utils.transcription.engines import Found, Search, open_engine
+from utils.transcription.engines.registry import Found, Search, open_engine
 from utils.transcription.windows import WindowDecoder, compression_ratio
 
 FALLBACK = Decoding(temperature_fallback=True, audio_context="dynamic")

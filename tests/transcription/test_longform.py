@@ -11,11 +11,12 @@ import pytest
 import soundfile
 import torch
 
+from utils.audio.clip import AudioRef
+from utils.audio.load import load_audio
 from utils.manifest.read import read_manifest
-from utils.manifest.utterance import AudioRef, Utterance
-from utils.speech.audio import load_audio
+from utils.manifest.utterance import Utterance
 from utils.transcription.decoding import Decoding
-from utils.transcription.engines import open_engine
+from utils.transcription.engines.registry import open_engine
 from utils.transcription.longform import Piece, cut_at_timestamps, mel_slice
 from utils.transcription.transcribe import transcribe_with_engine
 

@@ -10,7 +10,7 @@ from tokenizers import Regex, Tokenizer, models, pre_tokenizers, processors
 from transformers import BertConfig, BertForTokenClassification, PreTrainedTokenizerFast
 
 from utils.cli.errors import UserError
-from utils.manifest.sources.punctuated import punctuate_once
+from utils.sources.text.punctuated import punctuate_once
 from utils.transcription.punctuation import Punctuator, mark_of
 
 LABELS = ("O", "S-，", "S-。", "S-？")

@@ -8,14 +8,16 @@ from pathlib import Path
 import pytest
 import torch
 
+from utils.audio.clip import AudioRef
+from utils.audio.features import pad_samples
+from utils.audio.load import load_audio
 from utils.manifest.read import read_manifest
-from utils.manifest.utterance import AudioRef, Utterance
-from utils.model.load import LoadedModel, load_model
-from utils.speech.audio import load_audio
-from utils.speech.features import pad_samples
-from utils.transcription.engines import Search
+from utils.manifest.utterance import Utterance
+from utils.model.load import load_model
+from utils.model.loaded import LoadedModel
+from utils.transcription.engines.registry import Search
+from utils.transcription.engines.transformers import TransformersEngine
 from utils.transcription.transcribe import Decoding, transcribe
-from utils.transcription.transformers_engine import TransformersEngine
 
 SHORT = Decoding(max_new_tokens=12, audio_context="full", batch_size=4)
 

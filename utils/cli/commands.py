@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from utils.cli.errors import UserError
-from utils.cli.settings import parse_settings
+from utils.cli.flags import parse_settings
 from utils.cli.spelling import nearest
 
 

@@ -13,20 +13,21 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from utils.audio.features import pad_samples
+from utils.audio.load import load_audio
 from utils.cli.errors import Failure, UserError
 from utils.cli.files import atomic_write
 from utils.export.formats import Parity
 from utils.manifest.utterance import Utterance
+from utils.model.adapters.merging import merge_adapter
 from utils.model.folders import save_model, write_folder
-from utils.model.load import LoadedModel, load_model, weights_sha256
-from utils.model.merging import merge_adapter
+from utils.model.load import load_model, weights_sha256
+from utils.model.loaded import LoadedModel
 from utils.model.side_files import SIDE_FILES
-from utils.speech.audio import load_audio
-from utils.speech.features import pad_samples
-from utils.transcription.ctranslate2_engine import import_ctranslate2, open_engine
 from utils.transcription.decoding import Decoding, Windows
-from utils.transcription.engines import Engine, Search, windows_of
-from utils.transcription.transformers_engine import TransformersEngine
+from utils.transcription.engines.ctranslate2 import import_ctranslate2, open_engine
+from utils.transcription.engines.registry import Engine, Search, windows_of
+from utils.transcription.engines.transformers import TransformersEngine
 
 BATCH = 8
 EMPTY_TOKEN_ID = 50256  # in every official vocabulary

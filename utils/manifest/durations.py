@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from utils.audio.clip import AudioRef, Seconds
+from utils.audio.decode import AudioError
+from utils.audio.duration_cache import remember_durations, remembered_durations
+from utils.audio.header import header_duration
 from utils.cli.progress import progress
-from utils.manifest.decode import AudioError
-from utils.manifest.duration_cache import remember_durations, remembered_durations
-from utils.manifest.header import header_duration
-from utils.manifest.utterance import AudioRef, Seconds, Utterance
+from utils.manifest.utterance import Utterance
 
 # Reading headers waits for the disk, not for the processor.
 HEADER_THREADS = 8

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, NoReturn
 
 from utils.cli.errors import UserError
-from utils.manifest.unpacking import DAMAGED, unpacked
+from utils.manifest.compressed import DAMAGED, unpacked
 
 BLANK = object()
 BOM = b"\xef\xbb\xbf"

@@ -28,6 +28,8 @@ from utils.cli.errors import UserError
 from utils.cli.files import atomic_write, cache_folder, sha256_file, writable_folder
 from utils.cli.garbage import garbage_collection_paused
 from utils.cli.progress import progress
+from utils.manifest.compressed import is_compressed
+from utils.manifest.duplicates import hash64, open_array
 from utils.manifest.json_lines import (
     BLANK,
     BOM,
@@ -38,10 +40,8 @@ from utils.manifest.json_lines import (
     parse_line,
     split_lines,
 )
-from utils.manifest.pool import in_order
-from utils.manifest.same import hash64, open_array
-from utils.manifest.unpacking import is_compressed
 from utils.manifest.utterance import Utterance
+from utils.parallel.pool import in_order
 
 # A part is what one process reads at a time.
 PART_BYTES = 16 << 20

@@ -6,7 +6,8 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from utils.manifest.utterance import AudioRef, Utterance
+from utils.audio.clip import AudioRef
+from utils.manifest.utterance import Utterance
 
 
 class PathResolver:

@@ -13,16 +13,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from utils.audio.clip import Seconds
 from utils.cli.errors import UserError
 from utils.cli.files import sha256_file
 from utils.cli.garbage import garbage_collection_paused
+from utils.manifest.compressed import is_compressed
+from utils.manifest.duplicates import repeated_places
 from utils.manifest.json_lines import BLANK, is_array, json_values
+from utils.manifest.lazy import StoredLines, StoredUtterances
 from utils.manifest.line_index import index_lines, utterance_of
 from utils.manifest.paths import PathResolver
-from utils.manifest.same import repeated_places
-from utils.manifest.stored import StoredLines, StoredUtterances
-from utils.manifest.unpacking import is_compressed
-from utils.manifest.utterance import Seconds, Utterance
+from utils.manifest.utterance import Utterance
 
 SUFFIXES = (".json", ".jsonl", ".json.gz", ".jsonl.gz")
 LINES_SHOWN_IN_AN_ERROR = 5

@@ -11,8 +11,9 @@ import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from utils.audio.clip import Seconds
 from utils.cli.errors import UserError
-from utils.manifest.utterance import Seconds, Utterance
+from utils.manifest.utterance import Utterance
 
 PARTS = ("train", "dev", "test")
 

@@ -2,7 +2,7 @@
 
 The layers of a stack share their code, so that one compilation serves them all: minutes become
 seconds. An encoder layer is compiled for each length of its window, which is why windows are
-rounded up to a dozen lengths (`utils.speech.features.compiled_window`) where layers are compiled; a
+rounded up to a dozen lengths (`utils.audio.features.compiled_window`) where layers are compiled; a
 decoder layer once, for any number of tokens. Only training runs compiled: generation, with its
 cache and its one token at a time, stays as it is.
 """
@@ -14,8 +14,8 @@ from typing import Any
 
 import torch
 
+from utils.audio.features import COMPILED_WINDOWS
 from utils.cli.errors import UserError
-from utils.speech.features import COMPILED_WINDOWS
 
 # Each length, for batches of one and of more, and for inputs that need a gradient or not (the
 # first layer under an adapter does not); torch's own limit of 8 would fall back to uncompiled code

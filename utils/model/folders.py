@@ -14,7 +14,7 @@ from transformers import WhisperProcessor
 
 from utils.cli.errors import UserError
 from utils.cli.files import sync_path, sync_tree
-from utils.model.base_digest import write_base_digest
+from utils.model.adapters.base_digest import write_base_digest
 from utils.model.side_files import save_side_files
 
 CHECKPOINT = re.compile(r"checkpoint-(\d+)")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,82 +15,22 @@ from transformers.utils import logging as transformers_logging
 
 from utils.cli.errors import UserError
 from utils.cli.files import sha256_file
-from utils.model.audio_context import FlexibleWhisper
-from utils.model.base_digest import (
+from utils.model.adapters.base_digest import (
     SHARDED_WEIGHTS,
     WHOLE_WEIGHTS,
     base_digest,
     expect_base,
 )
+from utils.model.audio_context.encoder import FlexibleWhisper
 from utils.model.folders import read_base_path
+from utils.model.loaded import LoadedModel
+from utils.model.new_tokens import with_vocabulary
 from utils.model.precision import choose_precision
-from utils.speech.features import LogMel, silence_kept
-from utils.speech.labels import LabelEncoder
 
 WEIGHTS = (WHOLE_WEIGHTS, SHARDED_WEIGHTS)
 TOKENIZER_FILES = ("tokenizer.json", "vocab.json")
 _UNLOADABLE = (OSError, ValueError, KeyError, RuntimeError, SafetensorError)
 FEATURE_FILES = ("preprocessor_config.json", "processor_config.json")
-
-
-@dataclass(frozen=True)
-class LoadedModel:
-    """A Whisper with its processor.
-
-    Attributes:
-        model: FlexibleWhisper, or a PeftModel around one.
-        processor: tokenizer and feature extractor.
-        path: what the user named.
-        base_path: the base model if `path` is an adapter, else the same.
-        audio_context: how it was trained, one of AUDIO_CONTEXTS.
-        digest: of the base model, where an adapter is to be trained on it.
-    """
-
-    model: Any
-    processor: WhisperProcessor
-    path: str
-    base_path: str
-    audio_context: str = "full"
-    digest: str | None = None
-
-    @property
-    def whisper(self) -> FlexibleWhisper:
-        """The Whisper inside, adapters attached or not."""
-        inner = getattr(self.model, "get_base_model", None)
-        return inner() if inner is not None else self.model
-
-    @property
-    def context_margin(self) -> float:
-        """Seconds of silence that its windows below 30 s keep after the speech."""
-        asked = getattr(self.whisper.generation_config, "context_margin", None) or 0.0
-        return silence_kept(self.audio_context, float(asked))
-
-    @property
-    def is_adapter(self) -> bool:
-        """Whether `path` held an adapter."""
-        return self.path != self.base_path
-
-    @property
-    def log_mel(self) -> LogMel:
-        """Features as this model expects them (80 or 128 bins)."""
-        return LogMel(self.processor.feature_extractor.mel_filters)
-
-    @property
-    def multilingual(self) -> bool:
-        """False for `.en` models."""
-        known = getattr(self.whisper.generation_config, "is_multilingual", None)
-        if known is None:
-            return "<|transcribe|>" in self.processor.tokenizer.get_vocab()
-        return bool(known)
-
-    def label_encoder(self, **options: Any) -> LabelEncoder:
-        """Text to labels with this model's tokens; options as of `LabelEncoder`."""
-        return LabelEncoder(
-            self.processor.tokenizer,
-            multilingual=self.multilingual,
-            max_tokens=self.whisper.config.max_target_positions,
-            **options,
-        )
 
 
 def load_model(
@@ -202,8 +142,6 @@ def with_digest(base: LoadedModel, *, local_files_only: bool = False) -> LoadedM
 
 def _with_tokens_of(source: str, base: LoadedModel) -> LoadedModel:
     """The base with the tokens that were added when the adapter was trained."""
-    from utils.model.new_tokens import with_vocabulary
-
     if not any(Path(source, name).is_file() for name in TOKENIZER_FILES):
         return base
     processor = WhisperProcessor.from_pretrained(source)

@@ -24,7 +24,7 @@ from transformers import WhisperProcessor
 from utils.cli.errors import UserError
 from utils.manifest.joining import is_written_solid
 from utils.manifest.languages import LANGUAGES
-from utils.model.load import LoadedModel
+from utils.model.loaded import LoadedModel
 
 SPECIAL = re.compile(r"<\|(.+)\|>")
 

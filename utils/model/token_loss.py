@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from utils.speech.labels import IGNORED
+from utils.data.labels import IGNORED
 
 _HALF = (torch.float16, torch.bfloat16)
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from utils.cli.files import atomic_write
 from utils.cli.garbage import garbage_collection_paused
-from utils.report.analyses import analyse
-from utils.report.gather import gather
+from utils.report.analyses.registry import analyse
 from utils.report.github import tell_github
-from utils.report.html import write_html
 from utils.report.junit import format_junit
-from utils.report.labels import labels_of_all
 from utils.report.model_card import format_model_card
+from utils.report.page.html import write_html
+from utils.report.page.utterance_labels import labels_of_all
+from utils.report.report_data import gather
 from utils.report.summary import format_comment, format_summary
 
 FORMS = {

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from utils.cli.console import say
-from utils.report.gather import Gathered
+from utils.report.report_data import Gathered
 from utils.report.summary import SUMMARY_BYTES
 from utils.report.worst import losses, regressed_first
 

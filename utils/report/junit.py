@@ -10,9 +10,9 @@ import re
 from typing import Any
 from xml.etree import ElementTree
 
-from utils.report.gather import Gathered
-from utils.report.layout import percent
-from utils.report.results import set_of
+from utils.evaluation.results import set_of
+from utils.report.report_data import Gathered
+from utils.report.tables import percent
 from utils.report.worst import losses, pairs_of
 
 LINES_SHOWN = 20

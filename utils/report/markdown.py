@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from utils.cli.files import atomic_write
-from utils.report.layout import NOTHING, display_width, markdown_table, pad, percent
-from utils.report.results import Evaluated, Results, set_name
-from utils.report.speed import COST_HEADER, cost_rows
+from utils.evaluation.results import Evaluated, Results, set_name
+from utils.report.figures.speed import COST_HEADER, cost_rows
+from utils.report.tables import NOTHING, display_width, markdown_table, pad, percent
 from utils.report.terminal import (
     SCORE_HEADER,
     count_of,

@@ -8,10 +8,10 @@ from typing import Any
 
 import yaml
 
+from utils.evaluation.results import set_of
 from utils.manifest.languages import LANGUAGES
-from utils.report.gather import Gathered, SetView
-from utils.report.layout import markdown_table, percent, percent_interval
-from utils.report.results import set_of
+from utils.report.report_data import Gathered, SetView
+from utils.report.tables import markdown_table, percent, percent_interval
 
 _TASK = {"type": "automatic-speech-recognition", "name": "Automatic Speech Recognition"}
 _LIMITS = """\

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from utils.report.gather import Gathered
-from utils.report.layout import markdown_table, percent, percent_interval, points
-from utils.report.results import set_of
+from utils.evaluation.results import set_of
+from utils.report.report_data import Gathered
+from utils.report.tables import markdown_table, percent, percent_interval, points
 from utils.report.terminal import count_of, describe_silence
 from utils.report.worst import losses, regressed_first
 

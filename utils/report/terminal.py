@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from utils.report.layout import percent, percent_interval, points, text_table
-from utils.report.results import Results, set_of
-from utils.report.speed import COST_HEADER, cost_rows
+from utils.evaluation.results import Results, set_of
+from utils.report.figures.speed import COST_HEADER, cost_rows
+from utils.report.tables import percent, percent_interval, points, text_table
 from utils.scoring.metrics import METRICS
 
 SCORE_HEADER = (

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from utils.report.gather import Gathered, SetView
 from utils.report.markdown import utterance_block
+from utils.report.report_data import Gathered, SetView
 from utils.scoring.score import UtteranceScore
 
 

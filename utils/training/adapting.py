@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from utils.model.adapters import AdapterPlan, attach_adapter
-from utils.model.load import LoadedModel
+from utils.model.adapters.attach import AdapterPlan, attach_adapter
+from utils.model.loaded import LoadedModel
 from utils.model.new_tokens import new_ids
-from utils.training.kinds import LoraSettings
+from utils.training.settings.runs import LoraSettings
 
 
 def with_adapter(settings: LoraSettings, loaded: LoadedModel, total_steps: int) -> LoadedModel:

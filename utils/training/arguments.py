@@ -10,9 +10,9 @@ from transformers.integrations import integration_utils as integrations
 
 from utils.cli.console import process_count
 from utils.model.precision import choose_precision, warn_if_slow
-from utils.training.choice_settings import check_trackers
-from utils.training.memory_plan import optimizer_name
-from utils.training.settings import TrainSettings
+from utils.training.memory.plan import optimizer_name
+from utils.training.settings.common import TrainSettings
+from utils.training.settings.selection import check_trackers
 
 
 def training_arguments(settings: TrainSettings, run: Path) -> TrainingArguments:

@@ -26,12 +26,12 @@ from transformers import TrainerCallback
 
 from utils.cli.console import is_main_process, say, warn
 from utils.cli.files import atomic_write
+from utils.model.adapters.interpolation import average
 from utils.model.checksums import find_damage, write_checksums
 from utils.model.distributed import on_main_process, write_together
 from utils.model.folders import BEST, CANDIDATES, remove_remains, write_folder
-from utils.model.interpolation import average
-from utils.training.exact_state import same_randomness
-from utils.training.exact_trainer import GO_ON
+from utils.training.resume.resumable_trainer import GO_ON
+from utils.training.resume.state import same_randomness
 
 if TYPE_CHECKING:
     from utils.training.trainer import WhisperTrainer

@@ -6,27 +6,27 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from utils.audio.clip import Seconds
 from utils.cli.console import process_count, process_rank, say, warn
 from utils.cli.errors import Failure, UserError
+from utils.data.dataset import TrainingTable, open_table, write_rows
+from utils.data.labels import LabelEncoder
+from utils.data.sampling import balance, join_clips, replay
 from utils.manifest.read import Dropped, Manifest, read_manifest
-from utils.manifest.shards import Shard
-from utils.manifest.utterance import Seconds
 from utils.model.distributed import gather_all
-from utils.model.load import LoadedModel
-from utils.speech.dataset import TrainingTable, open_table, write_rows
-from utils.speech.labels import LabelEncoder
-from utils.speech.mixing import balance, join_clips, replay
-from utils.training.settings import TrainSettings
+from utils.model.loaded import LoadedModel
+from utils.parallel.shards import Shard
+from utils.training.settings.common import TrainSettings
 
 if TYPE_CHECKING:
-    from utils.speech.augment import Augmenter
+    from utils.audio.augmentation.pipeline import Augmenter
 
 
 def read_augmenter(path: str | None) -> Augmenter | None:
     """The augmentation that was asked for, if any."""
     if path is None:
         return None
-    from utils.speech.augment import Augmenter
+    from utils.audio.augmentation.pipeline import Augmenter
 
     return Augmenter.from_file(path)
 

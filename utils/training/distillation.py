@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from utils.speech.labels import IGNORED
+from utils.data.labels import IGNORED
 
 
 class SelfDistillation:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from utils.speech.labels import IGNORED
+from utils.data.labels import IGNORED
 
 
 class StepLoss:

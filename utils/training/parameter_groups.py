@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 from transformers import Trainer
 
-from utils.training.settings import TrainSettings
+from utils.training.settings.common import TrainSettings
 
 LAYER = re.compile(r"\b(encoder|decoder)\.layers\.(\d+)\.")
 

@@ -21,9 +21,9 @@ from transformers import TrainerCallback
 
 from utils.cli.console import is_main_process, say
 from utils.cli.files import atomic_write
+from utils.data.labels import IGNORED
 from utils.model.flops import BatchShape, peak_flops, training_flops
 from utils.model.precision import Precision
-from utils.speech.labels import IGNORED
 
 WARM_UP_STEPS = 3
 MEASURED_STEPS = 20

@@ -23,9 +23,9 @@ from utils.cli.console import is_main_process, say, warn
 from utils.cli.files import atomic_write
 from utils.cli.progress import progress
 from utils.training.callbacks import Bar, MetricsFile, TensorBoard
-from utils.training.exact_state import same_randomness
-from utils.training.settings import TrainSettings
-from utils.training.signals import Interruption
+from utils.training.resume.signals import Interruption
+from utils.training.resume.state import same_randomness
+from utils.training.settings.common import TrainSettings
 
 if TYPE_CHECKING:
     from tqdm import tqdm

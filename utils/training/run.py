@@ -11,51 +11,52 @@ from typing import TYPE_CHECKING
 
 from transformers.trainer_utils import set_seed
 
+from utils.audio.cache import discard_cache
+from utils.audio.clip import Seconds
 from utils.cli.console import is_main_process, say, warn
 from utils.cli.errors import UserError
 from utils.cli.files import atomic_write
-from utils.cli.settings import save_settings
+from utils.cli.flags import save_settings
+from utils.data.batching import StepSampler
+from utils.data.dataset import SpeechDataset, TrainingTable
+from utils.data.labels import LAST_TIMESTAMP, TIMESTAMP_STEP
 from utils.manifest.languages import language_code
-from utils.manifest.utterance import Seconds
-from utils.model.adapters import count_parameters
-from utils.model.base_digest import expect_base
+from utils.model.adapters.attach import count_parameters
+from utils.model.adapters.base_digest import expect_base
 from utils.model.compilation import compile_layers
 from utils.model.distributed import barrier, on_main_process
 from utils.model.folders import FINAL, clear_run, model_name
-from utils.model.load import LoadedModel, load_model, with_digest
+from utils.model.load import load_model, with_digest
+from utils.model.loaded import LoadedModel
 from utils.model.new_tokens import add_tokens, read_tokens
 from utils.model.precision import choose_precision
-from utils.speech.audio_cache import discard_cache
-from utils.speech.batching import StepSampler
-from utils.speech.dataset import SpeechDataset, TrainingTable
-from utils.speech.labels import LAST_TIMESTAMP, TIMESTAMP_STEP
 from utils.training.arguments import training_arguments
-from utils.training.assembly import make_trainer
+from utils.training.audio_context.feature_matching import MatchOptions, match_context, say_distances
+from utils.training.audio_context.plan import batch_plan, describe_steps, make_sampler, with_context
+from utils.training.audio_context.probe import settled_context
 from utils.training.best_average import BestAverage
-from utils.training.context import batch_plan, describe_steps, make_sampler, with_context
-from utils.training.cut_windows import settled_context
+from utils.training.build import make_trainer
 from utils.training.data import read_augmenter, read_manifests, tables
-from utils.training.exact_state import cut_as_before
-from utils.training.identity import run_identity, write_run_file
-from utils.training.kinds import full_learning_rate
 from utils.training.launch import describe_sharing, refuse_unshardable, sharing_asked_for
-from utils.training.matching import MatchOptions, match_context, say_distances
-from utils.training.memory_plan import fit_to_memory
+from utils.training.memory.plan import fit_to_memory
 from utils.training.rate_search import (
     find_learning_rate,
     settings_of_search,
     tell,
     without_saving,
 )
-from utils.training.settings import TrainSettings
+from utils.training.resume.identity import run_identity, write_run_file
+from utils.training.resume.start import Start, choose_start, refuse_foreign_folder, sole_writer
+from utils.training.resume.state import cut_as_before
+from utils.training.settings.common import TrainSettings
+from utils.training.settings.runs import full_learning_rate
 from utils.training.sharding import keep_models_whole
-from utils.training.start import Start, choose_start, refuse_foreign_folder, sole_writer
 from utils.training.trainer import WhisperTrainer, warn_of_failures
 
 if TYPE_CHECKING:
     from transformers import TrainingArguments
 
-    from utils.speech.augment import Augmenter
+    from utils.audio.augmentation.pipeline import Augmenter
 
 MakeTrainable = Callable[[LoadedModel, int], LoadedModel]
 """Model and total optimizer steps -> the model with what is to be trained."""

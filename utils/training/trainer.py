@@ -12,30 +12,30 @@ import torch
 from accelerate import DistributedType
 from torch.utils.data import DataLoader
 
+from utils.audio.features import WINDOW_SECONDS
 from utils.cli.console import is_main_process, warn
 from utils.cli.errors import Failure
+from utils.data.batching import BatchPlan, Collator, StepSampler
+from utils.data.dataset import SpeechDataset, evaluation_keys
+from utils.data.labels import IGNORED
 from utils.manifest.utterance import Utterance
-from utils.model.adapters import orthogonality_penalty
+from utils.model.adapters.attach import orthogonality_penalty
 from utils.model.checksums import write_checksums
 from utils.model.distributed import share_of, sum_over_processes, write_together
 from utils.model.folders import BEST, save_model, write_folder
-from utils.model.load import LoadedModel
-from utils.speech.batching import BatchPlan, Collator, StepSampler
-from utils.speech.dataset import SpeechDataset, evaluation_keys
-from utils.speech.features import WINDOW_SECONDS
-from utils.speech.labels import IGNORED
+from utils.model.loaded import LoadedModel
+from utils.training.audio_context.plan import make_sampler
 from utils.training.callbacks import RunCounters
-from utils.training.context import make_sampler
 from utils.training.distillation import SelfDistillation, kept_loss
-from utils.training.exact_state import same_randomness
-from utils.training.exact_trainer import GO_ON, ExactTrainer
 from utils.training.launch import sharing_asked_for
 from utils.training.loader_wait import LoaderWatch
 from utils.training.loss import StepLoss
 from utils.training.parameter_groups import RateFactors, group_parameters
+from utils.training.resume.resumable_trainer import GO_ON, ExactTrainer
+from utils.training.resume.state import same_randomness
 from utils.training.sharding import WholeModel, expect_sharing, prepare_fsdp
 from utils.transcription.decoding import Decoding
-from utils.transcription.scored import score_of
+from utils.transcription.score import score_of
 
 
 @dataclass(frozen=True)

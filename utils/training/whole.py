@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from utils.cli.errors import UserError
-from utils.model.audio_context import FlexibleWhisper
-from utils.training.kinds import FullSettings
+from utils.model.audio_context.encoder import FlexibleWhisper
+from utils.training.settings.runs import FullSettings
 
 
 def free_weights(settings: FullSettings, whisper: FlexibleWhisper) -> None:

@@ -21,9 +21,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from utils.audio.clip import AudioRef
 from utils.cli.console import is_main_process, process_rank, warn
 from utils.cli.files import HASH_CHUNK_BYTES, atomic_write, sha256_file
-from utils.manifest.utterance import AudioRef, Utterance
+from utils.manifest.utterance import Utterance
 from utils.scoring.predictions import Prediction
 from utils.transcription.decoding import Decoding
 
@@ -32,9 +33,8 @@ LIBRARIES = ("torch", "transformers", "peft", "ctranslate2", "soundfile", "av", 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 # Whose change may change a text.
 CODE = (
-    *("utils/transcription/*.py", "utils/speech/audio.py", "utils/speech/features.py"),
-    *("utils/speech/labels.py", "utils/manifest/decode.py", "utils/model/audio_context.py"),
-    "utils/model/thinned.py",
+    *("utils/transcription/**/*.py", "utils/model/audio_context/*.py", "utils/data/labels.py"),
+    *("utils/audio/load.py", "utils/audio/features.py", "utils/audio/decode*.py"),
 )
 _NAMED = 3
 

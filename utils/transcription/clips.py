@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from utils.audio.features import SAMPLE_RATE, WINDOW_SAMPLES
+from utils.audio.load import load_audio
 from utils.cli.errors import UserError
 from utils.manifest.utterance import Utterance
-from utils.speech.audio import load_audio
-from utils.speech.features import SAMPLE_RATE, WINDOW_SAMPLES
 
 # Encoders pad: a 30 s clip may come out of its decoder some milliseconds longer.
 LONGEST_WINDOW_SAMPLES = WINDOW_SAMPLES + SAMPLE_RATE // 10

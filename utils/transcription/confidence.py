@@ -11,14 +11,14 @@ from collections.abc import Sequence
 import torch
 from rapidfuzz.distance import Levenshtein
 
+from utils.audio.features import pad_samples
+from utils.audio.load import load_audio
+from utils.data.batching import pad_labels
+from utils.data.labels import IGNORED
 from utils.manifest.utterance import Utterance
-from utils.model.load import LoadedModel
+from utils.model.loaded import LoadedModel
 from utils.scoring.normalizers import choose_normalizer, normalizer
 from utils.scoring.tokens import default_metric, tokenizer_of
-from utils.speech.audio import load_audio
-from utils.speech.batching import pad_labels
-from utils.speech.features import pad_samples
-from utils.speech.labels import IGNORED
 from utils.transcription.transcribe import Decoding
 
 

@@ -6,13 +6,13 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from utils.manifest.findings import Finding, Inspector, Line
-from utils.manifest.probe import AudioFacts
-from utils.manifest.utterance import Seconds
-from utils.model.load import LoadedModel
+from utils.audio.clip import Seconds
+from utils.audio.probe import AudioFacts
+from utils.model.loaded import LoadedModel
 from utils.transcription.confidence import confidences, disagreement
 from utils.transcription.decoding import Decoding
 from utils.transcription.transcribe import transcribe
+from utils.validation.findings import Finding, Inspector, Line
 
 # A model is believed over a transcript only where both are far apart: half of the words differ, and
 # a token of the transcript is e^1.5 (4.5) times less probable than one of what the model hears.

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from utils.cli.errors import UserError
-from utils.speech.features import (
+from utils.audio.features import (
     SAMPLE_RATE,
     WINDOW_FRAMES,
     silence_kept,
     tail_stride_of,
     window_frames,
 )
+from utils.cli.errors import UserError
 
 AudioContext = Literal["auto", "dynamic", "thinned", "full"]
 WindowKind = Literal["dynamic", "thinned", "full"]

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn.functional import pad
 
-from utils.speech.labels import LAST_TIMESTAMP, TIMESTAMP_STEP
+from utils.data.labels import LAST_TIMESTAMP, TIMESTAMP_STEP
 
 FRAMES_PER_TIMESTAMP = 2  # 20 ms in frames of 10 ms
 

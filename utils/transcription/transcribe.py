@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from utils.audio.features import SAMPLE_RATE
 from utils.cli.console import is_main_process, process_count, process_rank
 from utils.cli.progress import progress
 from utils.manifest.durations import known_durations
 from utils.manifest.utterance import Utterance
 from utils.model.distributed import broadcast_object, gather_all, share_of
-from utils.model.load import LoadedModel
+from utils.model.loaded import LoadedModel
 from utils.scoring.predictions import Prediction
-from utils.speech.features import SAMPLE_RATE
 from utils.transcription.cache import PredictionCache, batch_keys, restore
 from utils.transcription.clips import Clip, read_ahead, read_clip
 from utils.transcription.cost import (
@@ -32,8 +32,8 @@ from utils.transcription.cost import (
     summarize,
 )
 from utils.transcription.decoding import Decoding
-from utils.transcription.engines import Engine
-from utils.transcription.transformers_engine import TransformersEngine
+from utils.transcription.engines.registry import Engine
+from utils.transcription.engines.transformers import TransformersEngine
 from utils.transcription.windows import WindowDecoder, failed_prediction
 
 __all__ = ["Decoding", "Transcribed", "transcribe", "transcribe_with_engine"]

@@ -11,18 +11,18 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from utils.manifest.utterance import Utterance
-from utils.scoring.predictions import Prediction, Segment
-from utils.speech.features import (
+from utils.audio.features import (
     FRAMES_PER_SECOND,
     HOP_LENGTH,
     WINDOW_FRAMES,
     pad_samples,
 )
-from utils.speech.labels import TIMESTAMP_STEP, LabelEncoder
+from utils.data.labels import TIMESTAMP_STEP, LabelEncoder
+from utils.manifest.utterance import Utterance
+from utils.scoring.predictions import Prediction, Segment
 from utils.transcription.clips import Clip
 from utils.transcription.decoding import FALLBACK_TEMPERATURES, Decoding
-from utils.transcription.engines import Engine, Found, Search, States, windows_of
+from utils.transcription.engines.registry import Engine, Found, Search, States, windows_of
 from utils.transcription.longform import cut_at_timestamps, mel_slice
 
 

@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from utils.cli.errors import UserError
-from utils.report.settings import EvaluationSettings
+from utils.evaluation.settings import EvaluationSettings
 from utils.scoring.normalizers import (
     LANGUAGE_DEFAULTS,
     NORMALIZERS,

@@ -1,0 +1,116 @@
+"""The decoder reads one start token, learns the text and its end, and nothing of the prompt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from transformers import WhisperProcessor
+
+from utils.audio.clip import AudioRef, TimedSentence
+from utils.cli.errors import UserError
+from utils.data.labels import IGNORED, LabelEncoder
+from utils.manifest.utterance import Utterance
+
+AUDIO = AudioRef("a.wav")
+SOT, EOT, EN, ZH, TRANSCRIBE, NO_SPEECH, NO_TIME = 50258, 50257, 50259, 50260, 50359, 50362, 50363
+
+
+def tokenizer_folders() -> list[Path]:
+    root = Path(__file__).resolve().parents[2]
+    official = root.parent / "shared" / "models" / "whisper-tokenizer"
+    return [root / "demo" / "base", *([official] if official.is_dir() else [])]
+
+
+@pytest.fixture(scope="module", params=tokenizer_folders(), ids=lambda p: p.name)
+def tokenizer(request: pytest.FixtureRequest) -> object:
+    return WhisperProcessor.from_pretrained(request.param).tokenizer
+
+
+def test_the_start_token_stands_first_and_once(tokenizer: object) -> None:
+    labels = LabelEncoder(tokenizer).encode(Utterance(AUDIO, "你好", "a", "zh"))
+    assert labels.decoder_input_ids[:4] == (SOT, ZH, TRANSCRIBE, NO_TIME)
+    assert labels.decoder_input_ids.count(SOT) == 1
+    assert SOT not in labels.labels
+
+
+def test_the_prompt_is_not_learned_and_the_end_is(tokenizer: object) -> None:
+    labels = LabelEncoder(tokenizer).encode(Utterance(AUDIO, "你好", "a", "zh"))
+    assert labels.labels[:3] == (IGNORED,) * 3
+    assert labels.labels[-1] == EOT
+    assert IGNORED not in labels.labels[3:]
+
+
+def test_labels_are_the_next_tokens(tokenizer: object) -> None:
+    labels = LabelEncoder(tokenizer).encode(Utterance(AUDIO, "one two", "a", "en"))
+    assert labels.labels[3:-1] == labels.decoder_input_ids[4:]
+    assert labels.num_targets == len(labels) - 3
+
+
+@pytest.mark.parametrize(("language", "text"), [("en", "so it is"), ("zh", "明天见")])
+def test_text_survives_the_round_trip(tokenizer: object, language: str, text: str) -> None:
+    encoder = LabelEncoder(tokenizer, language=language)
+    assert encoder.decode([*encoder.text_ids(text, language), EOT, SOT]) == text
+
+
+def test_spaced_languages_begin_with_a_space_and_unspaced_ones_do_not(tokenizer: object) -> None:
+    encoder = LabelEncoder(tokenizer)
+    decode = tokenizer.decode  # type: ignore[attr-defined]
+    assert decode(encoder.text_ids("yes", "en")) == " yes"
+    assert decode(encoder.text_ids("是", "zh")) == "是"
+
+
+def test_special_tokens_spelled_out_in_a_transcript_stay_text(tokenizer: object) -> None:
+    ids = LabelEncoder(tokenizer).text_ids("<|endoftext|>", "en")
+    assert EOT not in ids
+    assert len(ids) > 1
+
+
+def test_no_speech_is_taught_at_the_start_and_at_the_end(tokenizer: object) -> None:
+    labels = LabelEncoder(tokenizer).encode(Utterance(AUDIO, "", "a", "en", sentences=()))
+    assert labels.labels == (NO_SPEECH, IGNORED, IGNORED, EOT)
+
+
+def test_timestamps_frame_each_sentence_in_steps_of_20_ms(tokenizer: object) -> None:
+    timed = (TimedSentence(0.0, 1.4, "one"), TimedSentence(1.5, 29.99, "two"))
+    utterance = Utterance(AUDIO, "one two", "a", "en", sentences=timed)
+    labels = LabelEncoder(tokenizer, timestamps=True).encode(utterance)
+    assert NO_TIME not in labels.decoder_input_ids
+    times = [token - 50364 for token in labels.labels if token >= 50364]
+    assert times == [0, 70, 75, 1500]
+
+
+def test_an_utterance_without_times_is_trained_without_timestamps(tokenizer: object) -> None:
+    labels = LabelEncoder(tokenizer, timestamps=True).encode(Utterance(AUDIO, "one", "a", "en"))
+    assert NO_TIME in labels.decoder_input_ids
+
+
+def test_previous_text_stands_before_the_start_and_is_not_learned(tokenizer: object) -> None:
+    utterance = Utterance(AUDIO, "two", "a", "en", prompt="one " * 400)
+    labels = LabelEncoder(tokenizer).encode(utterance)
+    start = labels.decoder_input_ids.index(SOT)
+    assert start == 224  # <|startofprev|> and the last 223 tokens
+    assert set(labels.labels[: start + 3]) == {IGNORED}
+
+
+def test_each_line_keeps_its_own_language(tokenizer: object) -> None:
+    encoder = LabelEncoder(tokenizer, language="zh")
+    languages = [
+        encoder.encode(Utterance(AUDIO, "a", "a", language)).decoder_input_ids[1]
+        for language in ("en", None, "en")
+    ]
+    assert languages == [EN, ZH, EN]
+
+
+def test_an_english_only_model_names_neither_language_nor_task(tokenizer: object) -> None:
+    assert LabelEncoder(tokenizer, multilingual=False).prompt("en") == [SOT, NO_TIME]
+
+
+def test_a_language_that_nobody_names_is_an_error(tokenizer: object) -> None:
+    with pytest.raises(UserError, match="names no language and the run has no --language"):
+        LabelEncoder(tokenizer).encode(Utterance(AUDIO, "a", "a"))
+
+
+def test_a_language_that_the_tokenizer_lacks_is_an_error(tokenizer: object) -> None:
+    with pytest.raises(UserError, match=r"no token <\|yue\|>"):
+        LabelEncoder(tokenizer).encode(Utterance(AUDIO, "a", "a", "yue"))

@@ -1,0 +1,175 @@
+"""A thinned tail of silence is heard as the silence that it stands for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers.models.whisper.modeling_whisper import WhisperAttention
+
+from utils.audio.features import (
+    SAMPLE_RATE,
+    TAIL_MARGIN,
+    TAIL_STRIDE,
+    WINDOW_FRAMES,
+    pad_samples,
+    window_frames,
+)
+from utils.audio.load import load_audio
+from utils.manifest.read import read_manifest
+from utils.model.audio_context.encoder import FlexibleWhisper
+from utils.model.audio_context.token_merging import (
+    TailAttention,
+    head_of,
+    tail_bias,
+    thin,
+    thinned_length,
+)
+from utils.model.load import load_model
+from utils.model.loaded import LoadedModel
+
+TOTAL = 1500
+
+
+@pytest.fixture(scope="module")
+def demo(demo_model: Path) -> LoadedModel:
+    return load_model(str(demo_model))
+
+
+@pytest.fixture(scope="module")
+def heard(demo: LoadedModel, demo_model: Path) -> tuple[torch.Tensor, torch.Tensor, int]:
+    """Features of some clips in 30 s windows and in short ones, and positions that hold speech."""
+    utterances = list(read_manifest(demo_model.parent / "zh" / "test.jsonl"))[:4]
+    clips = [load_audio(each.audio) for each in utterances]
+    longest = max(map(len, clips))
+    short = window_frames(longest + round(TAIL_MARGIN * SAMPLE_RATE))
+    return (
+        demo.log_mel(pad_samples(clips, WINDOW_FRAMES)),
+        demo.log_mel(pad_samples(clips, short)),
+        window_frames(longest) // 2,
+    )
+
+
+def states(model: FlexibleWhisper, features: torch.Tensor, stride: int) -> torch.Tensor:
+    with torch.no_grad(), model.hearing(stride):
+        found: torch.Tensor = model.model.encoder(features).last_hidden_state
+    return found
+
+
+@given(st.integers(25, TOTAL), st.integers(1, 16))
+def test_all_of_30_s_is_stood_for_and_the_length_tells_where(given: int, stride: int) -> None:
+    head, length = head_of(given, TOTAL, stride), thinned_length(given, TOTAL, stride)
+    bias = tail_bias(length, TOTAL, stride, torch.zeros(1, dtype=torch.float64))
+    counts = torch.ones(length) if bias is None else bias.exp().flatten()
+    assert counts.sum().item() == pytest.approx(TOTAL)
+    assert counts[:head].eq(1).all() and counts[-1] == 1
+    if given < TOTAL and stride > 1:
+        assert counts[head:-1].sub(stride).abs().max() < 1e-9
+        # No position of the head is the window's last one, whose convolution sees the edge.
+        assert given - 1 - stride <= head - 1 < given - 1
+
+
+@given(st.integers(25, TOTAL - 1), st.integers(1, 9))
+def test_every_group_is_heard_at_its_middle(given: int, stride: int) -> None:
+    positions = torch.arange(TOTAL, dtype=torch.float32)[:, None]
+    hidden, _ = thin(torch.zeros(1, given, 1), positions, stride)
+    head = head_of(given, TOTAL, stride)
+    groups = range(head, TOTAL - 1, stride)
+    expected = [*range(head), *(begin + stride // 2 for begin in groups), TOTAL - 1]
+    assert hidden.flatten().tolist() == expected
+
+
+def test_with_a_stride_of_one_it_is_the_window_of_30_s(
+    demo: LoadedModel, heard: tuple[torch.Tensor, torch.Tensor, int]
+) -> None:
+    full, short, _ = heard
+    torch.testing.assert_close(
+        states(demo.whisper, short, 1), states(demo.whisper, full, 0), atol=2e-5, rtol=0
+    )
+
+
+def test_a_window_of_30_s_has_no_tail(
+    demo: LoadedModel, heard: tuple[torch.Tensor, torch.Tensor, int]
+) -> None:
+    full = heard[0][:1]
+    assert torch.equal(states(demo.whisper, full, TAIL_STRIDE), states(demo.whisper, full, 0))
+    assert demo.whisper.positions(WINDOW_FRAMES) == TOTAL
+
+
+def test_it_is_nearly_heard_as_30_s_and_a_cut_window_is_not(
+    demo: LoadedModel, heard: tuple[torch.Tensor, torch.Tensor, int]
+) -> None:
+    full, short, spoken = heard
+    expected = states(demo.whisper, full, 0)[:, :spoken]
+
+    def error(stride: int) -> float:
+        found = states(demo.whisper, short, stride)[:, :spoken]
+        return ((found - expected).norm() / expected.norm()).item()
+
+    assert error(TAIL_STRIDE) < 0.002
+    assert error(0) > 0.1
+
+
+def test_a_key_that_counts_n_times_is_a_key_given_n_times(demo: LoadedModel) -> None:
+    """The theorem behind it, for the decoder's attention with its own weights."""
+    attention = demo.whisper.model.decoder.layers[0].encoder_attn
+    assert isinstance(attention, TailAttention)
+    torch.manual_seed(0)
+    length = thinned_length(300, TOTAL, 4)
+    width = demo.whisper.config.d_model
+    asked, thinned = torch.randn(2, 5, width), torch.randn(2, length, width)
+    groups = (TOTAL - length) // 3
+    times = torch.ones(length, dtype=torch.long)
+    times[length - 1 - groups : -1] = 4
+    repeated = thinned.repeat_interleave(times, dim=1)
+    assert repeated.shape[1] == TOTAL
+    with torch.no_grad(), demo.whisper.hearing(4):
+        found = attention(asked, key_value_states=thinned)[0]
+        expected = WhisperAttention.forward(attention, asked, key_value_states=repeated)[0]
+        unweighted = WhisperAttention.forward(attention, asked, key_value_states=thinned)[0]
+    torch.testing.assert_close(found, expected)
+    assert not torch.allclose(unweighted, expected, atol=1e-3)
+
+
+def test_it_is_heard_only_while_asked_for(tiny_model: Path) -> None:
+    whisper = load_model(str(tiny_model)).whisper
+
+    def strides() -> set[int]:
+        layers = whisper.model.decoder.layers
+        return {whisper.model.encoder.tail_stride, *(x.encoder_attn.tail_stride for x in layers)}
+
+    with whisper.hearing(TAIL_STRIDE):
+        assert strides() == {TAIL_STRIDE}
+        with pytest.raises(ValueError, match="given 51 frames"), whisper.hearing(0):
+            whisper.model.encoder(torch.randn(1, 80, 51))
+        assert strides() == {TAIL_STRIDE}
+    assert strides() == {0}
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_gradients_are_those_of_30_s(
+    demo_model: Path, heard: tuple[torch.Tensor, torch.Tensor, int], attention: str
+) -> None:
+    model: Any = FlexibleWhisper.from_pretrained(demo_model, attn_implementation=attention).eval()
+    full, short = heard[0][:1], heard[1][:1]
+    ids = torch.randint(1000, (1, 8), generator=torch.Generator().manual_seed(0))
+
+    def gradients(features: torch.Tensor, stride: int) -> torch.Tensor:
+        model.zero_grad()
+        with model.hearing(stride):
+            output = model(input_features=features, decoder_input_ids=ids, loss_labels=ids)
+            output.token_loss_sum.backward()
+        return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+
+    expected = gradients(full, 0)
+
+    def likeness(stride: int) -> float:
+        return torch.cosine_similarity(gradients(short, stride), expected, dim=0).item()
+
+    assert likeness(TAIL_STRIDE) > 0.9999
+    assert likeness(0) < 0.98
+    assert likeness(2) > 0.9999

@@ -1,0 +1,1 @@
+"""File to samples to log-mel: decoding, headers, durations, fingerprints, voices, augmentation."""

@@ -1,0 +1,151 @@
+"""Audio files -> samples as they are: every channel, at the file's own rate.
+
+soundfile reads wav, flac, ogg, opus and mp3; PyAV reads those and everything else (m4a, mp4, webm,
+amr, ...). Only the wanted piece is read, and a member of an uncompressed tar by its byte range.
+Whatever cannot be read completely raises `AudioError`; nothing is repaired or replaced.
+
+Dimensions: S samples of one channel, C channels.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from utils.audio.clip import AudioRef
+from utils.audio.decode_av import av_blocks
+from utils.audio.limits import (
+    END_TOLERANCE,
+    AudioError,
+    block_length,
+    describe,
+    expect_content,
+    expect_rate,
+    open_source,
+    outside,
+    sample_at,
+    truncated,
+)
+
+# Writers that cannot go back leave the largest number, or one near it, or 0 as the data's size.
+_UNKNOWN_WAV_SIZE = 0x7FFF0000
+# Formats (as libsndfile calls them) whose headers count every sample.
+_LOSSLESS = ("WAV", "WAVEX", "FLAC", "AIFF", "AU", "W64", "RF64", "CAF")
+
+
+def decode_audio(ref: AudioRef) -> tuple[np.ndarray, int]:
+    """Read the samples that `ref` names.
+
+    Args:
+        ref: a file, with times a piece of it, with a byte range a file inside an uncompressed tar.
+
+    Returns:
+        samples, float32 (S, C) with S >= 1, nominally in [-1, 1] (a file of floats may pass it);
+        and the sampling rate in Hz.
+
+    Raises:
+        AudioError: missing, empty, truncated, not decodable, not finite, or the piece lies outside.
+    """
+    blocks = list(decode_blocks(ref))
+    if len(blocks) == 1:
+        return blocks[0]
+    return np.concatenate([samples for samples, _ in blocks]), blocks[0][1]
+
+
+def decode_blocks(ref: AudioRef) -> Iterator[tuple[np.ndarray, int]]:
+    """Read the samples that `ref` names a little at a time: a day of them has gigabytes.
+
+    Args:
+        ref: as of `decode_audio`.
+
+    Yields:
+        samples, float32 (S, C) with S >= 1, `BLOCK_VALUES` of them and ten minutes at most, and
+        the sampling rate in Hz. All blocks have one C and one rate.
+
+    Raises:
+        AudioError: as of `decode_audio`, possibly after some blocks.
+    """
+    expect_content(ref)
+    is_empty = True
+    for samples, rate in _blocks(ref):
+        bad = samples.size - int(np.count_nonzero(np.isfinite(samples)))
+        if bad:
+            raise AudioError(
+                f"{describe(ref)} has {bad} of {samples.size} samples that are no finite numbers",
+                "make the file again, or leave the utterance out",
+                kind="not finite",
+            )
+        is_empty = False
+        yield samples, rate
+    if is_empty:
+        raise AudioError(f"{describe(ref)} holds no samples", kind="empty")
+
+
+def _blocks(ref: AudioRef) -> Iterator[tuple[np.ndarray, int]]:
+    import soundfile
+
+    source = open_source(ref)
+    try:
+        file = soundfile.SoundFile(source)
+    except (soundfile.SoundFileError, RuntimeError, TypeError):
+        # Not its format (a name that ends in .raw is a TypeError): PyAV knows the rest.
+        yield from av_blocks(ref)
+        return
+    with file:
+        expect_rate(ref, file.samplerate)
+        _expect_whole_wav(ref, file)
+        yield from _soundfile_blocks(ref, file)
+
+
+def _soundfile_blocks(ref: AudioRef, file: Any) -> Iterator[tuple[np.ndarray, int]]:
+    """Read the wanted piece: float32 (S, C), rate in Hz."""
+    import soundfile
+
+    rate, frames = file.samplerate, file.frames
+    position = sample_at(ref.start_time or 0.0, rate)
+    last = frames if ref.end_time is None else min(frames, sample_at(ref.end_time, rate))
+    if position >= frames > 0:
+        raise outside(ref, frames / rate)
+    most = block_length(rate, file.channels)
+    try:
+        if position:
+            file.seek(position)
+        while position < last:
+            samples = file.read(min(most, last - position), dtype="float32", always_2d=True)
+            if not len(samples):
+                break
+            position += len(samples)
+            yield samples, rate
+    except (soundfile.SoundFileError, RuntimeError) as error:
+        raise AudioError(
+            f"{describe(ref)} is damaged: {str(error).strip()}",
+            "copy or download it again",
+            kind="truncated",
+        ) from None
+    # The header of a lossy file counts whole frames, of which the decoder leaves some out.
+    tolerance = 0 if file.format in _LOSSLESS else round(END_TOLERANCE * rate)
+    if position < last - tolerance:
+        raise truncated(ref, position / rate, frames / rate)
+
+
+def _expect_whole_wav(ref: AudioRef, file: Any) -> None:
+    """Refuse a wav file that ends before its header says; libsndfile takes what is there."""
+    if file.format not in ("WAV", "WAVEX"):
+        return
+    with open(ref.path, "rb") as raw:
+        start = ref.offset or 0
+        end = start + ref.size if ref.size is not None else os.fstat(raw.fileno()).st_size
+        raw.seek(start + 12)
+        while raw.tell() + 8 <= end:
+            name, size = struct.unpack("<4sI", raw.read(8))
+            if name == b"data":
+                available = end - raw.tell()
+                if size > available and size < _UNKNOWN_WAV_SIZE:
+                    found = file.frames / file.samplerate
+                    raise truncated(ref, found, found * size / max(available, 1))
+                return
+            raw.seek(size + size % 2, os.SEEK_CUR)

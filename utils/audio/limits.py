@@ -1,0 +1,145 @@
+"""What every way of reading sound shares: what is refused, in which words, and how much at a time.
+
+Dimensions: S samples of one channel, C channels.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import Any, BinaryIO
+
+from utils.audio.clip import AudioRef, Seconds
+from utils.cli.errors import UserError
+
+# A file may end this much earlier than a cut says: frames of codecs and rounded times.
+END_TOLERANCE: Seconds = 0.1
+# What is held at a time: ten minutes of 16 kHz mono, 38 MB. A header may state any number of
+# samples, so no more than this is set aside before they are seen.
+BLOCK_VALUES = 9_600_000
+BLOCK_SECONDS: Seconds = 600.0
+# No recording is slower or faster; a damaged header that says so would be resampled to gigabytes.
+_RATES = range(1_000, 1_000_001)
+# Times beyond any recording, in seconds, which would overflow as numbers of samples.
+NEVER: Seconds = 1e9
+
+
+class AudioError(UserError):
+    """An audio file that cannot be read; `kind` groups such files in a report.
+
+    Kinds: `missing`, `empty`, `truncated`, `undecodable`, `not finite` and `outside` (the piece
+    wanted begins after the end of the file).
+    """
+
+    def __init__(self, message: str, hint: str = "", kind: str = "undecodable") -> None:
+        super().__init__(message, hint)
+        self.kind = kind
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Crosses from a worker process with its hint and kind.
+        return type(self), (self.message, self.hint, self.kind)
+
+
+def describe(ref: AudioRef) -> str:
+    """Name the audio in an error: its path, and the byte range or the piece if it is one."""
+    name = ref.path
+    if ref.offset is not None and ref.size is not None:
+        name += f" (bytes {ref.offset} to {ref.offset + ref.size})"
+    if ref.start_time is not None or ref.end_time is not None:
+        end = "end" if ref.end_time is None else f"{ref.end_time:g} s"
+        name += f" ({ref.start_time or 0.0:g} s to {end})"
+    return name
+
+
+# ---------------------------------------------------------------------------------------------
+# Before decoding.
+
+
+def expect_content(ref: AudioRef) -> int:
+    """Refuse what is missing, no file, or empty, and a byte range outside its file.
+
+    Returns:
+        The size of the file in bytes.
+
+    Raises:
+        AudioError: naming which.
+    """
+    path = ref.path
+    try:
+        size = os.stat(path).st_size
+    except (FileNotFoundError, NotADirectoryError):
+        raise AudioError(
+            f"there is no audio file {path}",
+            "paths are relative to the manifest's folder, or to the current folder",
+            kind="missing",
+        ) from None
+    except (OSError, ValueError) as error:
+        raise AudioError(f"{path!r} cannot be opened: {error}", kind="missing") from None
+    if os.path.isdir(path):
+        raise AudioError(f"{path} is a folder, not an audio file", kind="missing")
+    if size == 0:
+        raise AudioError(f"{path} is empty (0 bytes)", "copy it again", kind="empty")
+    if ref.offset is not None and ref.size is not None and ref.offset + ref.size > size:
+        raise AudioError(
+            f"{describe(ref)} lies outside the file, which has {size} bytes",
+            "the tar and its manifest do not belong together, or the tar was cut off",
+            kind="truncated",
+        )
+    return size
+
+
+def open_source(ref: AudioRef) -> str | BinaryIO:
+    """Return what the libraries open: the path, or the bytes of a tar member.
+
+    Raises:
+        AudioError: the tar cannot be read.
+    """
+    if ref.offset is None or ref.size is None:
+        return ref.path
+    try:
+        with open(ref.path, "rb") as file:
+            file.seek(ref.offset)
+            return io.BytesIO(file.read(ref.size))
+    except OSError as error:
+        raise AudioError(f"{describe(ref)} cannot be read: {error}") from None
+
+
+def outside(ref: AudioRef, total: Seconds) -> AudioError:
+    """Return the error for a piece that begins after the end of its file."""
+    return AudioError(
+        f"{describe(ref)} begins after the end of the sound, which lasts {total:g} s",
+        "mend the start_time, or copy the file again if it should be longer",
+        kind="outside",
+    )
+
+
+def truncated(ref: AudioRef, found: Seconds, stated: Seconds) -> AudioError:
+    """Return the error for a file that ends before its header says."""
+    return AudioError(
+        f"{describe(ref)} is truncated: {found:.2f} s of {stated:.2f} s can be read",
+        "copy or download it again",
+        kind="truncated",
+    )
+
+
+def sample_at(seconds: Seconds, rate: int) -> int:
+    """Return which sample comes at a time, however late that is."""
+    return round(min(seconds, NEVER) * rate)
+
+
+def block_length(rate: int, channels: int) -> int:
+    """Return how many samples of each channel a block has at most."""
+    return max(1, min(BLOCK_VALUES // max(channels, 1), round(BLOCK_SECONDS * rate)))
+
+
+def expect_rate(ref: AudioRef, rate: int) -> None:
+    """Refuse a sampling rate that no recording has.
+
+    Raises:
+        AudioError: it is not between 1 kHz and 1 MHz.
+    """
+    if rate not in _RATES:
+        raise AudioError(
+            f"{describe(ref)} states a sampling rate of {rate} Hz",
+            "its header is damaged: copy or make it again",
+        )

@@ -1,0 +1,96 @@
+"""How often a table shows what: clips joined, and groups of unequal size made more equal."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+from typing import Literal
+
+import datasets
+import numpy as np
+
+from utils.data.concat import group_rows, joined_line
+from utils.data.dataset import TrainingTable
+from utils.data.labels import LabelEncoder
+from utils.data.table import Row, RowFile, new_folder, open_rows
+
+By = Literal["language", "source"]
+
+
+def join_clips(
+    table: TrainingTable, encoder: LabelEncoder, longest: float, seed: int
+) -> TrainingTable:
+    """A table whose rows are clips joined to at most `longest` seconds.
+
+    Which clip goes with which is chosen with all of them in memory.
+
+    Args:
+        table: single clips.
+        encoder: counts the tokens of what is joined.
+        longest: seconds, at most 30.
+        seed: of what is joined with what.
+    """
+    utterances = table.utterances
+    limits = (longest, encoder.max_tokens)
+    groups = group_rows(utterances, table.durations, table.num_tokens, limits, seed)
+    whole = (joined_line([utterances[row] for row in group]) for group in groups)
+    seconds = table.durations
+    folder = new_folder()
+    with RowFile(folder) as file:
+        for group, each in zip(groups, whole, strict=True):
+            length = float(sum(seconds[row] for row in group))
+            file.add(Row.of(each, length, len(encoder.encode(each))))
+    return TrainingTable(open_rows(folder), table.dropped)
+
+
+def balance(
+    table: TrainingTable, temperature: float, by: By, default_language: str | None, seed: int
+) -> tuple[TrainingTable, dict[str, tuple[int, int]]]:
+    """A table in which small groups stand more often, by temperature sampling.
+
+    A group of n rows is shown in proportion to n^(1/temperature): 1 leaves the table as it is, and
+    the higher the temperature, the more equal the groups become. Nothing is left out: the most
+    frequent group stands once, and rows of the others repeat.
+
+    Args:
+        table: what is trained on.
+        temperature: 1 or more.
+        by: what makes a group.
+        default_language: of rows that state none.
+        seed: of the rows that repeat once more than others.
+
+    Returns:
+        The table, and for each group its rows before and after.
+    """
+    groups: dict[str, list[int]] = defaultdict(list)
+    for row, utterance in enumerate(table.each_utterance()):
+        stated = utterance.source if by == "source" else utterance.language or default_language
+        groups[stated or "unknown"].append(row)
+    rng = np.random.default_rng([seed, 4])
+    largest = max(len(rows) for rows in groups.values())
+    chosen: list[int] = []
+    sizes: dict[str, tuple[int, int]] = {}
+    for name, rows in sorted(groups.items()):
+        wanted = round(largest * (len(rows) / largest) ** (1 / temperature))
+        repeats, more = divmod(max(wanted, len(rows)), len(rows))
+        shown = rows * repeats + rng.choice(rows, more, replace=False).tolist()
+        sizes[name] = (len(rows), len(shown))
+        chosen += shown
+    return replace(table, rows=table.rows.select(sorted(chosen))), sizes
+
+
+def replay(table: TrainingTable, kept: TrainingTable, share: float, seed: int) -> TrainingTable:
+    """A table with rows of another, so that they make up a share of all.
+
+    Args:
+        table: what is to be learned; all its rows stay.
+        kept: what is not to be forgotten; a part of it, or all of it more than once.
+        share: of the kept rows in the result, above 0 and below 1.
+        seed: of the rows that are chosen.
+    """
+    wanted = max(1, round(len(table) * share / (1 - share)))
+    rng = np.random.default_rng([seed, 5])
+    repeats, more = divmod(wanted, len(kept))
+    chosen = [*range(len(kept))] * repeats + rng.choice(len(kept), more, replace=False).tolist()
+    rows = datasets.concatenate_datasets([table.rows, kept.rows.select(sorted(chosen))])
+    return TrainingTable(rows, [*table.dropped, *kept.dropped], num_kept=wanted)

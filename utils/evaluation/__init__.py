@@ -1,0 +1,1 @@
+"""Models on test sets: transcribed, scored, compared, written to results.json."""

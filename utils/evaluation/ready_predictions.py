@@ -1,0 +1,85 @@
+"""Ready predictions, made by any program, held against a test set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from utils.cli.console import warn
+from utils.cli.errors import UserError
+from utils.evaluation.models_and_sets import Model, TestSet, some_of
+from utils.scoring.predictions import Prediction, read_predictions
+
+MISSING = "there is no prediction of it"
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What a file says of a test set.
+
+    Attributes:
+        predictions: one an utterance, in the set's order; a missing one has the status "missing".
+        missing: ids of the set that the file lacks.
+        extra: ids of the file that are not in the set; they are not scored.
+    """
+
+    predictions: tuple[Prediction, ...]
+    missing: tuple[str, ...]
+    extra: tuple[str, ...]
+
+
+def read_ready(model: Model, test_set: TestSet) -> Ready:
+    """Read a model's predictions of a test set; say what is missing and what is too many.
+
+    The references are the manifest's: those of the file are not believed.
+
+    Raises:
+        UserError: The file is broken, or none of its ids is in the test set.
+    """
+    path = model.ready[test_set.name]
+    lines = read_predictions(path, need_references=False)
+    # Those that an earlier evaluation missed and wrote down as missing are missing still.
+    said = {each.id: each for each in lines if each.status != "missing"}
+    left_out = {each.id for each in test_set.dropped}
+    ids = [utterance.id for utterance in test_set.utterances]
+    missing = tuple(each for each in ids if each not in said)
+    extra = tuple(each for each in said if each not in set(ids) | left_out)
+    if len(missing) == len(ids):
+        raise UserError(
+            f"{path}: none of its {len(said)} ids is in the test set {test_set.path}",
+            f"The file has {some_of(list(said)) or 'no lines'}; the test set {some_of(ids)}.",
+        )
+    if missing:
+        warn(
+            f"{path}: {len(missing)} of {len(ids)} utterances have no prediction and count as "
+            f"deleted: {some_of(missing)}"
+        )
+    if extra:
+        warn(
+            f"{path}: {len(extra)} predictions are of no utterance of {test_set.path} and are "
+            f"not scored: {some_of(extra)}"
+        )
+    predictions = []
+    for utterance in test_set.utterances:
+        found = said.get(utterance.id)
+        if found is None:
+            found = Prediction(
+                id=utterance.id,
+                reference=utterance.sentence,
+                hypothesis="",
+                language=utterance.language,
+                status="missing",
+                audio_seconds=utterance.duration or 0.0,
+                failure=MISSING,
+            )
+        predictions.append(
+            replace(
+                found,
+                reference=utterance.sentence,
+                language=test_set.languages[utterance.id] or found.language,
+                speaker=utterance.speaker,
+                recording=utterance.audio.path,
+                source=utterance.source,
+                work_seconds=0.0,
+            )
+        )
+    return Ready(tuple(predictions), missing, extra)

@@ -1,0 +1,1 @@
+"""LoRA and its family: attach, save, merge, interpolate with the base."""

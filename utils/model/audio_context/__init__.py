@@ -1,0 +1,1 @@
+"""How much of the 30 s window the encoder computes."""

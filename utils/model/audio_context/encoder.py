@@ -1,0 +1,221 @@
+"""A Whisper whose encoder takes any even number of frames, not only 30 s.
+
+Whisper pads every clip to 3000 frames. The encoder itself has no need of that: its positions are
+a fixed table, and the rows of the first frames serve a shorter window as they are. Only a length
+check and the table's full-length lookup stand in the way; the encoder here replaces those two
+lines, so weights, names and files are those of the stock model. What is missing to 30 s is cut off,
+or heard as a thinned tail (`token_merging.py`). The model can also answer with its loss in place of
+its logits (`loss_labels`), which saves their memory.
+
+B batch, F mel frames (10 ms each), P encoder positions (F / 2, 20 ms each), D model width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers.generation import GenerationMixin
+from transformers.modeling_outputs import BaseModelOutput, ModelOutput
+from transformers.models.whisper.configuration_whisper import WhisperConfig
+from transformers.models.whisper.modeling_whisper import (
+    WhisperDecoder,
+    WhisperEncoder,
+    WhisperForConditionalGeneration,
+    WhisperModel,
+    WhisperPreTrainedModel,
+    sinusoids,
+)
+
+from utils.data.labels import IGNORED
+from utils.model.activations import is_frozen
+from utils.model.audio_context.token_merging import TailAttention, thin, thinned_length
+from utils.model.token_loss import VocabularyProjection, token_loss_from_hidden
+
+AUDIO_CONTEXTS = ("full", "dynamic", "mixed", "thinned")
+"""How a model was trained: on 30 s windows, on windows cut to the speech, on both, or on windows of
+30 s whose silence is thinned."""
+
+
+class FlexibleWhisperEncoder(WhisperEncoder):
+    """The stock encoder for windows of any even number of frames up to the model's maximum.
+
+    Attributes:
+        tail_stride: 0 cuts off what is missing to 30 s; above it, that is silence, of which one
+            position in so many is computed.
+    """
+
+    tail_stride: int = 0
+
+    def forward(
+        self, input_features: torch.Tensor, attention_mask: Any = None, **kwargs: Any
+    ) -> BaseModelOutput:
+        """Encode a batch of log-mel windows.
+
+        Args:
+            input_features: float `(B, n_mels, F)`, F even and at most 2 * max_source_positions.
+            attention_mask: ignored, as in the stock encoder.
+            **kwargs: ignored flags of the stock signature (hidden states are not recorded).
+
+        Returns:
+            `last_hidden_state` float `(B, F / 2, D)`; with a tail, `thinned_length` positions.
+
+        Raises:
+            ValueError: if F is odd, zero or longer than the model's positions.
+        """
+        # Where nothing is trained nothing need be remembered, whatever its input asks for.
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not is_frozen(self)):
+            return self._encode(input_features)
+
+    def _encode(self, input_features: torch.Tensor) -> BaseModelOutput:
+        frames = input_features.shape[-1]
+        most = 2 * self.config.max_source_positions
+        if frames % 2 or not 0 < frames <= most:
+            raise ValueError(
+                f"the encoder was given {frames} frames; it takes an even number from 2 to {most}"
+            )
+        hidden = nn.functional.gelu(self.conv1(input_features))
+        hidden = nn.functional.gelu(self.conv2(hidden)).permute(0, 2, 1)
+        bias = None
+        if self.tail_stride:
+            hidden, bias = thin(hidden, self.embed_positions.weight, self.tail_stride)
+        else:
+            hidden = hidden + self.embed_positions.weight[: frames // 2]
+        hidden = nn.functional.dropout(hidden, p=self.dropout, training=self.training)
+        for layer in self.layers:
+            if self.training and self.layerdrop > 0 and torch.rand([]) < self.layerdrop:
+                continue
+            hidden = layer(hidden, bias)
+        return BaseModelOutput(last_hidden_state=self.layer_norm(hidden))
+
+
+class FlexibleWhisperModel(WhisperModel):
+    """WhisperModel with the flexible encoder; same parameter names."""
+
+    def __init__(self, config: WhisperConfig) -> None:
+        WhisperPreTrainedModel.__init__(self, config)
+        self.encoder = FlexibleWhisperEncoder(config)
+        self.decoder = WhisperDecoder(config)
+        for layer in self.decoder.layers:
+            # Not a new one in its place: that would draw random numbers, and the same seed would
+            # no longer make the stock model's weights.
+            layer.encoder_attn.__class__ = TailAttention
+        self.post_init()
+
+
+@dataclass
+class TokenLossOutput(ModelOutput):
+    """What the model answers when it is given `loss_labels`.
+
+    Attributes:
+        token_loss_sum: float32 scalar, nats, summed over the tokens that count.
+    """
+
+    token_loss_sum: torch.Tensor | None = None
+
+
+class FlexibleWhisper(WhisperForConditionalGeneration):
+    """WhisperForConditionalGeneration for windows of any even length; saves as the stock class."""
+
+    # The stock forward takes **kwargs, from which the Trainer wrongly concludes that the model
+    # divides its loss by the tokens of the whole effective batch (transformers#47688).
+    accepts_loss_kwargs = False
+
+    def __init__(self, config: WhisperConfig) -> None:
+        WhisperPreTrainedModel.__init__(self, config)
+        self.model = FlexibleWhisperModel(config)
+        self.proj_out = VocabularyProjection(config.d_model, config.vocab_size, bias=False)
+        self.max_target_positions = config.max_target_positions
+        self.post_init()
+        # A model made from a config: transformers draws the positions of subclasses at random.
+        positions = self.model.encoder.embed_positions.weight
+        if not positions.is_meta:
+            with torch.no_grad():
+                positions.copy_(sinusoids(*positions.shape))
+
+    @property
+    def tail_stride(self) -> int:
+        """How windows below 30 s are heard from now on; see `FlexibleWhisperEncoder`."""
+        return self.model.encoder.tail_stride
+
+    @tail_stride.setter
+    def tail_stride(self, stride: int) -> None:
+        self.model.encoder.tail_stride = stride
+        for layer in self.model.decoder.layers:
+            layer.encoder_attn.tail_stride = stride
+
+    def positions(self, frames: int) -> int:
+        """Positions that the encoder computes of a window of so many frames."""
+        total, given = self.config.max_source_positions, frames // 2
+        return thinned_length(given, total, self.tail_stride) if self.tail_stride else given
+
+    @contextmanager
+    def hearing(self, tail_stride: int) -> Iterator[None]:
+        """While it lasts, windows below 30 s are heard in this way."""
+        before, self.tail_stride = self.tail_stride, tail_stride
+        try:
+            yield
+        finally:
+            self.tail_stride = before
+
+    @wraps(WhisperForConditionalGeneration.forward)
+    def forward(
+        self,
+        *args: Any,
+        loss_labels: torch.Tensor | None = None,
+        label_smoothing: float = 0.0,
+        loss_chunk: int = 0,
+        **kwargs: Any,
+    ) -> Any:
+        """The stock forward or, given `loss_labels`, the loss alone without the batch's logits.
+
+        Args:
+            *args: of the stock forward.
+            loss_labels: int64 `(B, T)`, the token that each position should say; -100 for none.
+            label_smoothing: share of the target probability spread over the vocabulary.
+            loss_chunk: positions whose logits are held at once; 0 for all.
+            **kwargs: of the stock forward: `input_features (B, n_mels, F)` and so on.
+
+        Returns:
+            `TokenLossOutput` if `loss_labels` are given, else what the stock model returns.
+        """
+        if loss_labels is None:
+            return super().forward(*args, **kwargs)
+        states = self.model(*args, **kwargs, use_cache=False).last_hidden_state
+        if isinstance(self.proj_out, VocabularyProjection):
+            loss = self.proj_out(states, loss_labels, label_smoothing, loss_chunk)
+        else:  # peft has put rows that are trained in the place of some of its weight's
+            options = {"smoothing": label_smoothing, "chunk": loss_chunk}
+            counts = loss_labels != IGNORED
+            loss = token_loss_from_hidden(
+                states[counts], self.proj_out.weight, loss_labels[counts], **options
+            )
+        return TokenLossOutput(token_loss_sum=loss)
+
+    def generate_window(self, input_features: torch.Tensor | None, **kwargs: Any) -> Any:
+        """Generate from one window of any even length, without the padding to 30 s.
+
+        The stock `generate` pads its input to 3000 frames; this calls the general decoder loop
+        beneath it. The caller gives the prompt and the logits processors.
+
+        Args:
+            input_features: float `(B, n_mels, F)`.
+            **kwargs: what `GenerationMixin.generate` takes, with `decoder_input_ids (B, T)`.
+
+        Returns:
+            Token ids int64 `(B, T')` that begin with the prompt, or a dict if asked for one.
+        """
+        return GenerationMixin.generate(self, input_features, **kwargs)
+
+    def save_pretrained(self, save_directory: str | Path, *args: Any, **kwargs: Any) -> None:
+        """Save as a plain `WhisperForConditionalGeneration`, which every other program loads."""
+        super().save_pretrained(save_directory, *args, **kwargs)
+        if Path(save_directory, "config.json").is_file():
+            self.config.architectures = ["WhisperForConditionalGeneration"]
+            self.config.save_pretrained(save_directory)

@@ -1,0 +1,1 @@
+"""Work spread over cores and machines: process pools, Ray Data, shards, journals."""

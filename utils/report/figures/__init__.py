@@ -1,0 +1,1 @@
+"""Curves and charts as pictures."""

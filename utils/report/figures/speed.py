@@ -1,0 +1,110 @@
+"""What transcribing cost, in words and as a picture of accuracy against speed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from utils.cli.files import atomic_write
+from utils.evaluation.results import Results, set_of
+from utils.report.figures.curves import COLOURS, GRID, INK, MUTED
+from utils.report.tables import NOTHING
+
+COST_HEADER = (
+    "model",
+    "test set",
+    "times real time",
+    "tokens/s",
+    "p50",
+    "p90",
+    "p99",
+    "peak memory",
+    "measured",
+    "from the cache",
+)
+_MARKERS = "os^Dvp"
+_MEBI = 1 << 20
+
+
+def cost_rows(scores: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """Return the cells under `COST_HEADER`, for the scores whose models were run."""
+    return [_cost_row(score) for score in scores if score.get("cost")]
+
+
+def _cost_row(score: dict[str, Any]) -> list[str]:
+    cost = score["cost"]
+    latency = [cost["latency_seconds"].get(name) for name in ("p50", "p90", "p99")]
+    factor, memory = cost["real_time_factor"], cost["peak_memory_bytes"]
+    speed = cost["tokens_per_second"]
+    return [
+        score["model"],
+        set_of(score),
+        f"{1 / factor:.1f}" if factor else NOTHING,
+        f"{speed:.0f}" if speed else NOTHING,
+        *(NOTHING if seconds is None else f"{seconds:.2f} s" for seconds in latency),
+        NOTHING if memory is None else f"{memory / _MEBI:.0f} MiB",
+        str(cost["utterances"]),
+        str(cost["cached_utterances"]),
+    ]
+
+
+def draw_speed(results: Results, picture: Path) -> bool:
+    """Draw each model's error rate against its speed, one mark a test set.
+
+    Args:
+        results: As `build_results` returns.
+        picture: The PNG to write, whole or not at all.
+
+    Returns:
+        Whether there was anything to draw: what came from the cache has no speed.
+    """
+    points = [
+        score
+        for score in results["scores"]
+        if score["rate"] is not None and (score.get("cost") or {}).get("real_time_factor")
+    ]
+    if not points:
+        return False
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    models = list(dict.fromkeys(score["model"] for score in points))
+    sets = list(dict.fromkeys(set_of(score) for score in points))
+    for score in points:
+        x, y = 1 / score["cost"]["real_time_factor"], 100 * score["rate"]
+        axes.plot(
+            x,
+            y,
+            linestyle="",
+            marker=_MARKERS[sets.index(set_of(score)) % len(_MARKERS)],
+            markersize=9,
+            color=COLOURS[models.index(score["model"]) % len(COLOURS)],
+        )
+        axes.annotate(
+            f"{score['model']}, {set_of(score)}" if len(sets) > 1 else score["model"],
+            (x, y),
+            xytext=(8, 6),
+            textcoords="offset points",
+            fontsize=9,
+            color=INK,
+        )
+    axes.set_title(
+        "Error rate against speed (right and down is better)", loc="left", color=INK, fontsize=11
+    )
+    axes.set_xlabel("seconds of sound transcribed in a second", color=MUTED)
+    metrics = sorted({score["metric"].upper() for score in points})
+    axes.set_ylabel(f"{' or '.join(metrics)} (%)", color=MUTED)
+    # From zero, so that twice as far is twice as fast, and with room for the names.
+    axes.set_xlim(0, 1.35 * max(1 / score["cost"]["real_time_factor"] for score in points))
+    axes.set_ylim(0, 1.15 * max(100 * score["rate"] for score in points) or 1)
+    axes.grid(color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(colors=MUTED, labelsize=9)
+    with atomic_write(picture, "wb") as handle:
+        canvas.print_figure(handle, format="png", dpi=150, facecolor="white")
+    return True

@@ -1,0 +1,163 @@
+"""The report as one HTML file that needs no network, no server and no other file.
+
+What people wrote stands in elements that browsers do not run, and the page shows it as text. A
+content security policy allows this page's own script and nothing else.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from utils.cli.files import atomic_write
+from utils.report.page.compact import error_columns, pack, pack_labels, text_blocks
+from utils.report.page.sound import find_sound
+from utils.report.page.utterance_labels import Labels
+from utils.report.report_data import Gathered, SetView
+from utils.scoring.normalizers.steps import HAN
+
+PAGE = Path(__file__).parent / "report"
+# In this order: each uses only what stands before it.
+SCRIPTS = ("tools", "data", "state", "tokens", "charts", "tables", "spread", "detail", "list")
+MAIN = "main"
+# Texts as written double the page; beyond this many they stay in the predictions files.
+MOST_RAW_TEXTS = 200_000
+
+
+def write_html(
+    path: Path,
+    gathered: Gathered,
+    labels: Labels,
+    analyses: dict[str, Any],
+    *,
+    title: str = "Evaluation",
+    embed_mb: float = 4.0,
+) -> None:
+    """Write the page, whole or not at all.
+
+    Args:
+        path: The file; missing folders are made.
+        gathered: What `gather` read.
+        labels: Of all utterances, as `labels_of_all` returns them.
+        analyses: What `analyse` found, shown as it is.
+        title: Of the page.
+        embed_mb: Embed sounds until they are this many MiB; the worst utterances first.
+    """
+    with atomic_write(path) as handle:
+        for part in _page_parts(gathered, labels, analyses, path, title, embed_mb):
+            handle.write(part)
+
+
+def _page_parts(
+    gathered: Gathered,
+    labels: Labels,
+    analyses: dict[str, Any],
+    path: Path,
+    title: str,
+    embed_mb: float,
+) -> Iterator[str]:
+    """Yield the page's text piece by piece; see `write_html`."""
+    script = "\n".join(_read(f"{name}.js") for name in (*SCRIPTS, MAIN))
+    script = f"(() => {{\n'use strict';\n{script}\n}})();"
+    blanks = {
+        "TITLE": html.escape(title),
+        "STYLE": _read("page.css"),
+        "SCRIPT": script,
+        "SCRIPT_HASH": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    }
+    before, after = _read("template.html").split("{{DATA}}")
+    yield _filled(before, blanks)
+    sets, models = gathered.sets, gathered.models
+    order = worst_first(sets)
+    sound = find_sound(sets, path, embed_mb=embed_mb, order=order)
+    has_raw = sum(len(view.ids) for view in sets) * (1 + len(models)) <= MOST_RAW_TEXTS
+    overview = {
+        "title": title,
+        "models": models,
+        "baselines": gathered.baselines,
+        "scores": gathered.results["scores"],
+        "comparisons": gathered.results["comparisons"],
+        "gate": gathered.results["gate"],
+        "notes": [*gathered.notes, *_about_sound(sound.missing)],
+        "sets": [{"name": v.name, "metric": v.metric, "utterances": len(v.ids)} for v in sets],
+        "analyses": analyses,
+        "folders": sound.folders,
+        "hasRaw": has_raw,
+        "han": _for_script(HAN),
+    }
+    yield _json_element("overview", overview)
+    columns = {
+        "seconds": _seconds(sets).to_json(),
+        "tokens": pack(np.concatenate([view.tokens for view in sets]), "Uint16").to_json(),
+        "status": pack_labels(_statuses(sets)),
+        "errors": [column.to_json() for column in error_columns(sets, models)],
+        "labels": {name: pack_labels(values) for name, values in labels.items()},
+    }
+    yield _json_element("columns", columns)
+    yield _json_element("sound", sound.to_json())
+    for block in text_blocks(sets, models, raw=False):
+        yield f'<script type="text/plain" class="block">{block}</script>\n'
+    if has_raw:
+        for block in text_blocks(sets, models, raw=True):
+            yield f'<script type="text/plain" class="raw-block">{block}</script>\n'
+    yield _filled(after, blanks)
+
+
+def worst_first(sets: Sequence[SetView]) -> list[int]:
+    """Return the numbers of all utterances, those with most errors of any model first."""
+    parts = [np.max([score.errors for score in view.scores.values()], axis=0) for view in sets]
+    return np.argsort(-np.concatenate(parts), kind="stable").tolist()
+
+
+def _seconds(sets: Sequence[SetView]) -> Any:
+    return pack([each.audio_seconds for view in sets for each in view.lines], "Float32")
+
+
+def _statuses(sets: Sequence[SetView]) -> list[str]:
+    """Return what became of each utterance: "ok", or the worst that befell any model."""
+    statuses = []
+    for view in sets:
+        for lines in zip(*(score.predictions for score in view.scores.values()), strict=True):
+            found = {each.status for each in lines}
+            statuses.append(next((s for s in ("failed", "missing") if s in found), "ok"))
+    return statuses
+
+
+def _about_sound(missing: int) -> list[str]:
+    if not missing:
+        return []
+    files = "1 sound file was" if missing == 1 else f"{missing} sound files were"
+    return [f"{files} gone when this page was made, and cannot be played."]
+
+
+def _json_element(name: str, value: Any) -> str:
+    """Return an element that holds data and cannot end early, whatever text is in it."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return f'<script type="application/json" id="{name}">{_unclosable(text)}</script>\n'
+
+
+def _unclosable(text: str) -> str:
+    # Lone surrogates cannot be written as UTF-8.
+    return text.replace("<", "\\u003c").encode("utf-8", "replace").decode("utf-8")
+
+
+def _for_script(pattern: str) -> str:
+    r"""Return a character class with code points as JavaScript writes them: \u{20000}."""
+    return pattern.replace("\\U00020000", r"\u{20000}").replace("\\U0003ffff", r"\u{3ffff}")
+
+
+def _read(name: str) -> str:
+    return (PAGE / name).read_text(encoding="utf-8")
+
+
+def _filled(text: str, blanks: dict[str, str]) -> str:
+    # In one pass: what is filled in may hold braces of its own.
+    return re.sub(r"\{\{([A-Z_]+)\}\}", lambda blank: blanks[blank[1]], text)

@@ -1,0 +1,139 @@
+"""What the doctor found as one HTML file: players, distributions, the worst lines first.
+
+The page needs no network and no server. Sounds are not copied: the page names them relative to
+itself, so it plays as long as both lie where they were.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+
+from utils.audio.clip import AudioRef
+from utils.audio.probe import AudioFacts
+from utils.cli.files import atomic_write
+from utils.report.validation_text import HEADER, summary_rows, verdict
+from utils.validation.diagnosis import Diagnosis
+from utils.validation.findings import SEVERITIES, Finding, Line, worst_of_each_kind
+from utils.validation.records import HEARD
+
+_FILES = Path(__file__).parent / "validation"
+# More would make a page that no browser likes; the terminal and --fix name every one.
+MOST_OF_A_KIND = 500
+LONGEST_TEXT = 600
+_BINS = 30
+# Digital silence is drawn at the left end.
+_QUIETEST = -80.0  # dBFS
+
+
+def write_doctor_page(diagnosis: Diagnosis, path: Path) -> None:
+    """Write the page.
+
+    Args:
+        diagnosis: what was found.
+        path: the HTML file; missing folders are made.
+    """
+    data = json.dumps(page_data(diagnosis, path), ensure_ascii=False, allow_nan=False)
+    page = (_FILES / "template.html").read_text(encoding="utf-8")
+    parts = {
+        "/*STYLE*/": (_FILES / "page.css").read_text(encoding="utf-8"),
+        "/*SCRIPT*/": (_FILES / "page.js").read_text(encoding="utf-8"),
+        # Data goes in last: nothing in it is looked at for a mark again.
+        "/*DATA*/": data.replace("<", "\\u003c").replace("\u2028", "\\u2028"),
+    }
+    for mark, content in parts.items():
+        page = page.replace(mark, content, 1)
+    with atomic_write(path) as file:
+        file.write(page)
+
+
+def page_data(diagnosis: Diagnosis, path: Path) -> dict[str, Any]:
+    """Return what the page shows, as plain JSON values.
+
+    Args:
+        diagnosis: what was found.
+        path: where the page will lie.
+    """
+    chosen = worst_of_each_kind(diagnosis.findings, MOST_OF_A_KIND)
+    findings = sorted(
+        (each for _, some in chosen.values() for each in some),
+        key=lambda each: (SEVERITIES.index(each.severity), -each.weight),
+    )
+    folder = path.resolve().parent
+    shown = [
+        _entry(each, diagnosis.lines.find(each.manifest, each.line), folder) for each in findings
+    ]
+    total = len(diagnosis.findings)
+    left_out = total - len(shown)
+    kinds: Counter[str] = Counter()
+    for (_, kind), (count, _) in chosen.items():
+        kinds[kind] += count
+    return {
+        "verdict": verdict(diagnosis),
+        "title": "What was found, the worst first"
+        + (f" ({left_out} more are not on this page)" if left_out else ""),
+        "header": list(HEADER),
+        "rows": summary_rows(diagnosis.summaries),
+        "histograms": _histograms(diagnosis.lines.records),
+        "total": total,
+        "kinds": list(kinds.items()),
+        "findings": shown,
+    }
+
+
+def _entry(finding: Finding, line: Line | None, folder: Path) -> dict[str, str]:
+    place = str(finding.manifest) + (f" line {finding.line}" if finding.line else "")
+    entry = {
+        "severity": finding.severity,
+        "kind": finding.kind,
+        "place": f"{place} ({finding.id})" if finding.id else place,
+        "message": finding.message,
+    }
+    if line is not None:
+        entry["text"] = line.utterance.sentence[:LONGEST_TEXT]
+        if isinstance(line.heard, AudioFacts):
+            entry["audio"] = _address(line.utterance.audio, folder)
+    return entry
+
+
+def _address(audio: AudioRef, folder: Path) -> str:
+    """Spell where a browser finds a sound; empty for a member of a tar, which it cannot open."""
+    if audio.offset is not None:
+        return ""
+    try:
+        path = os.path.relpath(os.path.abspath(audio.path), folder)
+    except ValueError:  # another drive
+        return Path(audio.path).absolute().as_uri()
+    address = quote(path.replace(os.sep, "/"), errors="surrogateescape")
+    if audio.start_time is None and audio.end_time is None:
+        return address
+    end = "" if audio.end_time is None else f",{audio.end_time:g}"
+    return f"{address}#t={audio.start_time or 0:g}{end}"
+
+
+def _histograms(records: np.ndarray) -> list[dict[str, Any]]:
+    is_heard = records["state"] == HEARD
+    duration = records["duration"][is_heard]
+    letters = records["letters"][is_heard]
+    has_text = letters > 0
+    loudness = np.maximum(_QUIETEST, records["loudness"][is_heard])
+    return [
+        _histogram("Duration", "s", duration),
+        _histogram("Characters a second", "", letters[has_text] / duration[has_text]),
+        _histogram("Loudness (RMS)", "dBFS", loudness),
+    ]
+
+
+def _histogram(title: str, unit: str, values: np.ndarray) -> dict[str, Any]:
+    low = math.floor(values.min()) if len(values) else 0
+    high = max(math.ceil(values.max()) if len(values) else 1, low + 1)
+    bins = np.minimum(_BINS - 1, ((values - low) / (high - low) * _BINS).astype(int))
+    counts = np.bincount(bins, minlength=_BINS).tolist()
+    return {"title": title, "unit": unit, "low": low, "high": high, "counts": counts}

@@ -1,0 +1,224 @@
+"""Lhotse's manifests, in and out (https://lhotse.readthedocs.io/en/latest/cuts.html).
+
+Read are cuts (`MonoCut` with a recording in a file), or recordings together with supervisions;
+written are cuts, each with its recording and a supervision for each sentence.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from utils.audio.clip import AudioRef, TimedSentence
+from utils.audio.header import header_duration
+from utils.cli.errors import UserError
+from utils.cli.files import atomic_write
+from utils.manifest.joining import join_sentences
+from utils.manifest.json_lines import BLANK, Unreadable, json_values
+from utils.manifest.utterance import Utterance
+from utils.sources.files import expect_file, expect_own_file, one_line
+from utils.sources.nemo import seen_from
+from utils.sources.source_data import Gathered, LeftOut, SourceSettings
+
+DIGITS = 3  # of seconds; Lhotse's own tolerance is a millisecond
+
+
+@dataclass(frozen=True, kw_only=True)
+class LhotseSettings(SourceSettings):
+    """Lhotse cuts, or recordings with supervisions (.jsonl, .jsonl.gz)."""
+
+    path: str
+    """The cuts, or the recordings where --supervisions is given."""
+    supervisions: str | None = None
+    """The supervisions that belong to the recordings."""
+
+
+def gather(settings: LhotseSettings) -> Gathered:
+    """Read Lhotse's cuts, or recordings with supervisions.
+
+    Raises:
+        UserError: there is no such file, or it holds other things.
+    """
+    path = Path(settings.path)
+    expect_file(path, "a Lhotse manifest")
+    left_out: list[LeftOut] = []
+    if settings.supervisions is None:
+        cuts = _objects(path, left_out)
+    else:
+        supervisions = Path(settings.supervisions)
+        expect_file(supervisions, "a Lhotse manifest of supervisions")
+        cuts = _cuts_of(_objects(path, left_out), _objects(supervisions, left_out), left_out)
+    utterances = []
+    for name, cut in cuts:
+        try:
+            utterances.append(_utterance(path, name, cut))
+        except (LookupError, TypeError, AttributeError):
+            raise UserError(
+                f"{path}: {name} is no cut of Lhotse's",
+                "give cuts, or recordings with --supervisions",
+            ) from None
+        except (ValueError, OverflowError) as error:
+            left_out.append(LeftOut(name, str(error)))
+    return Gathered(utterances, left_out)
+
+
+def _objects(path: Path, left_out: list[LeftOut]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for number, value in json_values(path):
+        if isinstance(value, dict):
+            yield str(value.get("id", f"line {number}")), value
+        elif value is not BLANK:
+            problem = value.error if isinstance(value, Unreadable) else "no JSON object"
+            left_out.append(LeftOut(f"line {number} of {path.name}", f"unreadable: {problem}"))
+
+
+def _cuts_of(
+    recordings: Iterable[tuple[str, dict[str, Any]]],
+    supervisions: Iterable[tuple[str, dict[str, Any]]],
+    left_out: list[LeftOut],
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each supervision as a cut of its recording."""
+    known = dict(recordings)
+    heard = set()
+    for name, supervision in supervisions:
+        recording = known.get(str(supervision.get("recording_id")))
+        if recording is None:
+            left_out.append(LeftOut(name, "text without audio"))
+            continue
+        heard.add(str(supervision["recording_id"]))
+        times = {"start": supervision.get("start"), "duration": supervision.get("duration")}
+        whole = {**supervision, "start": 0.0}
+        yield name, {"recording": recording, "supervisions": [whole], **times}
+    left_out += [LeftOut(name, "audio without text") for name in known if name not in heard]
+
+
+def _utterance(path: Path, name: str, cut: dict[str, Any]) -> Utterance:
+    """Read one cut.
+
+    Raises:
+        ValueError: saying why it cannot be used.
+    """
+    if cut.get("type", "MonoCut") != "MonoCut":
+        raise ValueError(f"another kind of cut: {cut['type']}, expected MonoCut")
+    recording, start = cut["recording"], float(cut["start"])
+    end = start + float(cut["duration"])
+    sources = recording["sources"]
+    if len(sources) != 1 or sources[0]["type"] != "file":
+        kinds = ", ".join(str(each["type"]) for each in sources)
+        raise ValueError(f"no audio file: {len(sources)} sources ({kinds}), expected one file")
+    spoken = [each for each in cut.get("supervisions") or () if (each.get("text") or "").strip()]
+    if not spoken:
+        raise ValueError("audio without text")
+    sentences = [
+        TimedSentence(
+            max(0.0, round(float(each["start"]), DIGITS)),
+            round(min(float(each["start"]) + float(each["duration"]), end - start), DIGITS),
+            one_line(each["text"]),
+        )
+        for each in sorted(spoken, key=lambda each: float(each["start"]))
+    ]
+    speakers = {each.get("speaker") for each in spoken}
+    languages = {each.get("language") for each in spoken} - {None}
+    is_whole = start == 0 and abs(end - float(recording["duration"])) < 10**-DIGITS
+    file = seen_from(path, sources[0]["source"])
+    fields = {
+        "audio": AudioRef(file, *(() if is_whole else (start, round(end, DIGITS)))).to_json(),
+        "sentence": join_sentences(each.text for each in sentences),
+        "sentences": [each.to_json() for each in sentences],
+        "id": name,
+        "speaker": speakers.pop() if len(speakers) == 1 else None,
+        "language": languages.pop() if len(languages) == 1 else None,
+        "source": (cut.get("custom") or {}).get("source"),
+    }
+    return Utterance.from_json(fields, default_id=name)
+
+
+# ---------------------------------------------------------------------------------------------
+# Out.
+
+
+def write_cuts(path: Path, utterances: Iterable[Utterance]) -> int:
+    """Write utterances as Lhotse cuts.
+
+    Args:
+        path: where to.
+        utterances: with durations, and audio paths as seen from the manifest's folder.
+
+    Returns:
+        The number of cuts written.
+
+    Raises:
+        UserError: an utterance lies inside a tar, or its file cannot be read.
+    """
+    recordings: dict[str, dict[str, Any]] = {}
+    count = 0
+    with atomic_write(path) as file:
+        for utterance in utterances:
+            expect_own_file(utterance, "no recording of Lhotse's")
+            # Lhotse sees relative paths from the current folder, which may be any.
+            audio = os.path.abspath(path.parent / utterance.audio.path)
+            if audio not in recordings:
+                recordings[audio] = _recording(audio)
+            cut = _cut(utterance, recordings[audio])
+            file.write(json.dumps(cut, ensure_ascii=False) + "\n")
+            count += 1
+    return count
+
+
+def _recording(path: str) -> dict[str, Any]:
+    seconds, rate = header_duration(AudioRef(path)), _sampling_rate(path)
+    return {
+        "id": Path(path).stem,
+        "sources": [{"type": "file", "channels": [0], "source": path}],
+        "sampling_rate": rate,
+        "num_samples": round(seconds * rate),
+        "duration": seconds,
+        "channel_ids": [0],
+    }
+
+
+def _sampling_rate(path: str) -> int:
+    import av
+    import soundfile
+
+    try:
+        return int(soundfile.info(path).samplerate)
+    except (soundfile.SoundFileError, RuntimeError, TypeError):
+        with av.open(path) as container:
+            return int(container.streams.audio[0].rate)
+
+
+def _cut(utterance: Utterance, recording: dict[str, Any]) -> dict[str, Any]:
+    duration = utterance.duration or 0.0
+    timed = utterance.sentences
+    if timed is None:
+        timed = (TimedSentence(0.0, duration, utterance.sentence),)
+    supervisions = [
+        {
+            "id": f"{utterance.id}-{number}" if len(timed) > 1 else utterance.id,
+            "recording_id": recording["id"],
+            "start": each.start,
+            "duration": round(each.end - each.start, DIGITS),
+            "channel": 0,
+            "text": each.text,
+            "language": utterance.language,
+            "speaker": utterance.speaker,
+        }
+        for number, each in enumerate(timed)
+    ]
+    return {
+        "id": utterance.id,
+        "start": utterance.audio.start_time or 0.0,
+        "duration": duration,
+        "channel": 0,
+        "supervisions": [
+            {name: value for name, value in each.items() if value is not None}
+            for each in supervisions
+        ],
+        "recording": recording,
+        "custom": {"source": utterance.source},
+        "type": "MonoCut",
+    }

@@ -1,0 +1,29 @@
+"""Manifests of this repository's own form: put together, split, or written in another form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from utils.manifest.read import read_manifest
+from utils.manifest.utterance import Utterance
+from utils.sources.source_data import Gathered, SourceSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class ManifestSettings(SourceSettings):
+    """Manifests that are there already: to join, to split, or to write as --format=nemo."""
+
+    path: tuple[str, ...]
+    """The manifests, with commas between them."""
+
+
+def gather(settings: ManifestSettings) -> Gathered:
+    """Read manifests.
+
+    Raises:
+        UserError: one is missing, or has lines that cannot be used.
+    """
+    utterances: list[Utterance] = []
+    for path in settings.path:
+        utterances += read_manifest(path)
+    return Gathered(utterances)

@@ -1,0 +1,126 @@
+"""NeMo's manifests, in and out: JSON lines of `audio_filepath`, `offset`, `duration`, `text`.
+
+https://docs.nvidia.com/nemo-framework/user-guide/latest/nemotoolkit/asr/datasets.html
+A relative path is seen from the manifest's folder, there as here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from utils.cli.files import atomic_write
+from utils.manifest.json_lines import BLANK, Unreadable, json_values
+from utils.manifest.utterance import Utterance
+from utils.sources.files import expect_file, expect_own_file, one_line
+from utils.sources.source_data import Gathered, LeftOut, SourceSettings
+
+_LANGUAGE_FIELDS = ("lang", "language", "source_lang")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NemoSettings(SourceSettings):
+    """A NeMo manifest: JSON lines with audio_filepath, duration and text."""
+
+    path: str
+    """The manifest."""
+
+
+def gather(settings: NemoSettings) -> Gathered:
+    """Read a NeMo manifest.
+
+    Raises:
+        UserError: there is no such file.
+    """
+    path = Path(settings.path)
+    expect_file(path, "a NeMo manifest")
+    utterances, left_out = [], []
+    for number, value in json_values(path):
+        place = f"{path.stem}-{number:06d}"
+        if value is BLANK:
+            continue
+        try:
+            if isinstance(value, Unreadable):
+                raise value.error
+            utterances.append(_utterance(path, value, place))
+        except ValueError as error:
+            left_out.append(LeftOut(place, f"line cannot be used: {error}"))
+    return Gathered(utterances, left_out)
+
+
+def seen_from(manifest: Path, path: str) -> str:
+    """Return a path that a manifest names: from the manifest's folder if it is there."""
+    beside = os.path.join(manifest.parent, path)
+    return beside if os.path.exists(beside) else path
+
+
+def _utterance(path: Path, value: Any, default_id: str) -> Utterance:
+    """Read one line.
+
+    Raises:
+        ValueError: saying what is wrong with it.
+    """
+    if not isinstance(value, dict):
+        raise ValueError("expected a JSON object")
+    file, text = value.get("audio_filepath"), value.get("text")
+    if not isinstance(file, str) or not file:
+        raise ValueError('"audio_filepath" is missing')
+    if not isinstance(text, str) or not text.strip():
+        raise ValueError('"text" is missing or empty')
+    audio: dict[str, Any] = {"path": seen_from(path, file)}
+    offset, duration = value.get("offset"), value.get("duration")
+    if offset is not None:
+        audio["start_time"] = offset
+        if duration is not None:
+            try:
+                audio["end_time"] = round(offset + duration, 6)
+            except (TypeError, OverflowError):
+                raise ValueError('"offset" and "duration" are no seconds') from None
+    language = next((value[name] for name in _LANGUAGE_FIELDS if value.get(name)), None)
+    known = {
+        "audio": audio,
+        "sentence": one_line(text),
+        "language": language,
+        "id": value.get("id") or value.get("utt_id"),
+        "speaker": value.get("speaker"),
+        "source": value.get("source"),
+    }
+    return Utterance.from_json(known, default_id=default_id)
+
+
+def write_nemo(path: Path, utterances: Iterable[Utterance]) -> int:
+    """Write utterances as a NeMo manifest.
+
+    Args:
+        path: where to.
+        utterances: with durations, and audio paths as seen from the manifest's folder.
+
+    Returns:
+        The number of lines written.
+
+    Raises:
+        UserError: an utterance lies inside a tar, which NeMo names in another way.
+    """
+    count = 0
+    with atomic_write(path) as file:
+        for utterance in utterances:
+            audio = utterance.audio
+            expect_own_file(utterance, "no line of NeMo's manifests")
+            line = {
+                "audio_filepath": audio.path,
+                "offset": audio.start_time,
+                "duration": utterance.duration,
+                "text": utterance.sentence,
+                "lang": utterance.language,
+                "speaker": utterance.speaker,
+                "id": utterance.id,
+                "source": utterance.source,
+            }
+            kept = {name: value for name, value in line.items() if value is not None}
+            file.write(json.dumps(kept, ensure_ascii=False) + "\n")
+            count += 1
+    return count

@@ -1,0 +1,1 @@
+"""Texts with times: subtitle files, pieces of recordings, punctuation."""

@@ -1,0 +1,1 @@
+"""The audio context of a training run: chosen, probed, learnt."""

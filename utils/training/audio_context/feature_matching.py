@@ -1,0 +1,258 @@
+"""Before the training: an encoder that knows 30 s windows learns to give the same states on cut
+ones.
+
+A pretrained Whisper has only ever heard speech followed by silence up to 30 s, and stumbles at
+first when the silence is gone. Here its own states on the full window are the targets for its
+states on the cut one, so no transcript is needed and nothing else is learnt: self-distillation
+for short windows, as futo-org/whisper-acft does it for on-device models.
+
+B examples in a micro-batch, F mel frames, M mel bins, P encoder positions (20 ms each), D width.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.utils.data import DataLoader
+
+from utils.audio.features import (
+    HOP_LENGTH,
+    SAMPLE_RATE,
+    WINDOW_FRAMES,
+    LogMel,
+    pad_samples,
+    window_frames,
+)
+from utils.cli.console import say
+from utils.cli.errors import UserError
+from utils.cli.progress import progress
+from utils.data.batching import BatchPlan, Example, StepSampler
+from utils.data.dataset import SpeechDataset
+from utils.data.labels import IGNORED
+from utils.model.distributed import sum_over_processes
+from utils.model.loaded import LoadedModel
+
+SAMPLES_PER_POSITION = 2 * HOP_LENGTH
+TEACHER_SLICE = 8  # 30 s windows at once: cut batches may hold far more than fit uncut
+WARMUP_SHARE = 0.1  # of the steps, over which the learning rate rises
+FIGURES_OVER = 10  # steps that the figures said at the end are averaged over
+
+
+@dataclass(frozen=True)
+class MatchOptions:
+    """How the matching is done.
+
+    Attributes:
+        steps: optimizer steps.
+        learning_rate: the highest; it rises, then falls linearly to 0.
+        max_grad_norm: longer gradients are shortened to this norm.
+        num_workers: processes that read audio.
+        bf16: whether to compute in bfloat16.
+    """
+
+    steps: int
+    learning_rate: float
+    max_grad_norm: float = 1.0
+    num_workers: int = 0
+    bf16: bool = False
+
+
+@dataclass(frozen=True)
+class WindowPair:
+    """A micro-batch heard twice.
+
+    Attributes:
+        full: float32 `(B, M, 3000)`, padded to 30 s.
+        cut: float32 `(B, M, F)`, padded to the step's window.
+        positions: encoder positions that hold speech, of each example; 0 for stand-ins.
+    """
+
+    full: torch.Tensor
+    cut: torch.Tensor
+    positions: list[int]
+
+
+class PairCollator:
+    """Examples to the two windows that are compared.
+
+    Args:
+        log_mel: features of the model.
+    """
+
+    def __init__(self, log_mel: LogMel) -> None:
+        self.log_mel = log_mel
+
+    def __call__(self, examples: Sequence[Example]) -> WindowPair:
+        """One micro-batch."""
+        clips = [example.samples for example in examples]
+        window = round(max(example.window for example in examples) * SAMPLE_RATE)
+        frames = window_frames(max(window, *map(len, clips)))
+        return WindowPair(
+            self.log_mel(pad_samples(clips, WINDOW_FRAMES)),
+            self.log_mel(pad_samples(clips, frames)),
+            [
+                -(-len(example.samples) // SAMPLES_PER_POSITION)
+                if any(label != IGNORED for label in example.labels.labels)
+                else 0
+                for example in examples
+            ],
+        )
+
+
+class ContextMatcher:
+    """Brings an encoder's states on cut windows close to those of the model it began as.
+
+    Args:
+        loaded: the model with what is trainable in it; an adapter's teacher is its base, that of
+            a whole model a copy.
+    """
+
+    def __init__(self, loaded: LoadedModel) -> None:
+        self.encoder = loaded.whisper.model.encoder
+        self.parameters = [p for p in self.encoder.parameters() if p.requires_grad]
+        if not self.parameters:
+            raise UserError(
+                "--context_match_steps trains the encoder, and none of it is trainable",
+                "Leave out --freeze_encoder, or the matching.",
+            )
+        self.without_adapter: Callable[[], AbstractContextManager[Any]] = nullcontext
+        self.teacher: nn.Module = self.encoder
+        if hasattr(loaded.model, "disable_adapter"):
+            self.without_adapter = loaded.model.disable_adapter
+        else:
+            self.teacher = copy.deepcopy(self.encoder).requires_grad_(False)
+
+    @torch.no_grad()
+    def targets(self, pair: WindowPair) -> torch.Tensor:
+        """States of the unchanged model on 30 s windows, float `(B, 1500, D)`."""
+        device = self.parameters[0].device
+        was_training = self.teacher.training
+        self.teacher.eval()
+        with self.without_adapter():
+            slices = pair.full.split(TEACHER_SLICE)
+            states = [self.teacher(each.to(device)).last_hidden_state for each in slices]
+        self.teacher.train(was_training)
+        return torch.cat(states)
+
+    def distance_sum(self, pair: WindowPair) -> torch.Tensor:
+        """Squared difference of the states, mean over D, summed over the positions with speech."""
+        targets = self.targets(pair)
+        states = self.encoder(pair.cut.to(targets.device)).last_hidden_state
+        heard = torch.zeros(states.shape[:2], device=states.device)
+        for row, number in enumerate(pair.positions):
+            heard[row, :number] = 1.0
+        difference = states.float() - targets[:, : states.shape[1]].float()
+        return (difference.square().mean(-1) * heard).sum()
+
+    def step(self, pairs: Sequence[WindowPair]) -> float:
+        """Gradients of a whole step's mean distance, the same on every process.
+
+        Args:
+            pairs: this process's micro-batches of the step.
+
+        Returns:
+            The mean squared difference over all positions with speech, of all processes.
+        """
+        (positions,) = sum_over_processes(float(sum(sum(pair.positions) for pair in pairs)))
+        positions = max(positions, 1.0)
+        total = 0.0
+        for pair in pairs:
+            distance = self.distance_sum(pair) / positions
+            distance.backward()
+            total += distance.item()
+        self._sum_gradients()
+        return sum_over_processes(total)[0]
+
+    def _sum_gradients(self) -> None:
+        if not dist.is_initialized():
+            return
+        for parameter in self.parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+            dist.all_reduce(parameter.grad)
+
+
+def match_context(
+    loaded: LoadedModel, dataset: SpeechDataset, plan: BatchPlan, options: MatchOptions
+) -> list[float]:
+    """Match an encoder's states on cut windows to its own on 30 s ones.
+
+    Deterministic from the plan's seed, and the same for any number of processes.
+
+    Args:
+        loaded: the model, on its device; its trainable encoder weights are changed in place.
+        dataset: what is trained on later.
+        plan: how the steps of the training are cut; the matching counts its batches by
+            `micro_batch`, since its targets need 30 s windows.
+        options: how.
+
+    Returns:
+        The mean squared difference of the states at each step, before it moved the weights.
+
+    Raises:
+        UserError: if nothing of the encoder is trainable.
+    """
+    matcher = ContextMatcher(loaded)
+    optimizer = torch.optim.AdamW(matcher.parameters, lr=options.learning_rate, weight_decay=0.0)
+    rising = max(1, round(WARMUP_SHARE * options.steps))
+    scheduler = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda n: min((n + 1) / rising, (options.steps - n) / options.steps)
+    )
+    was_training = loaded.model.training
+    loaded.model.train()
+    distances = []
+    steps = _steps(dataset, plan, loaded.log_mel, options)
+    bar = progress(steps, total=options.steps, desc="matching windows", unit="step")
+    with torch.autocast(loaded.whisper.device.type, torch.bfloat16, enabled=options.bf16):
+        for pairs in bar:
+            distances.append(matcher.step(pairs))
+            nn.utils.clip_grad_norm_(matcher.parameters, options.max_grad_norm)
+            optimizer.step()
+            optimizer.zero_grad()
+            scheduler.step()
+    loaded.model.train(was_training)
+    return distances
+
+
+def _steps(
+    dataset: SpeechDataset, plan: BatchPlan, log_mel: LogMel, options: MatchOptions
+) -> Iterator[list[WindowPair]]:
+    """This process's micro-batches, as many steps as asked for."""
+    plan = replace(
+        plan, full_share=0.0, tail_share=0.0, warmup_steps=0, batch_seconds=None, batch_tokens=None
+    )
+    augmenter = dataset.augmenter
+    stretch = augmenter.longest_stretch if augmenter is not None else 1.0
+    sampler = StepSampler(dataset.table.durations * stretch, plan)
+    loader = DataLoader(
+        dataset,
+        batch_sampler=sampler,
+        collate_fn=PairCollator(log_mel),
+        num_workers=options.num_workers,
+    )
+    done, epoch = 0, 0
+    while done < options.steps:
+        sampler.set_epoch(epoch)
+        batches = iter(loader)
+        for _ in range(min(sampler.num_steps, options.steps - done)):
+            yield list(islice(batches, plan.accumulation))
+            done += 1
+        epoch += 1
+
+
+def say_distances(distances: Sequence[float]) -> None:
+    """Say how far the states were apart at the beginning and are at the end."""
+    few = max(1, min(FIGURES_OVER, len(distances) // 2))
+    first, last = sum(distances[:few]) / few, sum(distances[-few:]) / few
+    say(
+        f"matching     {len(distances)} steps: mean squared difference of the states on cut and "
+        f"30 s windows {first:.4f} -> {last:.4f}"
+    )

@@ -1,0 +1,1 @@
+"""Steps that fit into memory: planned, probed, and recut when they do not."""

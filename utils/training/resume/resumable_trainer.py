@@ -1,0 +1,243 @@
+"""A Trainer that can be killed at any moment and goes on as if nothing had happened.
+
+Compared with the library's: checkpoints are written beside, sealed and verified; they hold all that
+the next step depends on; a full disk ends all processes with one sentence; a checkpoint of the last
+step is not trained on any further; and a step without a usable gradient is skipped.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from accelerate import DistributedType
+from safetensors.torch import load_file, save_file
+from transformers import Trainer
+from transformers.trainer_callback import ExportableState
+
+from utils.cli.console import process_count, process_rank
+from utils.cli.errors import UserError
+from utils.cli.files import sync_path
+from utils.data.batching import BatchPlan
+from utils.model.adapters.adalora import adaptive_state, is_adaptive, restore_adaptive_state
+from utils.model.distributed import gather_all, write_together
+from utils.training.averaging import MovingAverage
+from utils.training.callbacks import MetricsFile
+from utils.training.memory.out_of_memory import MemoryGuard
+from utils.training.resume.checkpoints import STATE, rotate, seal, unfinished_folder
+from utils.training.resume.signals import Interruption
+from utils.training.resume.state import ExactState
+from utils.training.skipped_steps import StepGuard
+
+METRICS = "metrics.jsonl"
+ADAPTIVE_FILE = "adalora.safetensors"
+GO_ON = "Free some space; the same command then goes on from the last finished checkpoint."
+
+
+class ExactTrainer(Trainer):
+    """See the module's description.
+
+    Args:
+        guard: judges the steps.
+        interruption: ends the training when a signal asks for it.
+        plan: how steps are cut.
+        **options: as of `transformers.Trainer`.
+
+    Attributes:
+        changed: whether the run goes on with other settings than its checkpoint was made with.
+        average: of the weights, if that is what is scored and kept.
+    """
+
+    def __init__(
+        self,
+        *,
+        guard: StepGuard,
+        interruption: Interruption,
+        plan: BatchPlan,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        # The library's own rotation counts checkpoint-best as the oldest of all.
+        self.checkpoints_kept, self.args.save_total_limit = self.args.save_total_limit, None
+        self.guard = guard
+        self.interruption = interruption
+        self.add_callback(interruption)
+        self.plan = plan
+        self.changed = False
+        self.memory_guard = MemoryGuard()
+        self.failures: dict[str, str] = {}
+        self.last_evaluated_step = -1
+        self.average: MovingAverage | None = None
+        self._resumed: ExactState | None = None
+        self._losses_before_step: Any = None
+
+    @property
+    def run(self) -> Path:
+        """The run's folder."""
+        return Path(str(self.args.output_dir))
+
+    # -- going on -----------------------------------------------------------------------------
+
+    def train(self, resume_from_checkpoint: Any = None, **options: Any) -> Any:
+        """Train, from a checkpoint's exact state if one is given."""
+        if resume_from_checkpoint is not None:
+            self._resumed = ExactState.read(Path(resume_from_checkpoint))
+        if self._resumed is not None:
+            self._restore(self._resumed)
+        with self.interruption:
+            return super().train(resume_from_checkpoint, **options)
+
+    def _restore(self, kept: ExactState) -> None:
+        self.guard.restore(kept.guard)
+        self.last_evaluated_step = kept.last_evaluated_step
+        self.args.eval_on_start = kept.evaluation_due
+        if process_rank() == 0:
+            self.failures = dict(kept.failures)
+        limits = kept.memory_limits
+        if len(limits) == process_count():
+            self.memory_guard.limit = limits[process_rank()]
+        elif any(limit is not None for limit in limits):
+            self.memory_guard.limit = min(limit for limit in limits if limit is not None)
+        for callback in self.callback_handler.callbacks:
+            if isinstance(callback, MetricsFile):
+                callback.lines_kept = kept.metrics_lines
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        try:
+            if (Path(resume_from_checkpoint) / ADAPTIVE_FILE).is_file() and is_adaptive(self.model):
+                tensors = load_file(Path(resume_from_checkpoint) / ADAPTIVE_FILE)
+                pattern = self._resumed.rank_pattern if self._resumed is not None else None
+                restore_adaptive_state(self.model, tensors, pattern)
+            else:
+                super()._load_from_checkpoint(resume_from_checkpoint, model)
+            if self.average is not None:
+                self.average.load(Path(resume_from_checkpoint))
+        except (RuntimeError, KeyError, ValueError) as error:
+            reason = (str(error).strip().splitlines() or ["it has other parts"])[-1].strip()
+            raise UserError(
+                f"{resume_from_checkpoint} does not fit the model of these settings: {reason}",
+                "Take back the setting that changes the model's parts (--lora_rank, the base "
+                "model, the script),\nor begin anew with --overwrite_output_dir=True.",
+            ) from error
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        wanted = [
+            (group.get("initial_lr", group["lr"]), group["weight_decay"])
+            for group in (self.optimizer.param_groups if self.optimizer is not None else ())
+        ]
+        super()._load_optimizer_and_scheduler(checkpoint)
+        if checkpoint is None or not self.changed or self.is_deepspeed_enabled:
+            return
+        # What was loaded holds the earlier settings; the changed ones are wanted.
+        groups = self.optimizer.param_groups
+        self.lr_scheduler.base_lrs = [rate for rate, _ in wanted]
+        shares = [factor(self.lr_scheduler.last_epoch) for factor in self.lr_scheduler.lr_lambdas]
+        for group, (rate, decay), share in zip(groups, wanted, shares, strict=True):
+            group["initial_lr"], group["lr"] = rate, rate * share
+            group["weight_decay"] = decay
+        self.lr_scheduler._last_lr = [group["lr"] for group in groups]  # what the log shows
+
+    def _run_epoch(self, *args: Any, **options: Any) -> Any:
+        if self._resumed is not None:
+            self._restore_losses(self._resumed)
+            self._resumed = None
+        if self.state.global_step >= self.state.max_steps:
+            # The library would train a step more than was asked for.
+            self.control.should_training_stop = True
+            return None
+        return super()._run_epoch(*args, **options)
+
+    def _restore_losses(self, kept: ExactState) -> None:
+        losses = kept.losses_since_log
+        same = len(losses) == process_count()
+        loss = losses[process_rank()] if same else sum(losses) / max(1, len(losses))
+        self._tr_loss.fill_(loss)
+        self._globalstep_last_logged = kept.last_logged_step
+
+    # -- saving -------------------------------------------------------------------------------
+
+    def _get_output_dir(self, trial: Any) -> str:
+        return str(unfinished_folder(self.run))
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        step = int(self.state.global_step)
+        what = f"checkpoint-{step}"
+        folder = unfinished_folder(self.run) / what
+        self.counters.synchronise()
+        kept = self._exact_state()
+        write_together(what, GO_ON, lambda: self._write_checkpoint(folder, kept))
+        write_together(what, GO_ON, lambda: self._seal(step))
+
+    def _write_checkpoint(self, folder: Path, kept: ExactState) -> None:
+        self.store_flos()
+        folder.mkdir(parents=True, exist_ok=True)
+        self.save_model(str(folder), _internal_call=True)
+        self._save_optimizer_and_scheduler(str(folder))
+        self._save_scaler(str(folder))
+        self._save_rng_state(str(folder))
+        if not self.args.should_save:
+            return
+        if is_adaptive(self.model):
+            tensors, kept.rank_pattern = adaptive_state(self.model)
+            save_file(tensors, folder / ADAPTIVE_FILE)
+        if self.average is not None:
+            self.average.save(folder)
+        kept.write(folder)
+        exported = [*self.callback_handler.callbacks, self.control]
+        for each in exported:
+            if isinstance(each, ExportableState):
+                self.state.stateful_callbacks[type(each).__name__] = each.state()
+        self.state.save_to_json(str(folder / STATE))
+        if kept.metrics_lines:  # on the disk before the checkpoint that counts them
+            sync_path(self.run / METRICS)
+
+    def _seal(self, step: int) -> None:
+        if self.args.should_save:
+            seal(self.run, step)
+            rotate(self.run, step, self.checkpoints_kept)
+
+    def _exact_state(self) -> ExactState:
+        metrics = self.run / METRICS
+        return ExactState(
+            metrics_lines=len(metrics.read_text("utf-8").splitlines()) if metrics.is_file() else 0,
+            last_evaluated_step=self.last_evaluated_step,
+            evaluation_due=self.interruption.evaluation_due,
+            last_logged_step=self._globalstep_last_logged,
+            losses_since_log=gather_all([self._tr_loss.item()]),
+            memory_limits=gather_all([self.memory_guard.limit]),
+            micro_batch=self.plan.micro_batch,
+            accumulation=self.plan.accumulation,
+            guard=self.guard.state(),
+            failures=self.all_failures(),
+        )
+
+    def all_failures(self) -> dict[str, str]:
+        """Files that could not be read while training, over all processes: id -> reason."""
+        return dict(gather_all(list(self.failures.items())))
+
+    # -- bad steps ----------------------------------------------------------------------------
+
+    def begin_guarded_step(self) -> None:
+        """Remember what a bad step must leave as it was."""
+        self.guard.begin_step()
+        self._losses_before_step = self._tr_loss.clone()
+
+    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
+        found = super()._get_grad_norm(model, grad_norm=grad_norm)
+        norm = float(found)
+        scaler = getattr(self.accelerator, "scaler", None)
+        finding_scale = scaler is not None and scaler.get_scale() > 1
+        reason = self.guard.why_bad(norm, may_overflow=finding_scale)
+        if reason is None and math.isfinite(norm):
+            self.guard.accept(norm)
+            return found
+        # Without gradients the optimizer does nothing, and AdaLoRA measures nothing. DeepSpeed has
+        # taken the step already, inside of its backward pass.
+        if self.accelerator.distributed_type != DistributedType.DEEPSPEED:
+            model.zero_grad(set_to_none=True)
+        if reason is not None:
+            self._tr_loss.copy_(self._losses_before_step)
+            self._globalstep_last_logged += 1  # a mean is over the good steps
+            self.guard.reject(int(self.state.global_step) + 1, reason)
+        return found

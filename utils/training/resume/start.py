@@ -1,0 +1,189 @@
+"""Where a run begins: at its first step, at its newest good checkpoint, or not at all."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from utils.cli.console import say, warn
+from utils.cli.errors import UserError
+from utils.model.distributed import gather_all, on_main_process
+from utils.model.folders import BEST, FINAL, checkpoints, remove_remains
+from utils.training.resume.checkpoints import check_named, newest_good, step_of
+from utils.training.resume.identity import differences, read_run_file
+from utils.training.settings.common import TrainSettings
+
+LOCK_PATIENCE = 20.0  # seconds; readers of a killed run notice its end after five
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a run begins.
+
+    Attributes:
+        checkpoint: folder to resume from, or None for the first step.
+        finished: whether the run is complete already.
+        changed: whether it goes on with other settings than it began with.
+    """
+
+    checkpoint: str | None = None
+    finished: bool = False
+    changed: bool = False
+
+
+def refuse_foreign_folder(run: Path, settings: TrainSettings) -> None:
+    """Refuse, before anything is loaded, a folder with a run of which too little is known.
+
+    Raises:
+        UserError: if checkpoints stand there without a `run.json`, and nothing was said of them.
+    """
+    asked = settings.resume_from_checkpoint
+    if asked not in (None, "auto"):
+        on_main_process(lambda: check_named(Path(asked), run))
+        return
+    occupied = checkpoints(run) or [run / name for name in (BEST, FINAL) if (run / name).exists()]
+    known = read_run_file(run) is not None or asked is not None or settings.overwrite_output_dir
+    if occupied and not known:
+        raise UserError(
+            f"{run} holds an earlier run ({occupied[-1].name}), and no run.json says which",
+            "Go on with it: --resume_from_checkpoint=auto\n"
+            "Begin anew and replace it: --overwrite_output_dir=True\n"
+            "Keep both: another --output_dir",
+        )
+
+
+def choose_start(run: Path, settings: TrainSettings, identity: dict[str, Any]) -> Start:
+    """Where this command begins in this folder; all processes agree.
+
+    Args:
+        run: the run's folder.
+        settings: of the run.
+        identity: of `run_identity`.
+
+    Raises:
+        UserError: if the folder holds a run with other settings.
+    """
+    start = on_main_process(lambda: _choose(run, settings, identity))
+    if start.checkpoint is not None and not all(gather_all([Path(start.checkpoint).is_dir()])):
+        raise UserError(
+            f"not every process can see {start.checkpoint}",
+            "Put --output_dir on storage that all nodes share.",
+        )
+    return start
+
+
+def _choose(run: Path, settings: TrainSettings, identity: dict[str, Any]) -> Start:
+    asked = settings.resume_from_checkpoint
+    named = Path(asked) if asked not in (None, "auto") else None
+    recorded = read_run_file(named.parent if named is not None else run)
+    remove_remains(run)
+    if named is None and (settings.overwrite_output_dir or (recorded is None and asked is None)):
+        return Start()
+    changes = differences(recorded["identity"], identity) if recorded is not None else []
+    if changes and not settings.allow_changed_settings:
+        raise _other_settings(named or run, changes)
+    if changes:
+        warn("going on with changed settings:\n" + "\n".join(f"  {line}" for line in changes))
+    if named is not None:
+        return Start(str(named), changed=bool(changes))
+    is_whole = all((run / name).is_dir() for name in (BEST, FINAL))
+    if recorded is not None and recorded["finished"] and is_whole and not changes:
+        return Start(finished=True)
+    newest = newest_good(run) if recorded is not None else _newest_unsealed(run)
+    if newest is not None:
+        say(f"going on     from {newest}, after step {step_of(newest)}")
+    return Start(str(newest) if newest is not None else None, changed=bool(changes))
+
+
+def _newest_unsealed(run: Path) -> Path | None:
+    """The newest checkpoint of a run from before there were checksums."""
+    found = checkpoints(run)
+    if found:
+        check_named(found[-1], run)
+    return found[-1] if found else None
+
+
+def _other_settings(place: Path, changes: list[str]) -> UserError:
+    shown = "\n".join(f"  {line}" for line in changes)
+    return UserError(
+        f"{place} holds an earlier run with other settings or data (then -> now):\n{shown}",
+        "Go on with it all the same: --allow_changed_settings=True\n"
+        "Begin anew and replace it: --overwrite_output_dir=True\n"
+        "Keep both: another --output_dir",
+    )
+
+
+@contextmanager
+def sole_writer(run: Path) -> Iterator[None]:
+    """Keep other processes from training into a folder at the same time.
+
+    A launcher that is killed may leave its processes running. The lock is the system's: it ends
+    with the process, however that ends.
+
+    Args:
+        run: the run's folder; made if need be.
+
+    Raises:
+        UserError: if another run is still writing there.
+    """
+    lock: list[Any] = []
+    on_main_process(lambda: _acquire(run, lock))
+    try:
+        yield
+    finally:
+        for handle in lock:
+            handle.release()
+
+
+def _acquire(run: Path, lock: list[Any]) -> None:
+    run.mkdir(parents=True, exist_ok=True)
+    handle = _FolderLock(run)
+    deadline = time.monotonic() + LOCK_PATIENCE
+    while not handle.acquire():
+        if time.monotonic() > deadline:
+            raise UserError(
+                f"another process is training into {run} right now",
+                "Wait for it, end it (processes of a killed launcher may still run), or give "
+                "another --output_dir.",
+            )
+        time.sleep(0.2)
+    lock.append(handle)
+
+
+class _FolderLock:
+    """An advisory lock on a folder; where the system has none it is always free."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._handle: int | None = None
+
+    def acquire(self) -> bool:
+        try:
+            import fcntl
+        except ImportError:  # Windows
+            return True
+        handle = os.open(self.folder, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            return False
+        except OSError:  # a file system without locks
+            os.close(handle)
+            return True
+        self._handle = handle
+        return True
+
+    def release(self) -> None:
+        if self._handle is not None:
+            import fcntl
+
+            # Children that were forked hold the same lock; closing alone would leave it to them.
+            fcntl.flock(self._handle, fcntl.LOCK_UN)
+            os.close(self._handle)
+            self._handle = None

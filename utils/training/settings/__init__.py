@@ -1,0 +1,1 @@
+"""What can be set about a fine-tuning run."""

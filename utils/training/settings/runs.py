@@ -1,0 +1,92 @@
+"""What the two scripts let be trained: adapters on a frozen model, or every weight."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from utils.cli.errors import UserError
+from utils.training.settings.adapters import AdapterSettings
+from utils.training.settings.common import TrainSettings
+
+# OpenAI's pre-training rates divided by 40, per model width (arXiv 2212.04356, table 17).
+RATE_BY_WIDTH = {384: 3.75e-5, 512: 2.5e-5, 768: 1.25e-5, 1024: 6.25e-6, 1280: 5e-6}
+
+
+@dataclass(frozen=True)
+class LoraSettings(AdapterSettings, TrainSettings):
+    """Adapters on a frozen model (finetune.py)."""
+
+    def __post_init__(self) -> None:
+        """Check the adapter's numbers too."""
+        super().__post_init__()
+        if self.use_8bit and self.use_4bit:
+            raise UserError(
+                "--use_8bit=True and --use_4bit=True exclude each other", "Give one of them."
+            )
+        self.check_adapter()
+        if self.adapter_kind == "adalora" and self.average_best is not None:
+            raise UserError(
+                f"--average_best={self.average_best} averages weights of several steps, whose "
+                "ranks adalora moves",
+                "Leave one of them out.",
+            )
+        if self.adapter == "pissa" and self.keep_mode == "distill":
+            raise UserError(
+                "--adapter=pissa takes the base model apart, which --keep_mode=distill asks",
+                "Use --keep_mode=replay, or another adapter.",
+            )
+        if self.adapter == "pissa" and (self.use_8bit or self.use_4bit):
+            raise UserError(
+                "--adapter=pissa takes weights apart, which --use_8bit and --use_4bit hold rounded",
+                "Leave one of them out.",
+            )
+
+
+@dataclass(frozen=True)
+class FullSettings(TrainSettings):
+    """Which of all weights move, and how far."""
+
+    learning_rate: float | None = None
+    """Highest learning rate; None takes 1/40 of pre-training's: tiny 3.75e-5, base 2.5e-5,
+    small 1.25e-5, medium 6.25e-6, large 5e-6."""
+    freeze_encoder: bool = False
+    """Train the decoder alone."""
+    freeze_layers: int = 0
+    """Lowest layers of the encoder that stay as they are, with the convolutions before them."""
+    layer_drop: float = 0.0
+    """Stochastic depth: share of the layers that a step leaves out, drawn for each batch."""
+    layer_decay: float = 1.0
+    """Learning rate of each layer by that of the layer above it; 0.9 spares the lower ones."""
+    ema_decay: float | None = None
+    """Score and keep a moving average of the weights that keeps this share at each step, such as
+    0.999; None keeps the weights themselves."""
+
+    def __post_init__(self) -> None:
+        """Check that what is to be matched can move, and what decides about layers."""
+        super().__post_init__()
+        if not (0 <= self.layer_drop < 1 and 0 < self.layer_decay <= 1 and self.freeze_layers >= 0):
+            raise UserError(
+                f"--layer_drop={self.layer_drop:g} --layer_decay={self.layer_decay:g} "
+                f"--freeze_layers={self.freeze_layers}: expected a layer_drop from 0 to below 1, "
+                "a layer_decay above 0 and up to 1, and 0 or more layers"
+            )
+        if self.ema_decay is not None and not 0 < self.ema_decay < 1:
+            raise UserError(f"--ema_decay={self.ema_decay:g}: expected a share between 0 and 1")
+        if self.freeze_encoder and self.context_match_steps:
+            raise UserError(
+                f"--context_match_steps={self.context_match_steps} trains the encoder, which "
+                "--freeze_encoder=True keeps as it is",
+                "Leave one of them out.",
+            )
+
+
+def full_learning_rate(width: int) -> float:
+    """The learning rate for all weights of a model, by its width.
+
+    Args:
+        width: `config.d_model`; a width between the published ones takes the next larger's rate,
+            a smaller one tiny's scaled up in proportion (smaller models bear larger steps).
+    """
+    if width < min(RATE_BY_WIDTH):
+        return RATE_BY_WIDTH[384] * 384 / width
+    return next(rate for known, rate in RATE_BY_WIDTH.items() if known >= min(width, 1280))

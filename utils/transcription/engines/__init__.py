@@ -1,0 +1,1 @@
+"""What computes the text: one file for each engine."""

@@ -1,0 +1,209 @@
+"""The engine for CTranslate2 folders, as `convert.py --format=ct2` writes them.
+
+It calls the library that faster-whisper is built on, and adds what that leaves out: batches of
+clips, and windows cut to the speech for models that were trained for it.
+
+B batch, M mel bins, F frames, T tokens.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import PreTrainedTokenizerFast, WhisperFeatureExtractor
+
+from utils.audio.features import LogMel
+from utils.cli.errors import UserError
+from utils.data.labels import LabelEncoder
+from utils.transcription.decoding import Windows
+from utils.transcription.engines.registry import ROW_BY_ROW_FRAMES, Found, Search
+
+INSTALL = "pip install -r requirements-ct2.txt -c constraints.txt"
+LAST_TIMESTAMP = 1500  # 30 s in steps of 20 ms: no limit on the first one
+DEFAULT_POSITIONS = 448
+
+
+def open_engine(path: str, local_files_only: bool = False) -> CTranslate2Engine:
+    """Load a converted model, on this process's GPU if there is one.
+
+    Raises:
+        UserError: ctranslate2 is not installed, or the folder is damaged.
+    """
+    del local_files_only  # a converted model is always a folder
+    return CTranslate2Engine(path, _load(path))
+
+
+def _load(path: str) -> Any:
+    """Load the library's model; raises as `open_engine`."""
+    ctranslate2 = import_ctranslate2()
+    has_gpu = ctranslate2.get_cuda_device_count() > 0
+    try:
+        return ctranslate2.models.Whisper(
+            path,
+            device="cuda" if has_gpu else "cpu",
+            device_index=int(os.environ.get("LOCAL_RANK", "0")) if has_gpu else 0,
+            # As torch has it: the library's own default takes four cores on its own account.
+            intra_threads=torch.get_num_threads(),
+        )
+    except (RuntimeError, ValueError) as error:
+        raise UserError(
+            f"{path} could not be loaded as a CTranslate2 model: {str(error).splitlines()[0]}",
+            "Convert the model again: python convert.py --format=ct2 --model_path=<model>",
+        ) from error
+
+
+def import_ctranslate2() -> Any:
+    """Import the library.
+
+    Raises:
+        UserError: it is not installed; says how to.
+    """
+    try:
+        import ctranslate2
+    except ImportError as error:
+        raise UserError("CTranslate2 is not installed", INSTALL) from error
+    return ctranslate2
+
+
+class CTranslate2Engine:
+    """An `Engine` over a converted model.
+
+    Args:
+        path: its folder.
+        model: the loaded `ctranslate2.models.Whisper`.
+    """
+
+    thins = False  # the library's attention takes no weights for its keys
+
+    def __init__(self, path: str, model: Any) -> None:
+        self.path = path
+        self.model = model
+        self.num_mel_bins = int(model.n_mels)
+        settings = _read_json(Path(path, "generation_config.json"))
+        self.max_positions = DEFAULT_POSITIONS
+        self.max_length = int(settings.get("max_length") or self.max_positions)
+        self.trained_context = settings.get("audio_context") or "full"
+        self.context_margin = float(settings.get("context_margin") or 0.0)
+        latest = settings.get("max_initial_timestamp_index")
+        self.latest_first_timestamp = LAST_TIMESTAMP if latest is None else int(latest)
+        self.tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(Path(path, "tokenizer.json")))
+        known = settings.get("is_multilingual")
+        self.multilingual = bool(model.is_multilingual if known is None else known)
+        features = _read_json(Path(path, "preprocessor_config.json"))
+        bins = int(features.get("feature_size") or self.num_mel_bins)
+        self.log_mel = LogMel(WhisperFeatureExtractor(feature_size=bins).mel_filters)
+
+    def label_encoder(self, language: str | None, task: str) -> LabelEncoder:
+        """See `Engine`."""
+        return LabelEncoder(
+            self.tokenizer,
+            language=language,
+            task=task,
+            multilingual=self.multilingual,
+            max_tokens=self.max_positions,
+        )
+
+    def hearing(self, windows: Windows) -> AbstractContextManager[None]:
+        """See `Engine`: the window's length says all."""
+        return nullcontext()
+
+    def encode(self, features: torch.Tensor) -> Any:
+        """The encoder's output, held by the library; see `Engine`."""
+        library = import_ctranslate2()
+        storage = library.StorageView
+        array = np.ascontiguousarray(features.numpy(), dtype=np.float32)
+        if self.model.device == "cuda" or array.shape[-1] < ROW_BY_ROW_FRAMES:
+            return self.model.encode(storage.from_array(array), to_cpu=True)
+        rows = [self.model.encode(storage.from_array(row[None])) for row in array]
+        plain = [np.array(row.to(library.DataType.float32)) for row in rows]
+        return storage.from_array(np.concatenate(plain)).to(rows[0].dtype)
+
+    def select(self, states: Any, rows: Sequence[int]) -> Any:
+        """See `Engine`."""
+        ctranslate2 = import_ctranslate2()
+        chosen = np.ascontiguousarray(np.array(states.to(ctranslate2.DataType.float32))[list(rows)])
+        return ctranslate2.StorageView.from_array(chosen).to(states.dtype)
+
+    def detect_languages(self, states: Any) -> list[str]:
+        """See `Engine`.
+
+        Raises:
+            UserError: the library takes the vocabulary for that of an English model.
+        """
+        if not self.model.is_multilingual:
+            raise UserError(
+                f"{self.path}: CTranslate2 cannot detect a language with this vocabulary",
+                "Give --language, or convert the model again with convert.py.",
+            )
+        return [str(row[0][0]).strip("<|>") for row in self.model.detect_language(states)]
+
+    def generate(self, states: Any, prompts: torch.Tensor, search: Search) -> list[Found]:
+        """See `Engine`; beams and sampling are the library's."""
+        sampling = search.temperature > 0
+        model = self._seeded(search.seed) if sampling else self.model
+        found = model.generate(
+            states,
+            prompts.tolist(),
+            beam_size=1 if sampling else search.num_beams,
+            # The library keeps half of this for the answer and half for the prompt.
+            max_length=2 * search.max_new_tokens,
+            return_scores=search.confidence,
+            return_no_speech_prob=search.confidence,
+            max_initial_timestamp_index=self.latest_first_timestamp,
+            sampling_topk=0 if sampling else 1,
+            sampling_temperature=search.temperature if sampling else 1,
+        )
+        return [_found(result, search.confidence) for result in found]
+
+    def _seeded(self, seed: int) -> Any:
+        """The model in a thread of its own, which draws by the seed.
+
+        The library seeds a thread's numbers once, when the thread first draws; after that they go
+        on from call to call, and a text would depend on all that was sampled before it. A new
+        thread comes only with the model loaded anew, from files that the system still holds.
+        """
+        import_ctranslate2().set_random_seed(seed)
+        return _load(self.path)
+
+    def synchronize(self) -> None:
+        """See `Engine`: the library's calls return when they are done."""
+
+    def describe(self) -> dict[str, Any]:
+        """See `Engine`."""
+        library = import_ctranslate2()
+        return {
+            "engine": f"ctranslate2 {library.__version__}",
+            "precision": str(self.model.compute_type),
+        }
+
+
+def _found(result: Any, confidence: bool) -> Found:
+    ids = tuple(result.sequences_ids[0])
+    if not confidence:
+        return Found(ids)
+    # The library's score is the mean over the ids; Whisper's counts end-of-text too.
+    mean = result.scores[0] * len(ids) / (len(ids) + 1)
+    return Found(ids, mean, result.no_speech_prob)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """The object in a file; empty where there is no such file.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise UserError(
+            f"{path}: not a JSON object: {error}", "Convert the model again."
+        ) from error

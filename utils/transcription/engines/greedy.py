@@ -1,0 +1,123 @@
+"""Greedy decoding and sampling without the general generation loop around them.
+
+The library's loop builds masks over the whole vocabulary anew at every token; on small models that
+costs several times what the model itself does. What is suppressed is known beforehand, so
+here it is one addition.
+
+B batch, T tokens, V vocabulary, P encoder positions, D width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from transformers.cache_utils import DynamicCache, EncoderDecoderCache
+
+from utils.model.audio_context.encoder import FlexibleWhisper
+
+LogitsRule = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""(token ids so far `(B, T)`, logits `(B, V)`) -> logits `(B, V)`."""
+Choice = Callable[[torch.Tensor], torch.Tensor]
+"""logits `(B, V)` -> the chosen ids int64 `(B,)`."""
+
+
+def likeliest(logits: torch.Tensor) -> torch.Tensor:
+    """The likeliest token of each row."""
+    return logits.argmax(-1)
+
+
+class GreedyDecoder:
+    """Takes one token after another until every row has ended.
+
+    Args:
+        whisper: the model.
+        end: end-of-text id.
+        suppressed: ids that are never said.
+        suppressed_at_begin: ids that are not said first.
+    """
+
+    def __init__(
+        self,
+        whisper: FlexibleWhisper,
+        end: int,
+        suppressed: Sequence[int] = (),
+        suppressed_at_begin: Sequence[int] = (),
+    ) -> None:
+        self.whisper = whisper
+        self.end = end
+        vocabulary = whisper.config.vocab_size
+        self.never = torch.zeros(vocabulary, device=whisper.device)
+        self.never[list(suppressed)] = float("-inf")
+        self.first = self.never.clone()
+        self.first[list(suppressed_at_begin)] = float("-inf")
+
+    def decode(
+        self,
+        states: torch.Tensor,
+        prompts: torch.Tensor,
+        max_new_tokens: int,
+        rule: LogitsRule | None = None,
+    ) -> list[list[int]]:
+        """As `search`, the ids alone, always the likeliest."""
+        return [ids for ids, _ in self.search(states, prompts, max_new_tokens, rule)]
+
+    @torch.no_grad()
+    def search(
+        self,
+        states: torch.Tensor,
+        prompts: torch.Tensor,
+        max_new_tokens: int,
+        rule: LogitsRule | None = None,
+        choose: Choice = likeliest,
+        *,
+        scored: bool = False,
+    ) -> list[tuple[list[int], float]]:
+        """Decode a batch.
+
+        Args:
+            states: float `(B, P, D)`, the encoder's output.
+            prompts: int64 `(B, T)`, all of one length.
+            max_new_tokens: where a row that does not end is cut off.
+            rule: changes the logits at each token, such as Whisper's timestamp rules.
+            choose: picks the next tokens.
+            scored: whether log-probabilities are summed; they cost a pass over the vocabulary.
+
+        Returns:
+            For each row the new ids, without end-of-text and what follows it, and the sum of the
+            log-probabilities (nats) of ids and end-of-text; 0 unless scored.
+        """
+        rows = torch.arange(len(prompts), device=prompts.device)
+        said = prompts
+        answers: list[list[int]] = [[] for _ in range(len(prompts))]
+        sums = torch.zeros(len(prompts), dtype=torch.float64)
+        cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
+        tokens = prompts
+        for number in range(max_new_tokens):
+            hidden = self.whisper.model.decoder(
+                input_ids=tokens,
+                encoder_hidden_states=states,
+                past_key_values=cache,
+                use_cache=True,
+            ).last_hidden_state[:, -1]
+            logits = self.whisper.proj_out(hidden).float()
+            logits += self.first if number == 0 else self.never
+            if rule is not None:
+                logits = rule(said, logits)
+            best = choose(logits)
+            if scored:
+                chosen = logits.gather(1, best[:, None]).squeeze(1) - logits.logsumexp(-1)
+                sums[rows.cpu()] += chosen.double().cpu()
+            going = best != self.end
+            for row, token in zip(rows[going].tolist(), best[going].tolist(), strict=True):
+                answers[row].append(token)
+            if not going.any():
+                break
+            if not going.all():
+                # Rows that have ended leave the batch: one long answer costs one row, not all.
+                kept = going.nonzero().squeeze(1)
+                rows, said, states, best = rows[kept], said[kept], states[kept], best[kept]
+                cache.batch_select_indices(kept)
+            said = torch.cat([said, best[:, None]], dim=1)
+            tokens = best[:, None]
+        return list(zip(answers, sums.tolist(), strict=True))

@@ -1,0 +1,207 @@
+"""What an engine must be able to do, and which there are.
+
+An engine runs the two halves of a Whisper, whatever library holds the weights. All that is made
+of its answers (batches, fallback, long recordings, segments, cache, cost) is the same for all.
+A new engine is one file with a class like `TransformersEngine` and one row in `ENGINES`.
+
+B batch, M mel bins, F frames, T tokens.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from utils.audio.features import LogMel
+from utils.cli.errors import UserError
+from utils.data.labels import LabelEncoder
+from utils.model.load import check_model_path
+from utils.transcription.decoding import Decoding, Windows
+
+ROW_BY_ROW_FRAMES = 1000
+"""On a CPU, windows of so many frames are encoded one by one: the activations of a batch of them no
+longer fit into its cache, which costs more than the batch saves."""
+
+States = Any
+"""The encoder's output for a batch, in the engine's own form; other code hands it back."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """How the decoder looks for an answer.
+
+    Attributes:
+        max_new_tokens: where an answer that does not end is cut off.
+        num_beams: 1 is greedy search.
+        timestamps: whether Whisper's rules for timestamps hold.
+        temperature: 0 takes the likeliest token, above it samples.
+        seed: of the sampling.
+        confidence: whether log-probabilities and the probability of no speech are wanted.
+    """
+
+    max_new_tokens: int
+    num_beams: int = 1
+    timestamps: bool = False
+    temperature: float = 0.0
+    seed: int = 0
+    confidence: bool = False
+
+
+@dataclass(frozen=True)
+class Found:
+    """One row's answer.
+
+    Attributes:
+        ids: new token ids, without end-of-text and what follows it.
+        mean_logprob: nats a token, end-of-text counted; 0 where it was not asked for.
+        no_speech: probability that nothing is said; 0 where it was not asked for.
+    """
+
+    ids: tuple[int, ...]
+    mean_logprob: float = 0.0
+    no_speech: float = 0.0
+
+
+class Engine(Protocol):
+    """A loaded Whisper that turns features into token ids.
+
+    Attributes:
+        path: what the user named.
+        multilingual: False for `.en` models.
+        max_positions: most tokens the decoder takes, prompt included.
+        max_length: most tokens its generation settings want, prompt included.
+        trained_context: one of AUDIO_CONTEXTS; see `Decoding.audio_context`.
+        thins: whether it can hear windows whose silence is thinned.
+        context_margin: seconds of silence that a dynamic window has after its longest clip.
+        num_mel_bins: mel bins that the encoder takes.
+        log_mel: features as its feature extractor makes them.
+    """
+
+    path: str
+    multilingual: bool
+    max_positions: int
+    max_length: int
+    trained_context: str
+    thins: bool
+    context_margin: float
+    num_mel_bins: int
+    log_mel: LogMel
+
+    def label_encoder(self, language: str | None, task: str) -> LabelEncoder:
+        """Text to ids and back, with these defaults for utterances that state none."""
+
+    def hearing(self, windows: Windows) -> AbstractContextManager[None]:
+        """While it lasts, features are of such windows."""
+
+    def encode(self, features: torch.Tensor) -> States:
+        """Run the encoder on float32 features `(B, M, F)`, F even."""
+
+    def select(self, states: States, rows: Sequence[int]) -> States:
+        """Some rows of a batch."""
+
+    def detect_languages(self, states: States) -> list[str]:
+        """The likeliest language code of each row."""
+
+    def generate(self, states: States, prompts: torch.Tensor, search: Search) -> list[Found]:
+        """Answer prompts int64 `(B, T)`, one of equal length for each row."""
+
+    def synchronize(self) -> None:
+        """Wait until the device has done what it was given, so that a clock may be read."""
+
+    def describe(self) -> dict[str, Any]:
+        """The engine's name, its library's version, and the precision it computes in."""
+
+
+def windows_of(engine: Engine, decoding: Decoding) -> Windows:
+    """The windows that an engine's model hears."""
+    return decoding.windows(engine.trained_context, engine.context_margin, thins=engine.thins)
+
+
+@dataclass(frozen=True)
+class EngineKind:
+    """A row of `ENGINES`.
+
+    Attributes:
+        module: holds a function `open_engine(path, local_files_only) -> Engine`.
+        recognises: whether a folder or hub name is for this engine.
+        check: raises a UserError for a model that is missing or incomplete.
+    """
+
+    module: str
+    recognises: Callable[[str], bool]
+    check: Callable[[str], Any]
+
+    def open(self, path: str, *, local_files_only: bool = False) -> Engine:
+        """Load a model.
+
+        Raises:
+            UserError: it cannot be loaded, or its library is not installed.
+        """
+        engine: Engine = importlib.import_module(self.module).open_engine(path, local_files_only)
+        return engine
+
+
+def is_ctranslate2_folder(path: str) -> bool:
+    """Whether a folder holds a converted model (or the remains of one)."""
+    folder = Path(path)
+    if not folder.is_dir() or list(folder.glob("*.safetensors")):
+        return False
+    vocabularies = list(folder.glob("vocabulary.*"))
+    return (folder / "model.bin").is_file() or bool(vocabularies)
+
+
+def _check_ctranslate2(path: str) -> None:
+    folder = Path(path)
+    wanted = {
+        "model.bin": ["model.bin"],
+        "config.json": ["config.json"],
+        "tokenizer.json": ["tokenizer.json"],
+        "vocabulary.json": ["vocabulary.json", "vocabulary.txt"],
+    }
+    missing = [
+        name
+        for name, forms in wanted.items()
+        if not any((folder / form).is_file() for form in forms)
+    ]
+    if missing:
+        raise UserError(
+            f"the CTranslate2 folder {path} lacks {', '.join(missing)}",
+            "Convert the model again: python convert.py --format=ct2 --model_path=<model>",
+        )
+
+
+ENGINES: dict[str, EngineKind] = {
+    "ctranslate2": EngineKind(
+        "utils.transcription.engines.ctranslate2", is_ctranslate2_folder, _check_ctranslate2
+    ),
+    # Last: it takes every hub name and says what any other folder lacks.
+    "transformers": EngineKind(
+        "utils.transcription.engines.transformers", lambda path: True, check_model_path
+    ),
+}
+
+
+def engine_kind(path: str) -> EngineKind:
+    """The engine for a model's folder or hub name."""
+    return next(kind for kind in ENGINES.values() if kind.recognises(path))
+
+
+def open_engine(path: str, *, local_files_only: bool = False) -> Engine:
+    """Load a model with the engine that its files are for.
+
+    Args:
+        path: a model's or adapter's folder, a CTranslate2 folder, or a name on the hub.
+        local_files_only: never ask the hub.
+
+    Raises:
+        UserError: there is no such model, it is incomplete, or its library is not installed.
+    """
+    kind = engine_kind(path)
+    kind.check(path)
+    return kind.open(path, local_files_only=local_files_only)

@@ -1,0 +1,197 @@
+"""The engine for models in the form of Hugging Face: whole models, and adapters unmerged.
+
+B batch, T tokens, P encoder positions, D width, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+import transformers
+from transformers import GenerationConfig, LogitsProcessor
+from transformers.generation.logits_process import WhisperTimeStampLogitsProcessor
+from transformers.modeling_outputs import BaseModelOutput
+
+from utils.data.labels import NO_SPEECH, LabelEncoder
+from utils.model.distributed import device_of_this_process
+from utils.model.load import load_model
+from utils.model.loaded import LoadedModel
+from utils.transcription.added_tokens import AddedTokensAside
+from utils.transcription.decoding import Windows
+from utils.transcription.engines.greedy import GreedyDecoder, likeliest
+from utils.transcription.engines.registry import ROW_BY_ROW_FRAMES, Found, Search
+
+
+def open_engine(path: str, local_files_only: bool = False) -> TransformersEngine:
+    """Load a model or an adapter on its base, on this process's device."""
+    loaded = load_model(path, local_files_only=local_files_only)
+    loaded.model.to(device_of_this_process())
+    return TransformersEngine(loaded)
+
+
+class TransformersEngine:
+    """An `Engine` over a loaded model, which is used where and in the mode it is in.
+
+    Args:
+        loaded: the model.
+    """
+
+    thins = True
+
+    def __init__(self, loaded: LoadedModel) -> None:
+        self.loaded = loaded
+        self.whisper = loaded.whisper
+        self.path = loaded.path
+        self.multilingual = loaded.multilingual
+        self.trained_context = loaded.audio_context
+        self.context_margin = loaded.context_margin
+        self.log_mel = loaded.log_mel
+        config, known = self.whisper.config, self.whisper.generation_config
+        self.num_mel_bins = config.num_mel_bins
+        self.max_positions = config.max_target_positions
+        self.max_length = known.max_length or config.max_target_positions
+        self.tokens = loaded.label_encoder()
+        self.greedy = GreedyDecoder(
+            self.whisper,
+            self.tokens.end,
+            known.suppress_tokens or (),
+            known.begin_suppress_tokens or (),
+        )
+
+    def label_encoder(self, language: str | None, task: str) -> LabelEncoder:
+        """See `Engine`."""
+        return self.loaded.label_encoder(language=language, task=task)
+
+    def hearing(self, windows: Windows) -> AbstractContextManager[None]:
+        """See `Engine`."""
+        return self.whisper.hearing(windows.tail_stride)
+
+    @torch.no_grad()
+    def encode(self, features: torch.Tensor) -> torch.Tensor:
+        """The encoder's output `(B, P, D)`; see `Engine`."""
+        encoder, device = self.whisper.model.encoder, self.whisper.device
+        features = features.to(device, encoder.conv1.weight.dtype)
+        one_by_one = device.type == "cpu" and features.shape[-1] >= ROW_BY_ROW_FRAMES
+        parts = features.split(1) if one_by_one else (features,)
+        return torch.cat([encoder(part).last_hidden_state for part in parts])
+
+    def select(self, states: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
+        """See `Engine`."""
+        return states[list(rows)]
+
+    def detect_languages(self, states: torch.Tensor) -> list[str]:
+        """See `Engine`."""
+        ids = self.whisper.generation_config.lang_to_id
+        best = self._first_logits(states)[:, list(ids.values())].argmax(-1).tolist()
+        names = list(ids)
+        return [names[place].strip("<|>") for place in best]
+
+    @torch.no_grad()
+    def _first_logits(self, states: torch.Tensor) -> torch.Tensor:
+        """Logits `(B, V)` of what follows the start token."""
+        start = torch.full((len(states), 1), self.tokens.start, device=states.device)
+        logits: torch.Tensor = self.whisper(
+            encoder_outputs=BaseModelOutput(last_hidden_state=states), decoder_input_ids=start
+        ).logits[:, -1]
+        return logits.float()
+
+    def generate(self, states: torch.Tensor, prompts: torch.Tensor, search: Search) -> list[Found]:
+        """See `Engine`."""
+        prompts = prompts.to(states.device)
+        rule = self._timestamp_rule(prompts.shape[1]) if search.timestamps else None
+        if search.num_beams > 1:
+            answers = self._beam_search(states, prompts, search, rule)
+        else:
+            choose = likeliest if search.temperature == 0 else _Sampler(search)
+            found = self.greedy.search(
+                states, prompts, search.max_new_tokens, rule, choose, scored=search.confidence
+            )
+            answers = [(ids, total / (len(ids) + 1)) for ids, total in found]
+        silent = self._no_speech(states) if search.confidence else [0.0] * len(prompts)
+        return [
+            Found(tuple(ids), mean, no_speech)
+            for (ids, mean), no_speech in zip(answers, silent, strict=True)
+        ]
+
+    def _no_speech(self, states: torch.Tensor) -> list[float]:
+        """Probability of the no-speech token after the start token, for each row."""
+        special = self.tokens.special_ids
+        token = next((special[name] for name in NO_SPEECH if name in special), None)
+        if token is None:
+            return [0.0] * len(states)
+        probabilities: list[float] = self._first_logits(states).softmax(-1)[:, token].tolist()
+        return probabilities
+
+    def _timestamp_rule(self, begin: int) -> LogitsProcessor:
+        """Whisper's rules for timestamps: in pairs, never backwards, likely ones first."""
+        known = self.whisper.generation_config
+        first_added = self.tokens.last_timestamp + 1
+        added = max(0, self.whisper.config.vocab_size - first_added)
+        end = self.tokens.end
+        config = GenerationConfig(eos_token_id=end + added, bos_token_id=end + added)
+        config.no_timestamps_token_id = self.tokens.no_timestamps + added
+        latest = getattr(known, "max_initial_timestamp_index", None)
+        config.max_initial_timestamp_index = latest
+        rule = WhisperTimeStampLogitsProcessor(config, begin_index=begin)
+        return AddedTokensAside(rule, end, first_added) if added else rule
+
+    def _beam_search(
+        self, states: torch.Tensor, prompts: torch.Tensor, search: Search, rule: Any
+    ) -> list[tuple[list[int], float]]:
+        """Ids and mean log-probability of each row, through the library's beam search."""
+        known = self.whisper.generation_config
+        end = self.tokens.end
+        config = GenerationConfig(
+            max_new_tokens=search.max_new_tokens,
+            num_beams=search.num_beams,
+            do_sample=False,
+            eos_token_id=end,
+            pad_token_id=end,
+            decoder_start_token_id=self.tokens.start,
+            suppress_tokens=known.suppress_tokens or None,
+            begin_suppress_tokens=known.begin_suppress_tokens or None,
+            return_dict_in_generate=True,
+            output_scores=search.confidence,
+        )
+        found = self.whisper.generate_window(
+            None,
+            encoder_outputs=BaseModelOutput(last_hidden_state=states),
+            decoder_input_ids=prompts,
+            # Pad and end-of-text are one token, so the library cannot tell which it sees.
+            decoder_attention_mask=torch.ones_like(prompts),
+            generation_config=config,
+            logits_processor=[rule] if rule is not None else [],
+        )
+        rows = found.sequences[:, prompts.shape[1] :].tolist()
+        answers = [row[: row.index(end)] if end in row else row for row in rows]
+        means = found.sequences_scores.tolist() if search.confidence else [0.0] * len(rows)
+        return list(zip(answers, means, strict=True))
+
+    def synchronize(self) -> None:
+        """See `Engine`."""
+        if self.whisper.device.type == "cuda":
+            torch.cuda.synchronize(self.whisper.device)
+        elif self.whisper.device.type == "mps":
+            torch.mps.synchronize()
+
+    def describe(self) -> dict[str, Any]:
+        """See `Engine`."""
+        dtype = str(self.whisper.dtype).removeprefix("torch.")
+        return {"engine": f"transformers {transformers.__version__}", "precision": dtype}
+
+
+class _Sampler:
+    """Draws tokens at a temperature, the same ones for the same seed."""
+
+    def __init__(self, search: Search) -> None:
+        self.temperature = search.temperature
+        # Drawn on the CPU, so that the device has no part in the numbers.
+        self.random = torch.Generator().manual_seed(search.seed)
+
+    def __call__(self, logits: torch.Tensor) -> torch.Tensor:
+        chances = (logits / self.temperature).softmax(-1).cpu()
+        drawn = torch.multinomial(chances, 1, generator=self.random).squeeze(1)
+        return drawn.to(logits.device)

@@ -1,0 +1,1 @@
+"""Recordings without text to labelled pieces, by a model."""

@@ -1,0 +1,1 @@
+"""The checks behind check_data.py: what is wrong with manifests and their audio."""

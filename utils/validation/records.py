@@ -1,0 +1,181 @@
+"""What is known of each line after it was looked at: a record of fixed size, and its findings."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from utils.audio.fingerprint import bytes_of, table_of
+from utils.audio.probe import AudioFacts, Unheard, probe
+from utils.manifest.duplicates import NO_KEY, hash64
+from utils.manifest.durations import stated_duration
+from utils.manifest.utterance import Utterance
+from utils.validation.findings import Finding, Heard, Inspector, Line
+from utils.validation.sound import check_sentences, check_sound, check_times, is_silent
+from utils.validation.text import check_signs, check_text
+
+HEARD, UNHEARD, NOT_LISTENED = 0, 1, 2
+
+RECORD = np.dtype(
+    [
+        *(("state", "u1"), ("no_speech", "?"), ("letters", "<u4")),
+        *(("duration", "<f8"), ("rate", "<u4"), ("channels", "<u4")),
+        *(("peak", "<f8"), ("loudness", "<f8"), ("clipped", "<f8"), ("shift", "<f8")),
+        ("sha256", "V32"),
+        # Hashes of what is compared between lines; NO_KEY for what is compared with nothing.
+        *(("sound_key", "<u8"), ("text_key", "<u8")),
+        *(("speaker_key", "<u8"), ("said_key", "<u8")),
+    ]
+)
+"""What is kept of a line, 116 bytes beside the 201 of its sound's print: on disk, never all in
+memory."""
+
+# A finding is told after those of a lower rank of the same line.
+LISTED, OF_LINE, OF_PAIR, OF_INSPECTOR = range(4)
+
+
+class Task(NamedTuple):
+    """Some lines of a manifest: their numbers, and their utterances."""
+
+    manifest: Path
+    numbers: Sequence[int]
+    utterances: Sequence[Utterance]
+
+
+class Examined(NamedTuple):
+    """What was found in the lines of a task.
+
+    Attributes:
+        lines: the lines themselves.
+        records: of `RECORD`, one a line.
+        prints: of `sound_print.PRINT`, one a line.
+        findings: with their ranks.
+        languages: how many lines are in which.
+    """
+
+    lines: list[Line]
+    records: np.ndarray
+    prints: np.ndarray
+    findings: list[tuple[int, Finding]]
+    languages: Counter[str]
+
+
+@dataclass(frozen=True)
+class Look:
+    """How lines are looked at.
+
+    Attributes:
+        listen: decode the sound; else only what the manifest says is looked at.
+        inspectors: what else looks at lines whose sound can be read, in any process: functions of
+            modules where there are several.
+    """
+
+    listen: bool = True
+    inspectors: Sequence[Inspector] = ()
+
+    def examiner(self) -> Callable[[Task], Examined]:
+        """Return what looks at a task, in a form that another process can be told of."""
+        return partial(examine, self)
+
+
+def examine(look: Look, task: Task) -> Examined:
+    """Look at some lines, each by itself."""
+    lines = [
+        Line(task.manifest, number, each, probe(each.audio) if look.listen else None)
+        for number, each in zip(task.numbers, task.utterances, strict=True)
+    ]
+    findings = [(OF_LINE, finding) for line in lines for finding in _check_line(line)]
+    findings += inspected(look.inspectors, lines)
+    records = np.array([_record(line) for line in lines], RECORD)
+    prints = table_of([_print(line.heard) for line in lines])
+    languages = Counter(line.utterance.language or "?" for line in lines)
+    return Examined(lines, records, prints, findings, languages)
+
+
+def inspected(inspectors: Sequence[Inspector], lines: Sequence[Line]) -> list[tuple[int, Finding]]:
+    """Return what inspectors find in the lines whose sound can be read."""
+    readable = [line for line in lines if not isinstance(line.heard, Unheard)]
+    return [(OF_INSPECTOR, found) for inspect in inspectors for found in inspect(readable)]
+
+
+def _check_line(line: Line) -> Iterator[Finding]:
+    """Yield what is wrong with one line by itself."""
+    heard = line.heard
+    if heard is None:
+        stated = stated_duration(line.utterance)
+        if stated is not None:
+            yield from check_sentences(line, stated)
+        yield from check_text(line, stated)
+        return
+    if isinstance(heard, Unheard):
+        kind = {"outside": "piece outside the file"}.get(heard.kind, f"{heard.kind} audio")
+        yield line.finding("error", kind, heard.message)
+        yield from check_signs(line)
+        return
+    yield from check_sound(line, heard)
+    yield from check_times(line, heard)
+    yield from check_text(line, heard.duration)
+
+
+# ---------------------------------------------------------------------------------------------
+# Records.
+
+
+def _record(line: Line) -> tuple[Any, ...]:
+    """Return the fields of a line's record, in the order of `RECORD`."""
+    utterance, heard = line.utterance, line.heard
+    text, speaker = utterance.sentence, utterance.speaker
+    keys = (
+        hash64(text) if text else NO_KEY,
+        NO_KEY if speaker is None else hash64(speaker),
+        hash64(f"{speaker}\n{text}") if text and speaker is not None else NO_KEY,
+    )
+    if isinstance(heard, AudioFacts):
+        return (
+            *(HEARD, utterance.is_no_speech, len(text)),
+            *(heard.duration, heard.sampling_rate, heard.channels),
+            *(heard.peak, heard.loudness, heard.clipped, heard.shift),
+            bytes.fromhex(heard.sha256),
+            # All silence is alike.
+            NO_KEY if is_silent(heard) else hash64(heard.sha256),
+            *keys,
+        )
+    stated = None if heard is not None else stated_duration(utterance)
+    return (
+        *(NOT_LISTENED if heard is None else UNHEARD, utterance.is_no_speech, len(text)),
+        *(math.nan if stated is None else stated, 0, 0),
+        *(0.0, 0.0, 0.0, 0.0),
+        bytes(32),
+        NO_KEY,
+        *keys,
+    )
+
+
+def _print(heard: Heard | None) -> bytes:
+    return heard.sound_print if isinstance(heard, AudioFacts) else b""
+
+
+def heard_of(record: np.void, sound_print: np.void) -> Heard | None:
+    """Return what was heard of a line; why a sound could not be read stands in its finding."""
+    if record["state"] == NOT_LISTENED:
+        return None
+    if record["state"] == UNHEARD:
+        return Unheard("unreadable", "told as a finding")
+    return AudioFacts(
+        duration=float(record["duration"]),
+        sampling_rate=int(record["rate"]),
+        channels=int(record["channels"]),
+        peak=float(record["peak"]),
+        loudness=float(record["loudness"]),
+        clipped=float(record["clipped"]),
+        shift=float(record["shift"]),
+        sha256=record["sha256"].tobytes().hex(),
+        sound_print=bytes_of(sound_print),
+    )
