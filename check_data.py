@@ -5,8 +5,8 @@ All parts:     python check_data.py --data=dataset/test.json,dataset/train.json 
 With a model:  python check_data.py --data=dataset/train.json --model_path=openai/whisper-tiny
 
 Given several, it also finds what is in two of them. Listens to every file, changes nothing;
---fix=dataset/mended.json writes the last manifest without what is broken. Ends with exit code 0
-where nothing is to be mended, 1 for warnings, 2 for errors.
+--fix=dataset/fixed.json writes the last manifest without what is broken. Ends with exit code 0
+where nothing is to be fixed, 1 for warnings, 2 for errors.
 """  # noqa: E501 - a command stays on its line
 
 from __future__ import annotations
@@ -136,22 +136,22 @@ def _inspectors_here(settings: Settings) -> list[Inspector]:
 
 
 def _write(diagnosis: Diagnosis, settings: Settings, shard: Shard) -> None:
-    """Write the page and the mended manifest where they are asked for."""
+    """Write the page and the fixed manifest where they are asked for."""
     if settings.html:
-        from utils.report.page.validation_page import write_doctor_page
+        from utils.report.page.validation_page import write_validation_page
 
         page = shard.named(Path(settings.html))
-        write_doctor_page(diagnosis, page)
+        write_validation_page(diagnosis, page)
         say(f"{page}: the same as a page")
     if settings.fix:
-        from utils.validation.fix import write_mended
+        from utils.validation.fix import write_fixed
 
         severities: list[Severity] = ["error", "warning"] if settings.fix_warnings else ["error"]
         target = shard.named(Path(settings.fix))
-        mended = write_mended(diagnosis, Path(settings.data[-1]), target, severities)
+        fixed = write_fixed(diagnosis, Path(settings.data[-1]), target, severities)
         say(
-            f"{target}: {mended.kept} lines; {mended.dropped} were left out, "
-            f"{mended.dropped_file} says why"
+            f"{target}: {fixed.kept} lines; {fixed.dropped} were left out, "
+            f"{fixed.dropped_file} says why"
         )
 
 

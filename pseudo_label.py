@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with garbage_collection_paused():
         from utils.cli.log import Log
         from utils.manifest.write import path_from_manifest, write_manifest
-        from utils.parallel.journal import Memory
+        from utils.parallel.journal import Journal
         from utils.parallel.shards import parse_shard
         from utils.sources.prepare import nothing_left, summarise, tell, write_left_out
         from utils.transcription.pseudo.labels import label, sift
@@ -40,11 +40,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     folder, shard = Path(settings.output_dir), parse_shard(settings.shard)
     log = Log(shard.named(folder / "pseudo_label.log"))
-    memory = Memory(shard.named(folder / "done.jsonl"), fresh=not settings.resume)
+    journal = Journal(shard.named(folder / "done.jsonl"), fresh=not settings.resume)
     save_settings(settings, shard.named(folder / "settings.yaml"))
-    recordings, dead = collect(settings, memory, log)
-    pieces, uncut = cut(recordings, settings, memory, log)
-    kept, distrusted = sift(label(pieces, settings, memory, log), settings)
+    recordings, dead = collect(settings, journal, log)
+    pieces, uncut = cut(recordings, settings, journal, log)
+    kept, distrusted = sift(label(pieces, settings, journal, log), settings)
     left_out = sorted([*dead, *uncut, *distrusted])
     left_out_file = shard.named(folder / "left_out.jsonl")
     write_left_out(left_out_file, left_out)

@@ -13,7 +13,7 @@ import soxr
 from tests.validation.test_check import Corpus, found
 from utils.audio import fingerprint as prints
 from utils.audio.decode import decode_audio
-from utils.audio.fingerprint import Pairs, alike, bytes_of, sound_print, table_of
+from utils.audio.fingerprint import Pairs, alike, audio_fingerprint, bytes_of, table_of
 from utils.manifest.read import read_manifest
 
 Change = Callable[[np.ndarray], np.ndarray]
@@ -52,7 +52,7 @@ def test_a_changed_recording_is_known_and_no_other(
     for number, clip in enumerate(clips):
         soundfile.write(tmp_path / f"{number}", changed(clip), rate, format=kind)
         sounds.append(soundfile.read(tmp_path / f"{number}", dtype="float32", always_2d=True))
-    taken = [sound_print(*sound) for sound in sounds]
+    taken = [audio_fingerprint(*sound) for sound in sounds]
     pairs = pairs_of(taken, [len(samples) / rate for samples, rate in sounds])
     count = len(clips)
     expected = {(number, number + count) for number in range(count)}
@@ -63,7 +63,7 @@ def test_a_changed_recording_is_known_and_no_other(
 
 def test_what_lasts_longer_is_another_recording(clips: list[np.ndarray]) -> None:
     longer = np.concatenate([clips[0], clips[1]])
-    taken = [sound_print(each[:, None], 16_000) for each in (clips[0], longer)]
+    taken = [audio_fingerprint(each[:, None], 16_000) for each in (clips[0], longer)]
     assert not len(pairs_of(taken, [len(clips[0]) / 16_000, len(longer) / 16_000]).later)
 
 
@@ -73,11 +73,11 @@ def test_what_is_kept_is_what_was_taken() -> None:
 
 
 def test_too_little_has_no_print() -> None:
-    assert sound_print(np.zeros((16_000, 1), np.float32), 16_000) == b""
+    assert audio_fingerprint(np.zeros((16_000, 1), np.float32), 16_000) == b""
     tone = np.sin(np.arange(16_000) * 0.1).astype(np.float32)[:, None]
-    assert sound_print(tone, 16_000) == b""
-    assert sound_print(np.random.default_rng(0).uniform(-1, 1, (4000, 1)), 4000) == b""
-    assert sound_print(np.ones((100, 2), np.float32), 16_000) == b""
+    assert audio_fingerprint(tone, 16_000) == b""
+    assert audio_fingerprint(np.random.default_rng(0).uniform(-1, 1, (4000, 1)), 4000) == b""
+    assert audio_fingerprint(np.ones((100, 2), np.float32), 16_000) == b""
     assert not len(pairs_of([], []).later)
     assert not len(pairs_of([b"", b""], [1.0, 1.0]).later)
 
@@ -95,7 +95,7 @@ def test_a_hum_in_every_sound_costs_no_square(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(prints, "_differences", counted)
     rng = np.random.default_rng(0)
     sound = rng.uniform(-0.2, 0.2, (16_000, 1)).astype(np.float32)
-    pairs = pairs_of([sound_print(sound, 16_000)] * 300, [1.0] * 300)
+    pairs = pairs_of([audio_fingerprint(sound, 16_000)] * 300, [1.0] * 300)
     assert pairs.later.tolist() == [*range(1, 300)]
     assert 0 < compared < 300 * 100
 
@@ -104,7 +104,7 @@ def test_keys_are_found_in_passes_too(
     clips: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sounds = [*clips, *(0.5 * clip for clip in clips)]
-    taken = [sound_print(each[:, None], 16_000) for each in sounds]
+    taken = [audio_fingerprint(each[:, None], 16_000) for each in sounds]
     durations = [len(each) / 16_000 for each in sounds]
     at_once = pairs_of(taken, durations)
     monkeypatch.setattr(prints, "_KEYS_A_PASS", 500)

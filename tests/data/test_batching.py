@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from utils.data.batching import (
-    WEIGHTLESS,
+    PADDING_EXAMPLE,
     BatchPlan,
     Collator,
     Example,
@@ -33,7 +33,7 @@ def step_sets(micro: int, accumulation: int, processes: int, epoch: int = 0) -> 
         batches = list(sampler)
         assert len(batches) == len(sampler)
         for number, batch in enumerate(batches):
-            found = {key.row for key in batch} - {WEIGHTLESS}
+            found = {key.row for key in batch} - {PADDING_EXAMPLE}
             steps.setdefault(number // accumulation, set()).update(found)
     return [steps[number] for number in sorted(steps)]
 
@@ -69,7 +69,7 @@ def test_a_last_step_smaller_than_the_processes_has_weightless_stand_ins() -> No
         for batch in StepSampler([1.0, 2.0], BatchPlan(1, 1, 4, rank))
         for key in batch
     ]
-    assert sorted(keys) == [WEIGHTLESS, WEIGHTLESS, 0, 1]
+    assert sorted(keys) == [PADDING_EXAMPLE, PADDING_EXAMPLE, 0, 1]
 
 
 def test_the_share_of_full_windows_is_kept_and_all_parts_share_it() -> None:

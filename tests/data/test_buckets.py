@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utils.data.batching import WEIGHTLESS, BatchPlan, StepSampler
+from utils.data.batching import PADDING_EXAMPLE, BatchPlan, StepSampler
 from utils.data.buckets import Budget
 
 LENGTHS = st.lists(st.floats(0.1, 30.0), min_size=1, max_size=200)
@@ -57,7 +57,7 @@ def test_every_step_keeps_its_budget_and_every_clip_comes_once(
             assert len(batches) == len(sampler)
             numbers.add(len(batches))
             for batch in batches:
-                rows = [key.row for key in batch if key.row != WEIGHTLESS]
+                rows = [key.row for key in batch if key.row != PADDING_EXAMPLE]
                 seen.update(rows)
                 if len(rows) > 1 and seconds is not None:
                     assert len(rows) * batch[0].window <= seconds * (1 + 1e-6)

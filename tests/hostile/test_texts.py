@@ -32,7 +32,7 @@ from utils.audio.clip import TimedSentence
 from utils.cli.errors import UserError
 from utils.manifest import compressed as unpacking
 from utils.manifest.read import read_manifest
-from utils.parallel.journal import Memory
+from utils.parallel.journal import Journal
 from utils.sources.prepare import Prepared, prepare
 from utils.sources.registry import SOURCES
 from utils.sources.text.pieces import check_times, pack
@@ -281,8 +281,8 @@ def test_a_name_that_is_no_text_is_left_out_and_named(tmp_path: Path, recordings
 
 
 def test_what_was_remembered_may_hold_any_character(tmp_path: Path) -> None:
-    Memory(tmp_path / "done.jsonl").add("a\u2028b\x85", "c\x1cd")
-    assert Memory(tmp_path / "done.jsonl")["a\u2028b\x85"] == "c\x1cd"
+    Journal(tmp_path / "done.jsonl").add("a\u2028b\x85", "c\x1cd")
+    assert Journal(tmp_path / "done.jsonl")["a\u2028b\x85"] == "c\x1cd"
 
 
 def test_a_table_that_unpacks_to_hundreds_of_times_its_size_is_refused(

@@ -21,7 +21,7 @@ from utils.cli.files import cache_folder
 from utils.manifest import compressed as unpacking
 from utils.manifest import json_lines, line_index, read
 from utils.manifest import lazy as stored
-from utils.manifest.lazy import StoredUtterances
+from utils.manifest.lazy import LazyManifest
 from utils.manifest.read import BrokenLine, Manifest, read_manifest, scan_manifest
 
 
@@ -41,8 +41,8 @@ def expect_the_same(path: Path) -> Manifest:
     """Compare a stored manifest in all that it gives with one in memory."""
     manifest, broken = scan_manifest(path)
     expected, expected_broken = in_memory(path)
-    assert isinstance(manifest.utterances, StoredUtterances)
-    assert not isinstance(expected.utterances, StoredUtterances)
+    assert isinstance(manifest.utterances, LazyManifest)
+    assert not isinstance(expected.utterances, LazyManifest)
     assert list(manifest) == list(expected)
     assert list(manifest.lines) == list(expected.lines)
     assert broken == expected_broken
@@ -133,7 +133,7 @@ def test_a_second_opening_reads_no_line(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_changed_manifest_is_read_again_and_its_old_index_goes(tmp_path: Path) -> None:
     path = manifest_of(tmp_path / "a.json", "\n".join(line(number) for number in range(5)))
     old = read_manifest(path).utterances
-    assert isinstance(old, StoredUtterances)
+    assert isinstance(old, LazyManifest)
     os.utime(manifest_of(path, "\n".join(line(number) for number in range(5, 10))), ns=(7, 7))
     assert [each.id for each in read_manifest(path)] == ["u5", "u6", "u7", "u8", "u9"]
     assert not old.line_index.folder.exists()

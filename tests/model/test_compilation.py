@@ -49,14 +49,14 @@ def learned(model: Any, batch: int, frames: int, tokens: int) -> list[torch.Tens
 
 
 @pytest.mark.parametrize(
-    ("kind", "checkpointed", "tail_stride"), [("lora", False, 4), ("full", True, 0)]
+    ("kind", "checkpointed", "merge_stride"), [("lora", False, 4), ("full", True, 0)]
 )
 def test_nothing_is_compiled_after_each_length_was_seen(
-    tiny_model: Path, kind: str, checkpointed: bool, tail_stride: int
+    tiny_model: Path, kind: str, checkpointed: bool, merge_stride: int
 ) -> None:
     """Traced and differentiated as always, but run by torch itself: seconds, not minutes."""
     model = trainable(tiny_model, kind)
-    (model.get_base_model() if kind == "lora" else model).tail_stride = tail_stride
+    (model.get_base_model() if kind == "lora" else model).merge_stride = merge_stride
     checkpoint_activations(model, checkpointed)
     expected = {shape: learned(model, *shape) for shape in WARM_UP + LATER}
     compile_layers(model, backend="aot_eager")

@@ -41,7 +41,7 @@ def test_the_forward_pass_is_counted_exactly(tiny_model: Path) -> None:
 
 def test_a_thinned_tail_is_counted(tiny_model: Path) -> None:
     model = load_model(str(tiny_model)).model.train()
-    model.tail_stride = 4
+    model.merge_stride = 4
     shape = replace(SHAPE, positions=model.positions(SHAPE.frames))
     assert shape.positions > SHAPE.positions
     # What the convolutions compute and no position needs is not counted apart.

@@ -6,39 +6,39 @@ from pathlib import Path
 
 import pytest
 
-from utils.parallel.journal import Memory
+from utils.parallel.journal import Journal
 
 
 def test_answers_are_there_in_the_next_run(tmp_path: Path) -> None:
-    memory = Memory(tmp_path / "new" / "done.jsonl")
+    memory = Journal(tmp_path / "new" / "done.jsonl")
     memory.add(["a", 1, None], {"text": "好"})
     memory.add("b", [1.5])
-    again = Memory(tmp_path / "new" / "done.jsonl")
+    again = Journal(tmp_path / "new" / "done.jsonl")
     assert ["a", 1, None] in again and "c" not in again
     assert again[["a", 1, None]] == {"text": "好"}
     assert list(again.items()) == [(["a", 1, None], {"text": "好"}), ("b", [1.5])]
 
 
 def test_a_later_answer_replaces_an_earlier_one(tmp_path: Path) -> None:
-    memory = Memory(tmp_path / "done.jsonl")
+    memory = Journal(tmp_path / "done.jsonl")
     memory.add("a", 1)
     memory.add("a", 2)
-    assert Memory(tmp_path / "done.jsonl")["a"] == 2
+    assert Journal(tmp_path / "done.jsonl")["a"] == 2
 
 
 @pytest.mark.parametrize("cut", range(1, 12))
 def test_a_kill_costs_the_last_line_only(tmp_path: Path, cut: int) -> None:
     path = tmp_path / "done.jsonl"
-    Memory(path).add("first", 1)
-    Memory(path).add("今天", 2)
+    Journal(path).add("first", 1)
+    Journal(path).add("今天", 2)
     path.write_bytes(path.read_bytes()[:-cut])
-    memory = Memory(path)
+    memory = Journal(path)
     assert "first" in memory and "今天" not in memory
     memory.add("third", 3)
-    assert [key for key, _ in Memory(path).items()] == ["first", "third"]
+    assert [key for key, _ in Journal(path).items()] == ["first", "third"]
 
 
 def test_a_fresh_start_forgets(tmp_path: Path) -> None:
-    Memory(tmp_path / "done.jsonl").add("a", 1)
-    assert "a" not in Memory(tmp_path / "done.jsonl", fresh=True)
-    assert "a" not in Memory(tmp_path / "done.jsonl")
+    Journal(tmp_path / "done.jsonl").add("a", 1)
+    assert "a" not in Journal(tmp_path / "done.jsonl", fresh=True)
+    assert "a" not in Journal(tmp_path / "done.jsonl")

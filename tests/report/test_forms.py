@@ -21,7 +21,7 @@ from utils.report.analyses.text import FEWEST_SAID, _vocabulary_table
 from utils.report.forms import FORMS
 from utils.report.github import _command
 from utils.report.page.utterance_labels import labels_of_all
-from utils.report.report_data import gather
+from utils.report.report_data import read_report_data
 from utils.report.summary import COMMENT_BYTES, _fitted
 from utils.scoring.confusions import Confusions
 
@@ -77,7 +77,7 @@ def test_the_card_has_metadata_that_hubs_read(evaluated: Path):
     (entry,) = head["model-index"]
     assert entry["name"] == "new"
     (metric,) = entry["results"][0]["metrics"]
-    score = gather([evaluated / "report" / "results.json"]).sets[0].described["new"]
+    score = read_report_data([evaluated / "report" / "results.json"]).sets[0].described["new"]
     assert metric["value"] == pytest.approx(100 * score["rate"], abs=1e-4)
     assert head["language"] == ["ar", "en", "zh"]
 
@@ -106,10 +106,10 @@ def test_a_text_cannot_end_a_workflow_command():
 
 
 def test_the_analyses_find_what_was_planted(evaluated: Path):
-    gathered = gather([evaluated / "report" / "results.json"])
-    labels = labels_of_all(gathered.sets)
+    report_data = read_report_data([evaluated / "report" / "results.json"])
+    labels = labels_of_all(report_data.sets)
     assert set(labels) >= {"language", "room", "speech", "speech_rate", "loudness"}
-    sections = {s["title"]: s for s in analyse(gathered, labels)["sections"]}
+    sections = {s["title"]: s for s in analyse(report_data, labels)["sections"]}
     assert list(sections) == ["Where", "Confusions", "Invented", "Timestamps", "Forgetting"]
     text = json.dumps(sections, ensure_ascii=False)
     assert "thank you" in text and "same sound" in text
@@ -125,7 +125,7 @@ def test_the_analyses_find_what_was_planted(evaluated: Path):
 
 
 def test_tokens_that_are_seldom_heard_stand_with_their_accuracy(evaluated: Path):
-    view = gather([evaluated / "report" / "results.json"]).sets[0]
+    view = read_report_data([evaluated / "report" / "results.json"]).sets[0]
     said = Counter({"在": 10, "我": 9, "你": FEWEST_SAID - 1})
     counted = {
         "old": Confusions(said=said, deletions=Counter({"在": 2, "你": 1})),
@@ -140,8 +140,8 @@ def test_tokens_that_are_seldom_heard_stand_with_their_accuracy(evaluated: Path)
 
 def test_a_change_is_explained(evaluated: Path, tmp_path: Path):
     assert evaluate(evaluated, "other", remove_pun=False) == 0
-    now = gather([evaluated / "other" / "results.json"])
-    before = gather([evaluated / "report" / "results.json"])
+    now = read_report_data([evaluated / "other" / "results.json"])
+    before = read_report_data([evaluated / "report" / "results.json"])
     section = analyse(now, labels_of_all(now.sets), before)["sections"][0]
     assert section["title"] == "What changed"
     rows = {row[0] for table in section["tables"] for row in table["rows"]}
@@ -154,7 +154,7 @@ def test_a_change_is_explained(evaluated: Path, tmp_path: Path):
 
 def refused(path: Path, *words: str) -> None:
     with pytest.raises(UserError) as caught:
-        gather([path])
+        read_report_data([path])
     assert caught.value.hint
     for word in words:
         assert word in caught.value.message
@@ -204,7 +204,7 @@ def test_models_on_two_different_test_sets_of_one_name(copied: Copied):
 def test_the_same_scores_twice(evaluated: Path):
     path = evaluated / "report" / "results.json"
     with pytest.raises(UserError, match="stands in an earlier results file too"):
-        gather([path, path])
+        read_report_data([path, path])
 
 
 def test_earlier_results_of_other_test_sets(evaluated: Path, copied: Copied):
@@ -212,9 +212,9 @@ def test_earlier_results_of_other_test_sets(evaluated: Path, copied: Copied):
     path = folder / "results.json"
     scores = json.loads(path.read_text(encoding="utf-8"))["scores"]
     change(path, scores=[{**score, "test_set": "elsewhere"} for score in scores], comparisons=[])
-    now = gather([evaluated / "report" / "results.json"])
+    now = read_report_data([evaluated / "report" / "results.json"])
     with pytest.raises(UserError, match=r"set.*elsewhere.*none is in both"):
-        analyse(now, labels_of_all(now.sets), gather([path]))
+        analyse(now, labels_of_all(now.sets), read_report_data([path]))
 
 
 def test_a_models_name_is_text_in_every_form(copied: Copied):
@@ -241,7 +241,7 @@ def test_what_is_gone_or_changed_is_said(copied: Copied):
     path = folder / "results.json"
     scores = json.loads(path.read_text(encoding="utf-8"))["scores"]
     gone = [{**score, "test_data": "gone.jsonl", "errors": 1} for score in scores]
-    notes = gather([change(path, scores=gone)]).notes
+    notes = read_report_data([change(path, scores=gone)]).notes
     assert any("gone.jsonl is gone" in note for note in notes)
     assert any("states 1 errors" in note for note in notes)
     assert make(f"--results={path}", "--forms=html") == 0

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from utils.report.page.validation_page import page_data, write_doctor_page
+from utils.report.page.validation_page import page_data, write_validation_page
 from utils.validation.check import check_manifests
 from utils.validation.diagnosis import Diagnosis
 
@@ -36,7 +36,7 @@ def diagnosed(folder: Path) -> Diagnosis:
 def test_the_page_holds_its_data_and_asks_for_nothing_else(tmp_path: Path) -> None:
     diagnosis = diagnosed(tmp_path)
     page = tmp_path / "out" / "check.html"
-    write_doctor_page(diagnosis, page)
+    write_validation_page(diagnosis, page)
     text = page.read_text(encoding="utf-8")
     assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", text)
     assert not re.search(r"<(?:link|img|iframe)\b|innerHTML|/\*STYLE\*/", text)

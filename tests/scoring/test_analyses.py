@@ -6,8 +6,8 @@ import pytest
 
 from utils.scoring.confusions import count_confusions
 from utils.scoring.decompose import Side, decompose
+from utils.scoring.hallucinations import find_loop, find_loops, hallucinated_in_silence
 from utils.scoring.homophones import NEAR, OTHER_TONE, SAME_SOUND, sound_relation
-from utils.scoring.invented import find_loop, find_loops, heard_in_silence
 from utils.scoring.predictions import Prediction
 from utils.scoring.score import score_predictions
 from utils.scoring.timing import count_matches, measure_timing
@@ -89,7 +89,7 @@ def test_what_was_said_so_is_no_loop():
 
 def test_what_is_heard_in_silence_is_counted_by_the_minute():
     lines = predictions(("", "谢谢 观看"), ("", ""), ("你好", "你好"))
-    silence = heard_in_silence(score_predictions(lines, "cer", "chinese"))
+    silence = hallucinated_in_silence(score_predictions(lines, "cer", "chinese"))
     assert (silence.utterances, silence.heard, silence.characters) == (2, 1, 4)
     assert silence.characters_a_minute == pytest.approx(4 / 0.2)
 

@@ -245,7 +245,7 @@ def test_a_run_that_is_not_what_was_asked_for_fails() -> None:
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ({"adapter_kind": "adalora"}, "--adapter=adalora moves its ranks by whole gradients"),
+        ({"adapter_type": "adalora"}, "--adapter=adalora moves its ranks by whole gradients"),
         ({"use_4bit": True}, "--use_4bit=True holds weights"),
         ({"keep_mode": "distill"}, "--keep_mode=distill asks the base model"),
         ({"optim": "adamw_8bit"}, "--optim=adamw_8bit does not work with ZeRO 2"),

@@ -15,17 +15,17 @@ import finetune
 from tests.training.test_run import flags, metrics
 from utils.cli.errors import Failure
 from utils.data.batching import Collator, Example
-from utils.training.skipped_steps import MEDIAN_NEEDS, StepGuard
+from utils.training.skipped_steps import MEDIAN_NEEDS, SkippedSteps
 
 
-def step(guard: StepGuard, loss: float, norm: float, **more: bool) -> str | None:
+def step(guard: SkippedSteps, loss: float, norm: float, **more: bool) -> str | None:
     guard.begin_step()
     guard.note(torch.tensor(loss), [("a", 1.0), ("b", 2.0)])
     return guard.why_bad(norm, **more)
 
 
 def test_what_is_bad() -> None:
-    guard = StepGuard(3)
+    guard = SkippedSteps(3)
     nan, infinite = float("nan"), float("inf")
     assert step(guard, 1.0, 1.0) is None
     assert step(guard, 1.0, 1e30) is None
@@ -38,13 +38,13 @@ def test_what_is_bad() -> None:
 
 
 def test_a_spike_is_one_beside_the_median_of_what_came_before() -> None:
-    guard = StepGuard(3, max_spike=10)
+    guard = SkippedSteps(3, max_spike=10)
     assert step(guard, 1.0, 1000.0) is None  # nothing to compare with yet
     for number in range(MEDIAN_NEEDS):
         guard.accept(1.0 + number % 3)
     assert step(guard, 1.0, 19.0) is None
     assert "2 is usual" in (step(guard, 1.0, 21.0) or "")
-    again = StepGuard(3, max_spike=10)
+    again = SkippedSteps(3, max_spike=10)
     again.restore(json.loads(json.dumps(guard.state())))
     assert step(again, 1.0, 21.0) is not None
 
@@ -52,7 +52,7 @@ def test_a_spike_is_one_beside_the_median_of_what_came_before() -> None:
 def test_examples_are_named_and_too_many_in_a_row_end_the_run(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    guard = StepGuard(1)
+    guard = SkippedSteps(1)
     guard.begin_step()
     guard.note(torch.tensor(1.0), [("good", 1.0)])
     guard.note(torch.tensor(float("nan")), [("bad", 1.0)])

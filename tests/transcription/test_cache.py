@@ -115,11 +115,11 @@ def test_a_broken_entry_is_named_and_made_again(engine, utterances, tmp_path, ca
 def test_a_corrected_reference_is_scored_against_what_was_said(engine, utterances, tmp_path):
     cache = PredictionCache(tmp_path / "cache")
     first = run(engine, utterances, cache)
-    mended = [replace(u, sentence="right", id=f"new-{u.id}", speaker="a") for u in utterances]
-    again = transcribe_with_engine(never, mended, DECODING, cache=cache)
+    fixed = [replace(u, sentence="right", id=f"new-{u.id}", speaker="a") for u in utterances]
+    again = transcribe_with_engine(never, fixed, DECODING, cache=cache)
     assert [p.hypothesis for p in again.predictions] == [p.hypothesis for p in first.predictions]
     assert {(p.reference, p.speaker) for p in again.predictions} == {("right", "a")}
-    assert [p.id for p in again.predictions] == [u.id for u in mended]
+    assert [p.id for p in again.predictions] == [u.id for u in fixed]
 
 
 def test_changed_sound_is_heard_again(engine, utterances, tmp_path):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from utils.audio.features import TAIL_MARGIN, pad_samples, window_frames
+from utils.audio.features import MERGE_MARGIN, pad_samples, window_frames
 from utils.audio.load import load_audio
 from utils.cli.errors import UserError
 from utils.evaluation.compatibility import expect_fit
@@ -66,7 +66,7 @@ def test_thinned_silence_gives_the_text_of_30_s(engines, utterances):
     assert texts["thinned"] == texts["full"] != texts["dynamic"]
     # A model that was trained so is heard so, or as near to it as an engine can.
     auto = Decoding()
-    assert auto.windows("thinned", 0.0, thins=ours.thins) == Windows("thinned", TAIL_MARGIN)
+    assert auto.windows("thinned", 0.0, thins=ours.thins) == Windows("thinned", MERGE_MARGIN)
     assert auto.windows("thinned", 0.0, thins=theirs.thins).kind == "full"
     with pytest.raises(UserError, match="says audio_context 'wide'; known are full, thinned"):
         auto.windows("wide", 0.0)

@@ -12,7 +12,7 @@ import torch
 from utils.manifest.read import read_manifest
 from utils.transcription.clips import read_clip
 from utils.transcription.decoding import FALLBACK_TEMPERATURES, Decoding
-from utils.transcription.engines.registry import Found, Search, open_engine
+from utils.transcription.engines.registry import DecodingResult, Search, open_engine
 from utils.transcription.windows import WindowDecoder, compression_ratio
 
 FALLBACK = Decoding(temperature_fallback=True, audio_context="dynamic")
@@ -26,12 +26,12 @@ class Watched:
     doubt: float = 0.0
     no_speech: float = 0.0
     asked: list[tuple[int, float]] = field(default_factory=list)
-    answers: list[list[Found]] = field(default_factory=list)
+    answers: list[list[DecodingResult]] = field(default_factory=list)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.engine, name)
 
-    def generate(self, states: Any, prompts: torch.Tensor, search: Search) -> list[Found]:
+    def generate(self, states: Any, prompts: torch.Tensor, search: Search) -> list[DecodingResult]:
         self.asked.append((len(prompts), search.temperature))
         found = self.engine.generate(states, prompts, search)
         self.answers.append(

@@ -12,7 +12,7 @@ import soundfile
 from utils.cli.errors import UserError
 from utils.manifest.read import read_manifest
 from utils.validation.check import check_manifests
-from utils.validation.fix import write_mended
+from utils.validation.fix import write_fixed
 
 
 @pytest.fixture
@@ -36,12 +36,12 @@ def manifest(tmp_path: Path) -> Path:
 
 def test_errors_are_left_out_and_listed(manifest: Path, tmp_path: Path) -> None:
     diagnosis = check_manifests([manifest.with_name("test.json"), manifest])
-    target = tmp_path / "out" / "mended.json"
-    assert write_mended(diagnosis, manifest, target, ["error"])[:2] == (2, 3)
+    target = tmp_path / "out" / "fixed.json"
+    assert write_fixed(diagnosis, manifest, target, ["error"])[:2] == (2, 3)
     kept = read_manifest(target)
     assert [each.id for each in kept] == ["u1", "u4"]
     assert all(Path(each.audio.path).is_file() for each in kept)
-    listed = (tmp_path / "out" / "mended.dropped.jsonl").read_text().splitlines()
+    listed = (tmp_path / "out" / "fixed.dropped.jsonl").read_text().splitlines()
     dropped = [json.loads(line) for line in listed]
     assert [(each["line"], each["id"], each["reasons"][0]["kind"]) for each in dropped] == [
         (2, "u2", "missing audio"),
@@ -53,9 +53,9 @@ def test_errors_are_left_out_and_listed(manifest: Path, tmp_path: Path) -> None:
 
 def test_warnings_are_left_out_where_asked(manifest: Path, tmp_path: Path) -> None:
     diagnosis = check_manifests([manifest])
-    mended = write_mended(diagnosis, manifest, tmp_path / "a.jsonl.gz", ["error", "warning"])
-    assert (mended.kept, mended.dropped) == (2, 3)
-    assert mended.dropped_file == tmp_path / "a.dropped.jsonl"
+    fixed = write_fixed(diagnosis, manifest, tmp_path / "a.jsonl.gz", ["error", "warning"])
+    assert (fixed.kept, fixed.dropped) == (2, 3)
+    assert fixed.dropped_file == tmp_path / "a.dropped.jsonl"
     assert [each.id for each in read_manifest(tmp_path / "a.jsonl.gz")] == ["u1", "u5"]
 
 
@@ -63,7 +63,7 @@ def test_the_manifest_itself_is_never_replaced(manifest: Path) -> None:
     before = manifest.read_bytes()
     diagnosis = check_manifests([manifest])
     with pytest.raises(UserError, match="is the manifest itself"):
-        write_mended(diagnosis, manifest, manifest, ["error"])
+        write_fixed(diagnosis, manifest, manifest, ["error"])
     with pytest.raises(UserError, match="no name of a manifest"):
-        write_mended(diagnosis, manifest, manifest.with_suffix(".csv"), ["error"])
+        write_fixed(diagnosis, manifest, manifest.with_suffix(".csv"), ["error"])
     assert manifest.read_bytes() == before

@@ -177,7 +177,7 @@ def test_many_findings_and_large_manifests_stay_on_disk(
     monkeypatch.setattr(read, "LARGE_BYTES", 0)
     monkeypatch.setattr(same, "BUCKET", 5)
     found = check_manifests(manifests)
-    assert isinstance(found.findings, diagnosis.StoredFindings)
+    assert isinstance(found.findings, diagnosis.LazyFindings)
     assert all_of(found) == small
     assert [found.findings[place] for place in range(-3, 3)] == small[0][-3:] + small[0][:3]
     assert found.findings[2:5] == small[0][2:5]
@@ -222,7 +222,7 @@ def wait_until_something_is_done(folder: Path, process: subprocess.Popen[bytes])
 
 
 def outputs(folder: Path) -> Iterator[bytes]:
-    for name in ("page.html", "mended.json", "mended.dropped.jsonl"):
+    for name in ("page.html", "fixed.json", "fixed.dropped.jsonl"):
         path = folder / name
         yield path.read_bytes()
         path.unlink()
@@ -239,7 +239,7 @@ def test_a_killed_check_ends_like_one_that_was_not(
     command = [
         *(sys.executable, str(repository / "check_data.py"), f"--data={path}"),
         *("--voices=False", f"--num_workers={num_workers}", f"--html={tmp_path / 'page.html'}"),
-        *(f"--fix={tmp_path / 'mended.json'}", "--fix_warnings=True"),
+        *(f"--fix={tmp_path / 'fixed.json'}", "--fix_warnings=True"),
     ]
     whole = subprocess.run(command, capture_output=True)
     assert whole.returncode == 2, whole.stderr

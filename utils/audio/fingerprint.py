@@ -61,7 +61,7 @@ class Pairs(NamedTuple):
 
 
 def table_of(prints: Sequence[bytes]) -> np.ndarray:
-    """Return what `sound_print` gave for some sounds as `PRINT` (N,)."""
+    """Return what `audio_fingerprint` gave for some sounds as `PRINT` (N,)."""
     table = np.zeros(len(prints), PRINT)
     for kept, taken in zip(table, prints, strict=True):
         kept["steps"] = len(taken)
@@ -70,12 +70,12 @@ def table_of(prints: Sequence[bytes]) -> np.ndarray:
 
 
 def bytes_of(kept: np.void) -> bytes:
-    """Return what `sound_print` gave for a `PRINT`."""
+    """Return what `audio_fingerprint` gave for a `PRINT`."""
     signs: bytes = kept["signs"][: kept["steps"]].tobytes()
     return signs
 
 
-def sound_print(samples: np.ndarray, rate: int) -> bytes:
+def audio_fingerprint(samples: np.ndarray, rate: int) -> bytes:
     """Take the print of a sound.
 
     Args:

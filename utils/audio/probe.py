@@ -10,7 +10,7 @@ import numpy as np
 
 from utils.audio.clip import AudioRef, Seconds
 from utils.audio.decode import AudioError, decode_blocks
-from utils.audio.fingerprint import sound_print
+from utils.audio.fingerprint import audio_fingerprint
 
 # A sample that the recorder cut off stands at the end of the range, with its neighbours.
 CLIPPED_LEVEL = 0.999
@@ -24,8 +24,8 @@ class AudioFacts:
     `peak` and `loudness` (root mean square over all channels) are in dBFS, -inf for digital
     silence; `clipped` is the share of samples in runs at the end of the range; `shift` is the mean
     of the channel whose mean is farthest from 0; `sha256` is that of the samples, so that the same
-    sound in two kinds of lossless file is seen as the same; `sound_print` is known after
-    re-encoding too (`sound_print.py`).
+    sound in two kinds of lossless file is seen as the same; `audio_fingerprint` is known after
+    re-encoding too (`audio_fingerprint.py`).
     """
 
     duration: Seconds
@@ -36,7 +36,7 @@ class AudioFacts:
     clipped: float
     shift: float
     sha256: str
-    sound_print: bytes = b""
+    audio_fingerprint: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def probe(ref: AudioRef) -> AudioFacts | Unheard:
             clipped += _clipped_share(level) * len(samples)
             sums = sums + samples.sum(axis=0, dtype=np.float64)
             digest.update(samples.tobytes())
-            taken = taken or sound_print(samples, rate)
+            taken = taken or audio_fingerprint(samples, rate)
     except AudioError as error:
         return Unheard(error.kind, error.message)
     return AudioFacts(
@@ -75,7 +75,7 @@ def probe(ref: AudioRef) -> AudioFacts | Unheard:
         clipped=clipped / frames,
         shift=max((sums / frames).tolist(), key=abs),
         sha256=digest.hexdigest(),
-        sound_print=taken,
+        audio_fingerprint=taken,
     )
 
 

@@ -35,14 +35,14 @@ from utils.data.labels import IGNORED, Labels
 if TYPE_CHECKING:
     from utils.audio.augmentation.pipeline import Augmenter
 
-WEIGHTLESS = -1  # place of a micro-batch that has no example left; trained with no loss
+PADDING_EXAMPLE = -1  # place of a micro-batch that has no example left; trained with no loss
 
 
 class ExampleKey(NamedTuple):
     """What a worker needs to make one example the same way on every run.
 
     Attributes:
-        row: place in the training table; WEIGHTLESS for a stand-in that carries no loss.
+        row: place in the training table; PADDING_EXAMPLE for a stand-in that carries no loss.
         epoch: which pass over the data, so that augmentation differs from pass to pass.
         window: seconds that the whole step is padded to, at least.
     """
@@ -221,7 +221,7 @@ class StepSampler(Sampler[list[ExampleKey]]):
             parts = np.array_split(step, plan.parts)
             for number in range(plan.accumulation):
                 part = parts[number * plan.num_processes + plan.rank]
-                indices = part.tolist() or [WEIGHTLESS]
+                indices = part.tolist() or [PADDING_EXAMPLE]
                 yield [ExampleKey(index, self.epoch, window) for index in indices]
 
 

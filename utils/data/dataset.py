@@ -19,7 +19,7 @@ from utils.audio.features import SAMPLE_RATE, WINDOW_SECONDS
 from utils.audio.load import load_audio
 from utils.cli.errors import UserError
 from utils.cli.progress import progress
-from utils.data.batching import WEIGHTLESS, Example, ExampleKey
+from utils.data.batching import PADDING_EXAMPLE, Example, ExampleKey
 from utils.data.concat import PARTS, load_joined
 from utils.data.labels import IGNORED, LabelEncoder, Labels
 from utils.data.table import Row, RowFile, new_folder, open_rows, read_dropped
@@ -256,7 +256,7 @@ class SpeechDataset(Dataset[Example]):
         """
         if not isinstance(key, ExampleKey):
             key = ExampleKey(int(key), 0, WINDOW_SECONDS)
-        if key.row == WEIGHTLESS:
+        if key.row == PADDING_EXAMPLE:
             return self._weightless(key, "", None)
         utterance = self.utterance(key.row)
         seed = (self.seed, key.epoch, key.row)

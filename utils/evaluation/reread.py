@@ -18,7 +18,7 @@ from utils.cli.garbage import garbage_collection_paused
 from utils.evaluation.results import set_of
 from utils.parallel.pool import in_order
 from utils.scoring.confusions import Confusions, count_confusions
-from utils.scoring.invented import Loop, find_loops
+from utils.scoring.hallucinations import Loop, find_loops
 from utils.scoring.normalizers import LANGUAGE_DEFAULTS
 from utils.scoring.predictions import Prediction, read_predictions
 from utils.scoring.score import References, Score, score_predictions
@@ -30,7 +30,7 @@ MOST_ALIGNED = 20_000
 
 
 @dataclass(frozen=True)
-class Member:
+class ModelOnSet:
     """Where the predictions of one model on one test set stand, and how they were scored."""
 
     results: Path
@@ -45,7 +45,7 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Heard:
+class Hypothesis:
     """What a member's predictions give."""
 
     score: Score
@@ -53,7 +53,9 @@ class Heard:
     loops: tuple[Loop, ...]
 
 
-def read_members(members: Sequence[Member], processes: int | None = None) -> list[Heard]:
+def read_models_on_sets(
+    members: Sequence[ModelOnSet], processes: int | None = None
+) -> list[Hypothesis]:
     """Read and score members of one metric and test set, or of several.
 
     Args:
@@ -75,7 +77,7 @@ def read_members(members: Sequence[Member], processes: int | None = None) -> lis
     return [heard for share in answers for heard in share]
 
 
-def _shares(members: Sequence[Member], processes: int) -> list[list[Member]]:
+def _shares(members: Sequence[ModelOnSet], processes: int) -> list[list[ModelOnSet]]:
     """Part the members of each test set into as many shares as there are processes."""
     shares = []
     for _, group in groupby(members, lambda each: set_of(each.described)):
@@ -85,14 +87,14 @@ def _shares(members: Sequence[Member], processes: int) -> list[list[Member]]:
     return shares
 
 
-def _read_share(members: Sequence[Member]) -> list[Heard]:
+def _read_share(members: Sequence[ModelOnSet]) -> list[Hypothesis]:
     """Read and score models on one test set; what was said is normalised once for all."""
     references = References(members[0].described["metric"])
     with garbage_collection_paused():
         return [_read_member(each, references) for each in members]
 
 
-def _read_member(member: Member, references: References) -> Heard:
+def _read_member(member: ModelOnSet, references: References) -> Hypothesis:
     described = member.described
     score = score_predictions(
         _predictions(member.results, described),
@@ -101,7 +103,7 @@ def _read_member(member: Member, references: References) -> Heard:
         raw=False,
         references=references,
     )
-    return Heard(score, count_confusions(score, MOST_ALIGNED), tuple(find_loops(score)))
+    return Hypothesis(score, count_confusions(score, MOST_ALIGNED), tuple(find_loops(score)))
 
 
 def _predictions(results: Path, score: Mapping[str, Any]) -> list[Prediction]:

@@ -21,7 +21,7 @@ BLOCK_LINES = 4096
 BLOCK_BYTES = 4 << 20
 
 
-class StoredUtterances(Sequence[Utterance]):
+class LazyManifest(Sequence[Utterance]):
     """Utterances that stay in their file; a slice is a view, and copies to processes are small.
 
     Args:
@@ -44,10 +44,10 @@ class StoredUtterances(Sequence[Utterance]):
     @overload
     def __getitem__(self, index: int) -> Utterance: ...
     @overload
-    def __getitem__(self, index: slice) -> StoredUtterances: ...
-    def __getitem__(self, index: int | slice) -> Utterance | StoredUtterances:
+    def __getitem__(self, index: slice) -> LazyManifest: ...
+    def __getitem__(self, index: int | slice) -> Utterance | LazyManifest:
         if isinstance(index, slice):
-            return StoredUtterances(self.manifest, self.line_index, self.places[index])
+            return LazyManifest(self.manifest, self.line_index, self.places[index])
         place = self.places[index]
         return next(self._read(range(place, place + 1)))
 
@@ -67,7 +67,7 @@ class StoredUtterances(Sequence[Utterance]):
 
     def __reduce__(self) -> Any:
         # Another process has no use for the complaints, of which there may be many.
-        return StoredUtterances, (self.manifest, replace(self.line_index, broken=()), self.places)
+        return LazyManifest, (self.manifest, replace(self.line_index, broken=()), self.places)
 
     def _read(self, places: range) -> Iterator[Utterance]:
         """Yield neighbours, read at once."""
@@ -89,7 +89,7 @@ class StoredUtterances(Sequence[Utterance]):
             yield self._resolver.resolve(utterance)
 
 
-class StoredLines(Sequence[int]):
+class LazyLines(Sequence[int]):
     """The line numbers of stored utterances."""
 
     def __init__(self, index: LineIndex, places: range | None = None) -> None:
@@ -103,10 +103,10 @@ class StoredLines(Sequence[int]):
     @overload
     def __getitem__(self, index: int) -> int: ...
     @overload
-    def __getitem__(self, index: slice) -> StoredLines: ...
-    def __getitem__(self, index: int | slice) -> int | StoredLines:
+    def __getitem__(self, index: slice) -> LazyLines: ...
+    def __getitem__(self, index: int | slice) -> int | LazyLines:
         if isinstance(index, slice):
-            return StoredLines(self.line_index, self.places[index])
+            return LazyLines(self.line_index, self.places[index])
         return int(self._entries[self.places[index], 1])
 
     def __iter__(self) -> Iterator[int]:
@@ -115,7 +115,7 @@ class StoredLines(Sequence[int]):
             yield from self._entries[np.asarray(some), 1].tolist()
 
     def __reduce__(self) -> Any:
-        return StoredLines, (replace(self.line_index, broken=()), self.places)
+        return LazyLines, (replace(self.line_index, broken=()), self.places)
 
 
 class _Source:

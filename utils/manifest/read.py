@@ -20,7 +20,7 @@ from utils.cli.garbage import garbage_collection_paused
 from utils.manifest.compressed import is_compressed
 from utils.manifest.duplicates import repeated_places
 from utils.manifest.json_lines import BLANK, is_array, json_values
-from utils.manifest.lazy import StoredLines, StoredUtterances
+from utils.manifest.lazy import LazyLines, LazyManifest
 from utils.manifest.line_index import index_lines, utterance_of
 from utils.manifest.paths import PathResolver
 from utils.manifest.utterance import Utterance
@@ -124,7 +124,7 @@ def scan_manifest(path: str | Path) -> tuple[Manifest, list[BrokenLine]]:
     _expect_file(path)
     if _is_large(path) and not is_array(path):
         index = index_lines(path)
-        stored, lines = StoredUtterances(path, index), StoredLines(index)
+        stored, lines = LazyManifest(path, index), LazyLines(index)
         manifest = Manifest(path, stored, index.sha256, lines, index.blank_lines)
         return manifest, [BrokenLine(*each) for each in index.broken]
     resolver = PathResolver(path.parent)
@@ -187,7 +187,7 @@ def filter_by_duration(
 
 def repeated_ids(manifest: Manifest) -> list[BrokenLine]:
     """Name each line whose id an earlier line has."""
-    if isinstance(manifest.utterances, StoredUtterances):
+    if isinstance(manifest.utterances, LazyManifest):
         return _repeated_among(manifest.utterances, manifest.lines)
     if len({utterance.id for utterance in manifest.utterances}) == len(manifest.utterances):
         return []
@@ -199,7 +199,7 @@ def repeated_ids(manifest: Manifest) -> list[BrokenLine]:
     return repeated
 
 
-def _repeated_among(utterances: StoredUtterances, lines: Sequence[int]) -> list[BrokenLine]:
+def _repeated_among(utterances: LazyManifest, lines: Sequence[int]) -> list[BrokenLine]:
     """Compare hashes first, and the ids themselves only where those are alike."""
     repeated = []
     for places, earlier in repeated_places(utterances.line_index.ids()):

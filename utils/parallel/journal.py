@@ -14,7 +14,7 @@ from typing import Any
 from utils.cli.files import atomic_write
 
 
-class Memory:
+class Journal:
     """Answers by key; both are plain JSON values.
 
     Args:

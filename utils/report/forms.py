@@ -13,7 +13,7 @@ from utils.report.junit import format_junit
 from utils.report.model_card import format_model_card
 from utils.report.page.html import write_html
 from utils.report.page.utterance_labels import labels_of_all
-from utils.report.report_data import gather
+from utils.report.report_data import read_report_data
 from utils.report.summary import format_comment, format_summary
 
 FORMS = {
@@ -54,25 +54,25 @@ def make_forms(
         UserError: A file cannot be used, or two do not go together.
     """
     with garbage_collection_paused():
-        gathered = gather(results)
-        earlier = None if before is None else gather([before])
-    labels = labels_of_all(gathered.sets, loudness=loudness)
-    analyses = analyse(gathered, labels, earlier)
-    summary = format_summary(gathered, analyses, title)
+        report_data = read_report_data(results)
+        earlier = None if before is None else read_report_data([before])
+    labels = labels_of_all(report_data.sets, loudness=loudness)
+    analyses = analyse(report_data, labels, earlier)
+    summary = format_summary(report_data, analyses, title)
     texts = {
         "summary": lambda: summary,
-        "comment": lambda: format_comment(gathered, analyses, title),
-        "junit": lambda: format_junit(gathered, title),
-        "card": lambda: format_model_card(gathered),
+        "comment": lambda: format_comment(report_data, analyses, title),
+        "junit": lambda: format_junit(report_data, title),
+        "card": lambda: format_model_card(report_data),
     }
     written = []
     for form in forms:
         path = folder / FORMS[form]
         if form == "html":
-            write_html(path, gathered, labels, analyses, title=title, embed_mb=embed_mb)
+            write_html(path, report_data, labels, analyses, title=title, embed_mb=embed_mb)
         else:
             with atomic_write(path) as handle:
                 handle.write(texts[form]().encode("utf-8", "replace").decode("utf-8"))
         written.append(path)
-    tell_github(gathered, summary)
+    tell_github(report_data, summary)
     return written

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from utils.cli.console import say
-from utils.report.report_data import Gathered
+from utils.report.report_data import ReportData
 from utils.report.summary import SUMMARY_BYTES
 from utils.report.worst import losses, regressed_first
 
@@ -18,18 +18,18 @@ LINES_ANNOTATED = 3
 _KINDS = {"regress": "error", "inconclusive": "warning"}
 
 
-def tell_github(gathered: Gathered, summary: str) -> None:
+def tell_github(report_data: ReportData, summary: str) -> None:
     """Append the step summary and say the annotations, where a runner listens.
 
     Args:
-        gathered: What `gather` read.
+        report_data: What `gather` read.
         summary: The step summary, in Markdown.
     """
     path = os.environ.get("GITHUB_STEP_SUMMARY")
     if path:
         _append(Path(path), summary)
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        for line in annotation_lines(gathered):
+        for line in annotation_lines(report_data):
             say(line)
 
 
@@ -42,16 +42,16 @@ def _append(path: Path, summary: str) -> None:
         handle.write(summary)
 
 
-def annotation_lines(gathered: Gathered) -> list[str]:
+def annotation_lines(report_data: ReportData) -> list[str]:
     """Return a workflow command for each condition that does not hold, and the lines behind it."""
-    gate: dict[str, Any] = gathered.results["gate"]
+    gate: dict[str, Any] = report_data.results["gate"]
     lines = [
         _command(_KINDS[each["answer"]], f"gate: {each['condition']}", each["sentence"])
         for each in gate.get("conditions", [])
         if each["answer"] in _KINDS
     ]
     if gate.get("answer") == "regress":
-        for view, model, baseline in regressed_first(gathered)[:1]:
+        for view, model, baseline in regressed_first(report_data)[:1]:
             for loss in losses(view, model, baseline, LINES_ANNOTATED):
                 said, heard = loss.utterance.reference, loss.utterance.hypothesis
                 title = f"{model} on {view.name}: {loss.utterance.id}"

@@ -11,7 +11,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from utils.evaluation.results import set_of
-from utils.report.report_data import Gathered
+from utils.report.report_data import ReportData
 from utils.report.tables import percent
 from utils.report.worst import losses, pairs_of
 
@@ -20,13 +20,13 @@ LINES_SHOWN = 20
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def format_junit(gathered: Gathered, title: str) -> str:
+def format_junit(report_data: ReportData, title: str) -> str:
     """Return the report as a JUnit file."""
     root = ElementTree.Element("testsuites", name=_legal(title))
-    gate = gathered.results["gate"]
+    gate = report_data.results["gate"]
     if gate:
-        _suite(root, "gate", [_condition(gathered, each) for each in gate["conditions"]])
-    _suite(root, "scores", [_score(each) for each in gathered.results["scores"]])
+        _suite(root, "gate", [_condition(report_data, each) for each in gate["conditions"]])
+    _suite(root, "scores", [_score(each) for each in report_data.results["scores"]])
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=False) + "\n"
 
@@ -50,7 +50,7 @@ def _suite(
     return suite
 
 
-def _condition(gathered: Gathered, condition: dict[str, Any]) -> ElementTree.Element:
+def _condition(report_data: ReportData, condition: dict[str, Any]) -> ElementTree.Element:
     where = f"gate.{condition['test_set'] or 'all'}.{condition['model']}"
     case = ElementTree.Element(
         "testcase", classname=_legal(where), name=_legal(condition["condition"])
@@ -58,7 +58,7 @@ def _condition(gathered: Gathered, condition: dict[str, Any]) -> ElementTree.Ele
     sentence = _legal(condition["sentence"])
     if condition["answer"] == "regress":
         failure = ElementTree.SubElement(case, "failure", message=sentence)
-        failure.text = _legal("\n".join(_lines_behind(gathered, condition)))
+        failure.text = _legal("\n".join(_lines_behind(report_data, condition)))
     elif condition["answer"] == "inconclusive":
         # Neither passed nor failed; the exit code says so too.
         ElementTree.SubElement(case, "skipped", message=sentence)
@@ -67,10 +67,10 @@ def _condition(gathered: Gathered, condition: dict[str, Any]) -> ElementTree.Ele
     return case
 
 
-def _lines_behind(gathered: Gathered, condition: dict[str, Any]) -> list[str]:
+def _lines_behind(report_data: ReportData, condition: dict[str, Any]) -> list[str]:
     """Return the utterances that made a condition fail, worst first."""
     lines = []
-    for view, model, baseline in pairs_of(gathered):
+    for view, model, baseline in pairs_of(report_data):
         if model == condition["model"] and view.name == condition["test_set"]:
             for loss in losses(view, model, baseline, LINES_SHOWN):
                 said, heard = loss.utterance.reference, loss.utterance.hypothesis

@@ -10,7 +10,7 @@ import yaml
 
 from utils.evaluation.results import set_of
 from utils.manifest.languages import LANGUAGES
-from utils.report.report_data import Gathered, SetView
+from utils.report.report_data import ReportData, SetView
 from utils.report.tables import markdown_table, percent, percent_interval
 
 _TASK = {"type": "automatic-speech-recognition", "name": "Automatic Speech Recognition"}
@@ -19,35 +19,35 @@ The rates hold for speech like that of these test sets. They say nothing of othe
 or speakers. Whisper can write fluent text where nothing was said; the report counts it."""
 
 
-def format_model_card(gathered: Gathered) -> str:
+def format_model_card(report_data: ReportData) -> str:
     """Return the card of the models in question, Markdown with a YAML head."""
-    names = [name for name in gathered.models if name not in gathered.baselines]
+    names = [name for name in report_data.models if name not in report_data.baselines]
     languages = sorted(
-        {each.language for view in gathered.sets for each in view.lines if each.language}
+        {each.language for view in report_data.sets for each in view.lines if each.language}
     )
     head: dict[str, Any] = {
         "language": [code for code in languages if code in LANGUAGES],
         "library_name": "transformers",
         "pipeline_tag": _TASK["type"],
-        "tags": ["whisper", *(["peft"] if _is_adapter(gathered, names) else [])],
-        "metrics": sorted({view.metric for view in gathered.sets if view.metric != "mer"}),
-        "model-index": [_index_entry(gathered, name) for name in names],
+        "tags": ["whisper", *(["peft"] if _is_adapter(report_data, names) else [])],
+        "metrics": sorted({view.metric for view in report_data.sets if view.metric != "mer"}),
+        "model-index": [_index_entry(report_data, name) for name in names],
     }
     yaml_head = yaml.safe_dump(
         {key: value for key, value in head.items() if value}, sort_keys=False, allow_unicode=True
     )
-    sections = [f"---\n{yaml_head}---", *(_section(gathered, name) for name in names)]
+    sections = [f"---\n{yaml_head}---", *(_section(report_data, name) for name in names)]
     return "\n\n".join([*sections, "## Limits", _LIMITS]) + "\n"
 
 
-def _is_adapter(gathered: Gathered, names: Sequence[str]) -> bool:
-    paths = [s.get("model_path", "") for s in gathered.results["scores"] if s["model"] in names]
+def _is_adapter(report_data: ReportData, names: Sequence[str]) -> bool:
+    paths = [s.get("model_path", "") for s in report_data.results["scores"] if s["model"] in names]
     return any(Path(path, "adapter_config.json").is_file() for path in paths if path)
 
 
-def _index_entry(gathered: Gathered, name: str) -> dict[str, Any]:
+def _index_entry(report_data: ReportData, name: str) -> dict[str, Any]:
     results = []
-    for view in gathered.sets:
+    for view in report_data.sets:
         score = view.described.get(name)
         if score is None or score["rate"] is None:
             continue
@@ -68,20 +68,20 @@ def _index_entry(gathered: Gathered, name: str) -> dict[str, Any]:
     return {"name": name, "results": results}
 
 
-def _section(gathered: Gathered, name: str) -> str:
-    rows = [_row(view, name, gathered) for view in gathered.sets if name in view.described]
+def _section(report_data: ReportData, name: str) -> str:
+    rows = [_row(view, name, report_data) for view in report_data.sets if name in view.described]
     header = ["test set", "utterances", "rate", "95 % interval", "before", "normalizer"]
-    described = next(v.described[name] for v in gathered.sets if name in v.described)
+    described = next(v.described[name] for v in report_data.sets if name in v.described)
     lines = [f"# {name}", "", markdown_table(header, rows, words=1), "", *_origin(described)]
     return "\n".join(lines)
 
 
-def _row(view: SetView, name: str, gathered: Gathered) -> list[str]:
+def _row(view: SetView, name: str, report_data: ReportData) -> list[str]:
     score = view.described[name]
     before = next(
         (
             f"{percent(view.described[each['baseline']]['rate'])} ({each['baseline']})"
-            for each in gathered.results["comparisons"]
+            for each in report_data.results["comparisons"]
             if each["model"] == name
             and set_of(each) == view.name
             and each["baseline"] in view.described

@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from utils.cli.errors import UserError
-from utils.evaluation.reread import Heard, Member, read_members
+from utils.evaluation.reread import Hypothesis, ModelOnSet, read_models_on_sets
 from utils.evaluation.results import Results, read_results, set_of
 from utils.manifest.read import read_manifest
 from utils.manifest.utterance import Utterance
 from utils.scoring.confusions import Confusions
-from utils.scoring.invented import Loop
+from utils.scoring.hallucinations import Loop
 from utils.scoring.metrics import METRICS
 from utils.scoring.predictions import Prediction
 from utils.scoring.score import Score
@@ -60,7 +60,7 @@ class SetView:
 
 
 @dataclass(frozen=True)
-class Gathered:
+class ReportData:
     """All that the reports are made of."""
 
     results: Results
@@ -85,7 +85,7 @@ class Gathered:
         return [name for name in named if name not in questioned]
 
 
-def gather(paths: Sequence[str | Path]) -> Gathered:
+def read_report_data(paths: Sequence[str | Path]) -> ReportData:
     """Read results files and everything that they name.
 
     Args:
@@ -97,7 +97,7 @@ def gather(paths: Sequence[str | Path]) -> Gathered:
     files = tuple(map(Path, paths))
     results: Results = {"scores": [], "comparisons": [], "gate": {}}
     notes: list[str] = []
-    found: dict[str, list[Member]] = {}
+    found: dict[str, list[ModelOnSet]] = {}
     for path in files:
         content = read_results(path)
         _expect_fields(path, content)
@@ -109,17 +109,17 @@ def gather(paths: Sequence[str | Path]) -> Gathered:
                     "Give models and sets different names (name=path) when they are evaluated.",
                 )
             results["scores"].append(score)
-            found.setdefault(set_of(score), []).append(Member(path, score))
+            found.setdefault(set_of(score), []).append(ModelOnSet(path, score))
         results["comparisons"] += content.get("comparisons", [])
         results["gate"] = _worse_gate(results["gate"], content.get("gate") or {})
     for name, members in found.items():
         _expect_one_metric(name, members)
-    heard = iter(read_members([member for members in found.values() for member in members]))
+    heard = iter(read_models_on_sets([member for members in found.values() for member in members]))
     sets = tuple(
         _view(name, [(each.described, next(heard)) for each in members], notes)
         for name, members in found.items()
     )
-    return Gathered(results, files, sets, tuple(dict.fromkeys(notes)))
+    return ReportData(results, files, sets, tuple(dict.fromkeys(notes)))
 
 
 def _is_same(score: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -159,7 +159,7 @@ def _expect_fields(path: Path, content: Results) -> None:
             )
 
 
-def _expect_one_metric(name: str, members: Sequence[Member]) -> None:
+def _expect_one_metric(name: str, members: Sequence[ModelOnSet]) -> None:
     """Refuse models of a test set whose errors were counted by different metrics.
 
     Raises:
@@ -175,7 +175,9 @@ def _expect_one_metric(name: str, members: Sequence[Member]) -> None:
             )
 
 
-def _view(name: str, members: list[tuple[Mapping[str, Any], Heard]], notes: list[str]) -> SetView:
+def _view(
+    name: str, members: list[tuple[Mapping[str, Any], Hypothesis]], notes: list[str]
+) -> SetView:
     """Put together what every model said of a test set, in one order.
 
     Raises:

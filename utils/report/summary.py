@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from utils.evaluation.results import set_of
-from utils.report.report_data import Gathered
+from utils.report.report_data import ReportData
 from utils.report.tables import markdown_table, percent, percent_interval, points
 from utils.report.terminal import count_of, describe_silence
 from utils.report.worst import losses, regressed_first
@@ -26,14 +26,14 @@ _ESCAPED = {ord(sign): f"&#{ord(sign)};" for sign in "\\`*_[]<>@#~&"} | {ord("\n
 _LEFT_OUT = "\n\n_{} did not fit and stand in report.html._\n"
 
 
-def format_summary(gathered: Gathered, analyses: dict[str, Any], title: str) -> str:
+def format_summary(report_data: ReportData, analyses: dict[str, Any], title: str) -> str:
     """Return the step summary: at most 1 MiB."""
-    return _fitted(_parts(gathered, analyses, title, LINES_IN_A_SUMMARY), SUMMARY_BYTES)
+    return _fitted(_parts(report_data, analyses, title, LINES_IN_A_SUMMARY), SUMMARY_BYTES)
 
 
-def format_comment(gathered: Gathered, analyses: dict[str, Any], title: str) -> str:
+def format_comment(report_data: ReportData, analyses: dict[str, Any], title: str) -> str:
     """Return the comment: at most 64 kB."""
-    return _fitted(_parts(gathered, analyses, title, LINES_IN_A_COMMENT), COMMENT_BYTES)
+    return _fitted(_parts(report_data, analyses, title, LINES_IN_A_COMMENT), COMMENT_BYTES)
 
 
 def _fitted(parts: Iterator[str], limit: int) -> str:
@@ -51,18 +51,20 @@ def _fitted(parts: Iterator[str], limit: int) -> str:
     return "\n\n".join(kept) + end
 
 
-def _parts(gathered: Gathered, analyses: dict[str, Any], title: str, lines: int) -> Iterator[str]:
-    gate = gathered.results["gate"]
+def _parts(
+    report_data: ReportData, analyses: dict[str, Any], title: str, lines: int
+) -> Iterator[str]:
+    gate = report_data.results["gate"]
     yield f"## {title}" + (f": gate {_ANSWERS.get(gate['answer'], gate['answer'])}" if gate else "")
     if gate:
         yield "\n".join(_condition_lines(gate))
-    yield _scores(gathered)
-    yield from _lost_lines(gathered, lines)
-    if silence := describe_silence(gathered.results["scores"]):
+    yield _scores(report_data)
+    yield from _lost_lines(report_data, lines)
+    if silence := describe_silence(report_data.results["scores"]):
         yield "\n".join(f"- {_plain(each)}" for each in silence)
     yield from _analyses(analyses)
-    if gathered.notes:
-        yield "\n".join(f"> {_plain(note)}" for note in gathered.notes)
+    if report_data.notes:
+        yield "\n".join(f"> {_plain(note)}" for note in report_data.notes)
 
 
 def _condition_lines(gate: dict[str, Any]) -> list[str]:
@@ -72,13 +74,13 @@ def _condition_lines(gate: dict[str, Any]) -> list[str]:
     return [f"- {_MARKS[each['answer']]} {_plain(each['sentence'])}" for each in conditions]
 
 
-def _scores(gathered: Gathered) -> str:
+def _scores(report_data: ReportData) -> str:
     """Return the table of scores, with what each model changes."""
     changes = {
-        (each["model"], set_of(each)): each for each in reversed(gathered.results["comparisons"])
+        (each["model"], set_of(each)): each for each in reversed(report_data.results["comparisons"])
     }
     rows = []
-    for score in gathered.results["scores"]:
+    for score in report_data.results["scores"]:
         change = changes.get((score["model"], set_of(score)))
         rows.append(
             [
@@ -106,9 +108,9 @@ def _change(change: dict[str, Any] | None) -> str:
     return f"{points(difference)}{mark}" + ("" if sure else " (could be chance)")
 
 
-def _lost_lines(gathered: Gathered, limit: int) -> Iterator[str]:
+def _lost_lines(report_data: ReportData, limit: int) -> Iterator[str]:
     """Yield the lines behind each regression, the largest regression first."""
-    for view, model, baseline in regressed_first(gathered):
+    for view, model, baseline in regressed_first(report_data):
         found = losses(view, model, baseline, limit)
         if not found:
             continue

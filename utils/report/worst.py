@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from utils.report.markdown import utterance_block
-from utils.report.report_data import Gathered, SetView
+from utils.report.report_data import ReportData, SetView
 from utils.scoring.score import UtteranceScore
 
 
@@ -37,16 +37,16 @@ class Loss:
         return utterance_block(self.utterance, self.metric)
 
 
-def pairs_of(gathered: Gathered) -> Iterator[tuple[SetView, str, str | None]]:
+def pairs_of(report_data: ReportData) -> Iterator[tuple[SetView, str, str | None]]:
     """Yield each test set with a model in question and its baseline."""
-    for view in gathered.sets:
+    for view in report_data.sets:
         against = {
             each["model"]: each["baseline"]
-            for each in gathered.results["comparisons"]
+            for each in report_data.results["comparisons"]
             if each.get("test_set", view.name) == view.name
         }
         for model in view.scores:
-            if model not in gathered.baselines:
+            if model not in report_data.baselines:
                 baseline = against.get(model)
                 yield view, model, baseline if baseline in view.scores else None
 
@@ -70,7 +70,7 @@ def losses(view: SetView, model: str, baseline: str | None, limit: int) -> list[
     ]
 
 
-def regressed_first(gathered: Gathered) -> list[tuple[SetView, str, str | None]]:
+def regressed_first(report_data: ReportData) -> list[tuple[SetView, str, str | None]]:
     """Return the pairs with the largest rise of the rate first."""
 
     def rise(pair: tuple[SetView, str, str | None]) -> float:
@@ -78,4 +78,4 @@ def regressed_first(gathered: Gathered) -> list[tuple[SetView, str, str | None]]
         rate = view.scores[model].rate or 0.0
         return (view.scores[baseline].rate or 0.0) - rate if baseline else -rate
 
-    return sorted(pairs_of(gathered), key=rise)
+    return sorted(pairs_of(report_data), key=rise)

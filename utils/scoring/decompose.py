@@ -55,15 +55,15 @@ def decompose(before: Side, after: Side) -> list[Step]:
     if not common:
         raise ValueError("the two results have no utterance in common")
     kept = [early[id] for id in common]
-    mended = [replace(early[id], reference=late[id].reference) for id in common]
+    fixed = [replace(early[id], reference=late[id].reference) for id in common]
     said_now = [late[id] for id in common]
     rates = [
         ("before", before.stated),
         ("scorer, before", _rate(before.predictions, before)),
         ("missing lines", _rate(kept, before)),
-        ("references", _rate(mended, before)),
-        ("normalizer", _rate(mended, replace(after, metric=before.metric))),
-        ("metric", _rate(mended, after)),
+        ("references", _rate(fixed, before)),
+        ("normalizer", _rate(fixed, replace(after, metric=before.metric))),
+        ("metric", _rate(fixed, after)),
         ("model", _rate(said_now, after)),
         ("new lines", _rate(after.predictions, after)),
         ("scorer, after", after.stated),

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from utils.scoring.counts import ErrorCounts
 from utils.scoring.edits import Vocabulary, align, count_errors, count_operations
-from utils.scoring.metrics.ser import wrong_sentences
+from utils.scoring.metrics.ser import sentence_errors
 from utils.scoring.normalizers import Step, normalizer, resolve_name
 from utils.scoring.predictions import Prediction, from_columns, to_columns
 from utils.scoring.tokens import tokenizer_of
@@ -109,7 +109,7 @@ class Score:
     @cached_property
     def sentences(self) -> Score:
         """The same utterances with each one sentence, right or wrong: the sentence error rate."""
-        wrong = wrong_sentences(self.errors, self._has_status("failed", "missing"))
+        wrong = sentence_errors(self.errors, self._has_status("failed", "missing"))
         table = np.zeros_like(self.normal)
         table[:, 0], table[:, 3] = wrong, 1
         return replace(self, metric=SENTENCES, normal=table, as_written=table)

@@ -26,7 +26,7 @@ from utils.sources.files import (
     speaker_of,
     table_lines,
 )
-from utils.sources.source_data import Gathered, LeftOut, SourceSettings
+from utils.sources.source_data import LeftOut, SourceData, SourceSettings
 
 METADATA = ("metadata.csv", "metadata.tsv", "metadata.jsonl")
 TEXT_FIELDS = ("sentence", "transcription", "text", "transcript")
@@ -44,7 +44,7 @@ class FolderSettings(SourceSettings):
     folder: '^([^/]+)/' is the first folder."""
 
 
-def gather(settings: FolderSettings) -> Gathered:
+def gather(settings: FolderSettings) -> SourceData:
     """Pair the audio files of a folder with their texts.
 
     Raises:
@@ -82,7 +82,7 @@ def gather(settings: FolderSettings) -> Gathered:
                 )
             )
     left_out += [LeftOut(str(path), "text without audio") for path in texts]
-    return Gathered(utterances, left_out)
+    return SourceData(utterances, left_out)
 
 
 _Texts = dict[Path, dict[str, Any]]

@@ -21,7 +21,7 @@ from utils.manifest.utterance import Utterance
 from utils.parallel.shards import parse_shard
 from utils.sources.fetch.archives import write_once
 from utils.sources.files import AUDIO_SUFFIXES, one_line
-from utils.sources.source_data import Gathered, LeftOut, SourceSettings
+from utils.sources.source_data import LeftOut, SourceData, SourceSettings
 from utils.sources.table import COLUMNS
 
 # What the first bytes say, for audio that comes without a file name.
@@ -50,7 +50,7 @@ class HubSettings(SourceSettings):
     """Folder for the audio; what was written there by an earlier run is not fetched twice over."""
 
 
-def gather(settings: HubSettings) -> Gathered:
+def gather(settings: HubSettings) -> SourceData:
     """Read a data set's rows as utterances, and write their audio.
 
     Raises:
@@ -85,7 +85,7 @@ def gather(settings: HubSettings) -> Gathered:
                     speaker=str(speaker) if speaker not in (None, "") else None,
                 )
             )
-    return Gathered(utterances, left_out, is_part=True)
+    return SourceData(utterances, left_out, is_part=True)
 
 
 def _open(settings: HubSettings) -> tuple[Iterable[Mapping[str, Any]], Sequence[str]]:

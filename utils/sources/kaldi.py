@@ -15,7 +15,7 @@ from utils.audio.clip import AudioRef
 from utils.cli.errors import UserError
 from utils.manifest.utterance import Utterance
 from utils.sources.files import expect_file, expect_folder, one_line, table_lines
-from utils.sources.source_data import Gathered, LeftOut, SourceSettings
+from utils.sources.source_data import LeftOut, SourceData, SourceSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class KaldiSettings(SourceSettings):
     """Folder from which relative paths in wav.scp are seen; None: the current one, as in Kaldi."""
 
 
-def gather(settings: KaldiSettings) -> Gathered:
+def gather(settings: KaldiSettings) -> SourceData:
     """Read a Kaldi data folder.
 
     Raises:
@@ -61,7 +61,7 @@ def gather(settings: KaldiSettings) -> Gathered:
         if name not in audio and name not in known
     ]
     left_out += [LeftOut(name, "audio without text") for name in audio if name not in texts]
-    return Gathered(utterances, left_out)
+    return SourceData(utterances, left_out)
 
 
 def _pairs(path: Path, left_out: list[LeftOut]) -> dict[str, str]:

@@ -22,7 +22,7 @@ from utils.manifest.json_lines import BLANK, Unreadable, json_values
 from utils.manifest.utterance import Utterance
 from utils.sources.files import expect_file, expect_own_file, one_line
 from utils.sources.nemo import seen_from
-from utils.sources.source_data import Gathered, LeftOut, SourceSettings
+from utils.sources.source_data import LeftOut, SourceData, SourceSettings
 
 DIGITS = 3  # of seconds; Lhotse's own tolerance is a millisecond
 
@@ -37,7 +37,7 @@ class LhotseSettings(SourceSettings):
     """The supervisions that belong to the recordings."""
 
 
-def gather(settings: LhotseSettings) -> Gathered:
+def gather(settings: LhotseSettings) -> SourceData:
     """Read Lhotse's cuts, or recordings with supervisions.
 
     Raises:
@@ -63,7 +63,7 @@ def gather(settings: LhotseSettings) -> Gathered:
             ) from None
         except (ValueError, OverflowError) as error:
             left_out.append(LeftOut(name, str(error)))
-    return Gathered(utterances, left_out)
+    return SourceData(utterances, left_out)
 
 
 def _objects(path: Path, left_out: list[LeftOut]) -> Iterator[tuple[str, dict[str, Any]]]:

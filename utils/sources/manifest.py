@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from utils.manifest.read import read_manifest
 from utils.manifest.utterance import Utterance
-from utils.sources.source_data import Gathered, SourceSettings
+from utils.sources.source_data import SourceData, SourceSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +17,7 @@ class ManifestSettings(SourceSettings):
     """The manifests, with commas between them."""
 
 
-def gather(settings: ManifestSettings) -> Gathered:
+def gather(settings: ManifestSettings) -> SourceData:
     """Read manifests.
 
     Raises:
@@ -26,4 +26,4 @@ def gather(settings: ManifestSettings) -> Gathered:
     utterances: list[Utterance] = []
     for path in settings.path:
         utterances += read_manifest(path)
-    return Gathered(utterances)
+    return SourceData(utterances)

@@ -17,7 +17,7 @@ from utils.cli.files import atomic_write
 from utils.manifest.json_lines import BLANK, Unreadable, json_values
 from utils.manifest.utterance import Utterance
 from utils.sources.files import expect_file, expect_own_file, one_line
-from utils.sources.source_data import Gathered, LeftOut, SourceSettings
+from utils.sources.source_data import LeftOut, SourceData, SourceSettings
 
 _LANGUAGE_FIELDS = ("lang", "language", "source_lang")
 
@@ -30,7 +30,7 @@ class NemoSettings(SourceSettings):
     """The manifest."""
 
 
-def gather(settings: NemoSettings) -> Gathered:
+def gather(settings: NemoSettings) -> SourceData:
     """Read a NeMo manifest.
 
     Raises:
@@ -49,7 +49,7 @@ def gather(settings: NemoSettings) -> Gathered:
             utterances.append(_utterance(path, value, place))
         except ValueError as error:
             left_out.append(LeftOut(place, f"line cannot be used: {error}"))
-    return Gathered(utterances, left_out)
+    return SourceData(utterances, left_out)
 
 
 def seen_from(manifest: Path, path: str) -> str:

@@ -130,7 +130,7 @@ def parse_size(text: str) -> int:
 def _files(manifest: Manifest, shard: Shard) -> tuple[list[_File], array[int], list[LeftOut]]:
     """Return the files of a manifest, and which of them each line is in.
 
-    Memory grows with the files, not with the lines, which are 8 bytes each.
+    Journal grows with the files, not with the lines, which are 8 bytes each.
 
     Args:
         manifest: of any size.

@@ -22,7 +22,7 @@ from utils.manifest.write import path_from_manifest, write_manifest
 from utils.parallel.shards import Shard, parse_shard
 from utils.sources.lhotse import write_cuts
 from utils.sources.nemo import write_nemo
-from utils.sources.source_data import Gathered, LeftOut, SourceSettings
+from utils.sources.source_data import LeftOut, SourceData, SourceSettings
 
 EXAMPLES_SHOWN = 3
 
@@ -45,11 +45,11 @@ class Prepared:
     left_out_file: Path
 
 
-def prepare(gathered: Gathered, settings: SourceSettings, name: str) -> Prepared:
+def prepare(source_data: SourceData, settings: SourceSettings, name: str) -> Prepared:
     """Check what a source gave and write it.
 
     Args:
-        gathered: what the source holds.
+        source_data: what the source holds.
         settings: where to, how to split, in which form.
         name: the command, which names the data where --source does not.
 
@@ -73,7 +73,7 @@ def prepare(gathered: Gathered, settings: SourceSettings, name: str) -> Prepared
         _expect_not_brought(path, settings)
         if not settings.overwrite:
             expect_no_other_data(path, source)
-    mine, left_out = _share(gathered, shard)
+    mine, left_out = _share(source_data, shard)
     measured, unusable = _measured(mine)
     left_out = sorted([*left_out, *unusable])
     # Named after the data: another source may be written into the same folder.
@@ -185,13 +185,13 @@ def _expect_not_brought(path: Path, settings: SourceSettings) -> None:
 # Checks that are the same for every source.
 
 
-def _share(gathered: Gathered, shard: Shard) -> tuple[list[Utterance], list[LeftOut]]:
+def _share(source_data: SourceData, shard: Shard) -> tuple[list[Utterance], list[LeftOut]]:
     """Return what is this part's, and what is left out of it; the first part tells the rest."""
-    unique, repeated = _unique(gathered.utterances)
+    unique, repeated = _unique(source_data.utterances)
     known, unspellable = _spellable(unique)
-    mine = known if gathered.is_part else share_of_files(known, shard)
-    tells = gathered.is_part or shard.number == 1
-    return mine, [*gathered.left_out, *repeated, *unspellable] if tells else []
+    mine = known if source_data.is_part else share_of_files(known, shard)
+    tells = source_data.is_part or shard.number == 1
+    return mine, [*source_data.left_out, *repeated, *unspellable] if tells else []
 
 
 def _spellable(utterances: Sequence[Utterance]) -> tuple[list[Utterance], list[LeftOut]]:

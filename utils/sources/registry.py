@@ -20,14 +20,14 @@ from utils.sources import (
     table,
     wenetspeech,
 )
-from utils.sources.source_data import Gathered, SourceSettings
+from utils.sources.source_data import SourceData, SourceSettings
 
 
 class Source(NamedTuple):
     """A kind of speech data: what it is asked, and how it is read."""
 
     settings: type[SourceSettings]
-    gather: Callable[[Any], Gathered]
+    gather: Callable[[Any], SourceData]
 
 
 SOURCES: dict[str, Source] = {

@@ -19,7 +19,7 @@ class LeftOut:
 
 
 @dataclass(frozen=True)
-class Gathered:
+class SourceData:
     """What a source holds.
 
     Audio paths are absolute or relative to the current folder. Nothing was listened to yet:

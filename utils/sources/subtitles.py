@@ -11,7 +11,7 @@ from utils.audio.header import header_duration
 from utils.cli.errors import UserError
 from utils.manifest.utterance import Utterance
 from utils.sources.files import audio_files, expect_file
-from utils.sources.source_data import Gathered, LeftOut, SourceSettings
+from utils.sources.source_data import LeftOut, SourceData, SourceSettings
 from utils.sources.text.pieces import Piece, check_times, pack, silences
 from utils.sources.text.subtitle_files import FORMATS, read_subtitles
 
@@ -33,7 +33,7 @@ class SubtitleSettings(SourceSettings):
     subtitles hold every word that is said."""
 
 
-def gather(settings: SubtitleSettings) -> Gathered:
+def gather(settings: SubtitleSettings) -> SourceData:
     """Cut recordings at their subtitles.
 
     Raises:
@@ -56,7 +56,7 @@ def gather(settings: SubtitleSettings) -> Gathered:
             continue
         utterances += found
         left_out += missing
-    return Gathered(utterances, left_out)
+    return SourceData(utterances, left_out)
 
 
 def _cut(

@@ -26,7 +26,7 @@ from utils.sources.files import (
     one_line,
     read_text,
 )
-from utils.sources.source_data import Gathered, LeftOut, SourceSettings
+from utils.sources.source_data import LeftOut, SourceData, SourceSettings
 
 # Tried in this order where no flag names the column.
 COLUMNS = {
@@ -75,7 +75,7 @@ class _Table(NamedTuple):
     audio_suffix: str = ""
 
 
-def gather(settings: TableSettings) -> Gathered:
+def gather(settings: TableSettings) -> SourceData:
     """Read a table's rows as utterances.
 
     Raises:
@@ -100,7 +100,7 @@ def gather(settings: TableSettings) -> Gathered:
             left_out.append(LeftOut(utterance.id, f"audio without text: {place}"))
         else:
             utterances.append(utterance)
-    return Gathered(utterances, left_out)
+    return SourceData(utterances, left_out)
 
 
 def _utterance(row: dict[str, Any], columns: dict[str, str], table: _Table) -> Utterance:

@@ -18,7 +18,7 @@ from utils.audio.clip import AudioRef
 from utils.cli.errors import UserError
 from utils.manifest.utterance import Utterance
 from utils.sources.files import expect_file, is_file, one_line
-from utils.sources.source_data import Gathered, LeftOut, SourceSettings
+from utils.sources.source_data import LeftOut, SourceData, SourceSettings
 
 CHUNK_CHARACTERS = 8 << 20
 LATEST = 1e9  # seconds; larger numbers are damage
@@ -39,7 +39,7 @@ class WenetSpeechSettings(SourceSettings):
     """Leave out segments whose label the corpus trusts less (0.6 to 1.0 there)."""
 
 
-def gather(settings: WenetSpeechSettings) -> Gathered:
+def gather(settings: WenetSpeechSettings) -> SourceData:
     """Read one subset.
 
     Raises:
@@ -71,7 +71,7 @@ def gather(settings: WenetSpeechSettings) -> Gathered:
             continue
         for segment in wanted:
             _add(segment, recording, audio, settings.min_confidence, utterances, left_out)
-    return Gathered(utterances, left_out)
+    return SourceData(utterances, left_out)
 
 
 def _add(

@@ -22,7 +22,7 @@ def with_adapter(settings: LoraSettings, loaded: LoadedModel, total_steps: int) 
         UserError: if the settings name layers that the model lacks.
     """
     plan = AdapterPlan(
-        kind=settings.adapter_kind,
+        adapter_type=settings.adapter_type,
         rank=settings.lora_rank,
         alpha=settings.lora_alpha,
         dropout=settings.lora_dropout,

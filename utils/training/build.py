@@ -24,7 +24,7 @@ from utils.training.profile import StepProfile
 from utils.training.ranks import RankAllocation
 from utils.training.resume.signals import Interruption
 from utils.training.settings.common import TrainSettings
-from utils.training.skipped_steps import StepGuard
+from utils.training.skipped_steps import SkippedSteps
 from utils.training.trainer import DevSet, WhisperTrainer
 from utils.transcription.decoding import Decoding
 
@@ -75,7 +75,7 @@ def make_trainer(
             fixed_windows=settings.use_compile,
         ),
         step_loss=StepLoss(settings.label_smoothing, settings.loss_chunk or 0),
-        guard=StepGuard(settings.max_bad_steps, settings.max_grad_spike),
+        guard=SkippedSteps(settings.max_bad_steps, settings.max_grad_spike),
         interruption=Interruption(settings.grace_seconds),
         args=arguments,
         train_dataset=SpeechDataset(
@@ -102,7 +102,7 @@ def make_trainer(
 def equip(trainer: WhisperTrainer, settings: TrainSettings) -> None:
     """Give a trainer what the settings ask for beside the steps: averages, ranks, rates, an end."""
     loaded = trainer.loaded
-    if getattr(settings, "adapter_kind", "") == "adalora":
+    if getattr(settings, "adapter_type", "") == "adalora":
         trainer.add_callback(RankAllocation(loaded.model))
     if settings.keep_data is not None and settings.keep_mode == "distill":
         trainer.distillation = SelfDistillation(loaded.model)

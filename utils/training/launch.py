@@ -155,7 +155,7 @@ def refuse_unshardable(sharing: str, settings: Any) -> None:
         ("adalora", "moves its ranks by whole gradients"),
         ("pissa", "is saved as a difference to its whole beginnings"),
     ):
-        if getattr(settings, "adapter_kind", "") == kind:
+        if getattr(settings, "adapter_type", "") == kind:
             raise UserError(
                 f"--adapter={kind} {reason}, and {sharing} shards the model",
                 "Take --adapter=lora, or use DDP: configs/accelerate/ddp.yaml",

@@ -31,7 +31,11 @@ from utils.model.loaded import LoadedModel
 from utils.model.new_tokens import add_tokens, read_tokens
 from utils.model.precision import choose_precision
 from utils.training.arguments import training_arguments
-from utils.training.audio_context.feature_matching import MatchOptions, match_context, say_distances
+from utils.training.audio_context.feature_matching import (
+    FeatureMatchingOptions,
+    match_features,
+    say_distances,
+)
 from utils.training.audio_context.plan import batch_plan, describe_steps, make_sampler, with_context
 from utils.training.audio_context.probe import settled_context
 from utils.training.best_average import BestAverage
@@ -292,7 +296,7 @@ def describe(
 
 def match(settings: TrainSettings, trainer: WhisperTrainer) -> None:
     """Let the encoder learn on cut windows what it knows on 30 s ones."""
-    options = MatchOptions(
+    options = FeatureMatchingOptions(
         steps=settings.context_match_steps,
         learning_rate=trainer.args.learning_rate,
         max_grad_norm=settings.max_grad_norm,
@@ -301,7 +305,7 @@ def match(settings: TrainSettings, trainer: WhisperTrainer) -> None:
     )
     dataset = trainer.train_dataset
     assert isinstance(dataset, SpeechDataset)
-    say_distances(match_context(trainer.loaded, dataset, trainer.plan, options))
+    say_distances(match_features(trainer.loaded, dataset, trainer.plan, options))
 
 
 def finish(settings: TrainSettings, trainer: WhisperTrainer) -> None:

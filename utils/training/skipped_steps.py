@@ -20,7 +20,7 @@ MEDIAN_NEEDS = 20
 NAMES_SHOWN = 20
 
 
-class StepGuard:
+class SkippedSteps:
     """Judges each step's gradient, the same on all processes and when resumed.
 
     Args:

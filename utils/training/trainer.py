@@ -31,7 +31,7 @@ from utils.training.launch import sharing_asked_for
 from utils.training.loader_wait import LoaderWatch
 from utils.training.loss import StepLoss
 from utils.training.parameter_groups import RateFactors, group_parameters
-from utils.training.resume.resumable_trainer import GO_ON, ExactTrainer
+from utils.training.resume.resumable_trainer import GO_ON, ResumableTrainer
 from utils.training.resume.state import same_randomness
 from utils.training.sharding import WholeModel, expect_sharing, prepare_fsdp
 from utils.transcription.decoding import Decoding
@@ -55,7 +55,7 @@ class DevSet:
     metric: str
 
 
-class WhisperTrainer(ExactTrainer):
+class WhisperTrainer(ResumableTrainer):
     """Trains a Whisper or its adapter.
 
     Args:
@@ -65,7 +65,7 @@ class WhisperTrainer(ExactTrainer):
         audio_context: how the windows of the training are cut; kept in what is saved.
         collator: makes batches of the training and dev examples.
         step_loss: what is minimised.
-        **options: as of `ExactTrainer`.
+        **options: as of `ResumableTrainer`.
     """
 
     # `StepLoss` divides by the tokens of the whole step, so nothing is left to divide by.

@@ -8,8 +8,8 @@ from typing import Any, Literal
 from utils.audio.features import (
     SAMPLE_RATE,
     WINDOW_FRAMES,
+    merge_stride_of,
     silence_kept,
-    tail_stride_of,
     window_frames,
 )
 from utils.cli.errors import UserError
@@ -42,9 +42,9 @@ class Windows:
         return window_frames(num_samples + round(self.margin * SAMPLE_RATE))
 
     @property
-    def tail_stride(self) -> int:
+    def merge_stride(self) -> int:
         """For `FlexibleWhisper.hearing`."""
-        return tail_stride_of(self.kind)
+        return merge_stride_of(self.kind)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from utils.manifest.utterance import Utterance
 from utils.scoring.predictions import Prediction, Segment
 from utils.transcription.clips import Clip
 from utils.transcription.decoding import FALLBACK_TEMPERATURES, Decoding
-from utils.transcription.engines.registry import Engine, Found, Search, States, windows_of
+from utils.transcription.engines.registry import DecodingResult, Engine, Search, States, windows_of
 from utils.transcription.longform import cut_at_timestamps, mel_slice
 
 
@@ -177,12 +177,12 @@ class WindowDecoder:
 
     def _with_fallback(
         self,
-        found: list[Found],
+        found: list[DecodingResult],
         utterances: Sequence[Utterance],
         states: States,
         prompts: torch.Tensor,
         search: Search,
-    ) -> list[Found]:
+    ) -> list[DecodingResult]:
         """Decode the rows whose text looks wrong again, at rising temperatures."""
         for temperature in FALLBACK_TEMPERATURES[1:]:
             wrong = [place for place, each in enumerate(found) if self._looks_wrong(each)]
@@ -198,7 +198,7 @@ class WindowDecoder:
                 found[place] = each
         return found
 
-    def _looks_wrong(self, found: Found) -> bool:
+    def _looks_wrong(self, found: DecodingResult) -> bool:
         """Whether text repeats itself or is unlikely; silence is neither."""
         if self._is_silence(found):
             return False
@@ -208,7 +208,7 @@ class WindowDecoder:
             or found.mean_logprob < self.decoding.logprob_threshold
         )
 
-    def _is_silence(self, found: Found) -> bool:
+    def _is_silence(self, found: DecodingResult) -> bool:
         settings = self.decoding
         return (
             settings.temperature_fallback

@@ -34,9 +34,9 @@ from utils.manifest.read import BrokenLine, Manifest, repeated_ids, scan_manifes
 from utils.parallel.pool import in_order
 from utils.parallel.ray_data import Engine, ray_map
 from utils.parallel.shards import WHOLE, Shard
-from utils.validation.diagnosis import Diagnosis, ExaminedLines, write_findings
+from utils.validation.diagnosis import Diagnosis, LineRecords, write_findings
 from utils.validation.findings import Finding, Inspector, Summary
-from utils.validation.journal import Ledger
+from utils.validation.journal import CheckJournal
 from utils.validation.pairs import check_pairs
 from utils.validation.records import (
     HEARD,
@@ -44,7 +44,7 @@ from utils.validation.records import (
     OF_PAIR,
     RECORD,
     UNHEARD,
-    Examined,
+    LineRecord,
     Look,
     Task,
     inspected,
@@ -105,19 +105,19 @@ def check_manifests(
         Failure: a process died.
     """
     opened = [_Opened.of(path, shard) for path in dict.fromkeys(paths)]
-    ledger = _ledger(opened, kept)
+    journal = _journal(opened, kept)
     try:
         work = _Work((look or Look()).examiner(), num_workers, engine)
-        _look_at_all(opened, ledger, work, inspectors)
+        _look_at_all(opened, journal, work, inspectors)
         manifests = [each.manifest for each in opened]
-        lines = ExaminedLines(manifests, ledger.records(), ledger.prints(), ledger)
-        told = _ordered(opened, ledger, lines)
-        findings = write_findings(ledger.folder / "told", told, ledger)
-        summaries = [_summary(number, each, lines, ledger) for number, each in enumerate(opened)]
+        lines = LineRecords(manifests, journal.records(), journal.prints(), journal)
+        told = _ordered(opened, journal, lines)
+        findings = write_findings(journal.folder / "told", told, journal)
+        summaries = [_summary(number, each, lines, journal) for number, each in enumerate(opened)]
     except BaseException:
-        ledger.close()
+        journal.close()
         raise
-    ledger.finish()
+    journal.finish()
     return Diagnosis(summaries, findings, lines)
 
 
@@ -155,10 +155,10 @@ class _Opened:
             yield each.line, LISTED, Finding("error", kind, path, each.line, "", each.message)
 
 
-def _ledger(opened: Sequence[_Opened], kept: Kept | None) -> Ledger:
+def _journal(opened: Sequence[_Opened], kept: Kept | None) -> CheckJournal:
     """Open what an earlier check of the same found, or begin anew."""
     if kept is None:
-        return Ledger(Path(tempfile.mkdtemp(prefix="check-")), keep=False)
+        return CheckJournal(Path(tempfile.mkdtemp(prefix="check-")), keep=False)
     named = [[str(each.manifest.path), each.manifest.sha256, len(each.manifest)] for each in opened]
     form = [LINES_A_TASK, str(RECORD.descr)]  # what an older version kept is another check
     name = hashlib.sha256(json.dumps([named, kept.settings, form]).encode()).hexdigest()
@@ -173,24 +173,24 @@ def _ledger(opened: Sequence[_Opened], kept: Kept | None) -> Ledger:
         ) from None
     if kept.fresh:
         shutil.rmtree(folder, ignore_errors=True)
-    ledger = Ledger(folder, lock)
-    if ledger.lines_done:
+    journal = CheckJournal(folder, lock)
+    if journal.lines_done:
         total = sum(len(each.manifest) for each in opened)
         say(
-            f"going on with a check that was broken off: {ledger.lines_done} of {total} lines are "
+            f"going on with a check that was broken off: {journal.lines_done} of {total} lines are "
             "done; --resume=False begins anew"
         )
-    return ledger
+    return journal
 
 
 def _look_at_all(
     opened: Sequence[_Opened],
-    ledger: Ledger,
+    journal: CheckJournal,
     work: _Work,
     inspectors: Sequence[Inspector],
 ) -> None:
-    """Look at the lines that the ledger does not know."""
-    done = ledger.lines_done
+    """Look at the lines that the journal does not know."""
+    done = journal.lines_done
     for number, each in enumerate(opened):
         manifest = each.manifest
         skipped = min(done, len(manifest))
@@ -200,7 +200,7 @@ def _look_at_all(
         )
         with bar:
             for examined in work.on(manifest, skipped):
-                ledger.add(number, _completed(examined, inspectors))
+                journal.add(number, _completed(examined, inspectors))
                 bar.update(len(examined.lines))
 
 
@@ -208,11 +208,11 @@ def _look_at_all(
 class _Work:
     """What looks at tasks, and where that is done."""
 
-    examine: Callable[[Task], Examined]
+    examine: Callable[[Task], LineRecord]
     num_workers: int
     engine: Engine
 
-    def on(self, manifest: Manifest, skipped: int) -> Iterator[Examined]:
+    def on(self, manifest: Manifest, skipped: int) -> Iterator[LineRecord]:
         """Look at all lines of a manifest but the first; yield what is found, task by task."""
         tasks = _tasks(manifest, skipped)
         if self.engine == "local":
@@ -234,16 +234,18 @@ def _tasks(manifest: Manifest, skipped: int) -> Iterator[Task]:
         yield Task(manifest.path, list(manifest.lines[some]), manifest.utterances[some])
 
 
-def _completed(examined: Examined, inspectors: Sequence[Inspector]) -> Examined:
+def _completed(examined: LineRecord, inspectors: Sequence[Inspector]) -> LineRecord:
     """Add what the inspectors of this process find, and put all in order."""
     findings = [*examined.findings, *inspected(inspectors, examined.lines)]
     findings.sort(key=lambda each: (each[1].line, each[0]))
     return examined._replace(findings=findings)
 
 
-def _ordered(opened: Sequence[_Opened], ledger: Ledger, lines: ExaminedLines) -> Iterator[Finding]:
+def _ordered(
+    opened: Sequence[_Opened], journal: CheckJournal, lines: LineRecords
+) -> Iterator[Finding]:
     """Yield all findings, manifest by manifest, in the order of the lines."""
-    pairs = check_pairs(lines, ledger.folder)
+    pairs = check_pairs(lines, journal.folder)
     ahead = list(islice(pairs, 1))
 
     def pairs_of(path: Path) -> Iterator[tuple[int, int, Finding]]:
@@ -255,13 +257,13 @@ def _ordered(opened: Sequence[_Opened], ledger: Ledger, lines: ExaminedLines) ->
     for each in opened:
         path = each.manifest.path
         streams: list[Iterable[tuple[int, int, Finding]]] = [
-            *(each.listed(), ledger.findings(path), pairs_of(path))
+            *(each.listed(), journal.findings(path), pairs_of(path))
         ]
         for _, _, found in heapq.merge(*streams, key=lambda item: item[:2]):
             yield found
 
 
-def _summary(number: int, opened: _Opened, lines: ExaminedLines, ledger: Ledger) -> Summary:
+def _summary(number: int, opened: _Opened, lines: LineRecords, journal: CheckJournal) -> Summary:
     records = lines.records[lines.starts[number] : lines.starts[number + 1]]
     state = records["state"]
     durations = records["duration"][state != UNHEARD]
@@ -279,7 +281,7 @@ def _summary(number: int, opened: _Opened, lines: ExaminedLines, ledger: Ledger)
         speakers=number_of_kinds(records["speaker_key"]),
         distinct_texts=number_of_kinds(records["text_key"]),
         no_speech=int(np.count_nonzero(records["no_speech"])),
-        languages=ledger.languages.get(number, Counter()),
+        languages=journal.languages.get(number, Counter()),
         sampling_rates=_counts(records["rate"], state),
         channels=_counts(records["channels"], state),
     )

@@ -27,7 +27,7 @@ class Diagnosis:
 
     summaries: Sequence[Summary]
     findings: Sequence[Finding]
-    lines: ExaminedLines
+    lines: LineRecords
 
     @property
     def exit_code(self) -> int:
@@ -37,13 +37,13 @@ class Diagnosis:
 
 
 @dataclass(frozen=True, eq=False)
-class ExaminedLines(Sequence[Line]):
+class LineRecords(Sequence[Line]):
     """The lines of all manifests, one after another.
 
     Attributes:
         manifests: with the lines that were looked at.
         records: what is known of each, `examined.RECORD` (N,), mapped from disk.
-        prints: of their sounds, `sound_print.PRINT` (N,), mapped from disk.
+        prints: of their sounds, `audio_fingerprint.PRINT` (N,), mapped from disk.
         owner: whoever removes those files, once nobody holds them.
     """
 
@@ -78,7 +78,7 @@ class ExaminedLines(Sequence[Line]):
             yield from self.of(number)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, ExaminedLines) and list(self) == list(other)
+        return isinstance(other, LineRecords) and list(self) == list(other)
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -108,7 +108,7 @@ class ExaminedLines(Sequence[Line]):
         return Line(manifest.path, manifest.lines[index], manifest[index], heard)
 
 
-class StoredFindings(Sequence[Finding]):
+class LazyFindings(Sequence[Finding]):
     """Findings in a file.
 
     Args:
@@ -156,5 +156,5 @@ def write_findings(path: Path, findings: Iterable[Finding], owner: Any = None) -
             places.append(file.tell())
             line = json.dumps(plain_form(found), ensure_ascii=False)
             file.write(line.encode("utf-8") + b"\n")
-    stored = StoredFindings(path, places, owner)
+    stored = LazyFindings(path, places, owner)
     return list(stored) if len(stored) < FEW_FINDINGS else stored

@@ -19,7 +19,7 @@ from utils.validation.diagnosis import Diagnosis
 from utils.validation.findings import Finding, Line, Severity
 
 
-class Mended(NamedTuple):
+class FixedManifest(NamedTuple):
     """What was written: how many lines were kept and dropped, and where the list of those is."""
 
     kept: int
@@ -27,9 +27,9 @@ class Mended(NamedTuple):
     dropped_file: Path
 
 
-def write_mended(
+def write_fixed(
     diagnosis: Diagnosis, manifest: Path, target: Path, severities: Collection[Severity]
-) -> Mended:
+) -> FixedManifest:
     """Write the lines of a manifest in which nothing is broken.
 
     Args:
@@ -60,7 +60,7 @@ def write_mended(
             file.write(_dropped_line(number, list(found), readable) + "\n")
     lines = _lines_of(diagnosis, manifest)
     kept = (_seen_from(target, line.utterance) for line in lines if line.number not in broken)
-    return Mended(write_manifest(target, kept), len(broken), dropped_file)
+    return FixedManifest(write_manifest(target, kept), len(broken), dropped_file)
 
 
 def _reasons(
@@ -94,6 +94,6 @@ def _dropped_line(number: int, found: list[Finding], utterance: Utterance | None
 
 
 def _seen_from(target: Path, utterance: Utterance) -> Utterance:
-    """Spell the audio's path so that it holds from where the mended manifest will lie."""
+    """Spell the audio's path so that it holds from where the fixed manifest will lie."""
     audio: AudioRef = utterance.audio
     return replace(utterance, audio=replace(audio, path=path_from_manifest(audio.path, target)))

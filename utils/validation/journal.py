@@ -21,13 +21,13 @@ from filelock import FileLock
 from utils.audio.fingerprint import PRINT
 from utils.manifest.duplicates import open_array
 from utils.validation.findings import Finding
-from utils.validation.records import RECORD, Examined
+from utils.validation.records import RECORD, LineRecord
 
 # Files of what is known; "done" says how far each goes.
 KNOWN = ("records", "prints", "findings")
 
 
-class Ledger:
+class CheckJournal:
     """What is known so far.
 
     Args:
@@ -55,7 +55,7 @@ class Ledger:
                 file.truncate(size)
         self._files = {name: open(self._path(name), "ab") for name in self._sizes}  # noqa: SIM115
 
-    def add(self, manifest: int, examined: Examined) -> None:
+    def add(self, manifest: int, examined: LineRecord) -> None:
         """Write what was found in the next lines; it outlives this process when this returns.
 
         Args:
@@ -99,7 +99,7 @@ class Ledger:
             self._lock.release()
 
     def finish(self) -> None:
-        """Remove everything, once nobody holds this ledger: all that it knows was made use of."""
+        """Remove everything, once nobody holds this journal: all that it knows was made use of."""
         self._close_files()
         weakref.finalize(self, _remove, self.folder, self._lock)
 

@@ -14,17 +14,17 @@ import numpy as np
 from utils.audio.fingerprint import LEAST_STEPS, Pairs, alike
 from utils.audio.probe import AudioFacts
 from utils.manifest.duplicates import NO_KEY, first_of_same
-from utils.validation.diagnosis import ExaminedLines
+from utils.validation.diagnosis import LineRecords
 from utils.validation.findings import Finding, Line, Severity
 from utils.validation.sound import is_silent
 
 _BLOCK = 1 << 16
 
 
-def check_pairs(lines: ExaminedLines, folder: Path) -> Iterator[Finding]:
+def check_pairs(lines: LineRecords, folder: Path) -> Iterator[Finding]:
     """Compare each line with the first that has the same sound, nearly the same, words or speaker.
 
-    Memory grows with the different sounds alone, by 40 bytes each; see `alike`.
+    Journal grows with the different sounds alone, by 40 bytes each; see `alike`.
 
     Args:
         lines: of all manifests.
@@ -55,7 +55,7 @@ def check_pairs(lines: ExaminedLines, folder: Path) -> Iterator[Finding]:
             yield from found
 
 
-def _nearly_same_sounds(lines: ExaminedLines, first: np.ndarray, same_text: np.ndarray) -> Pairs:
+def _nearly_same_sounds(lines: LineRecords, first: np.ndarray, same_text: np.ndarray) -> Pairs:
     """Compare all different sounds of one text by their prints.
 
     Where one voice says two sentences that differ in a word, as synthesised ones do, the prints
@@ -77,7 +77,7 @@ def _nearly_same_sounds(lines: ExaminedLines, first: np.ndarray, same_text: np.n
     return alike(lines.prints, lines.records["duration"], different, same_text)
 
 
-def _suspects(lines: ExaminedLines, first: dict[str, np.ndarray], near: Pairs) -> Iterator[int]:
+def _suspects(lines: LineRecords, first: dict[str, np.ndarray], near: Pairs) -> Iterator[int]:
     """Yield the places of lines that have something of an earlier one."""
     for start in range(0, len(lines), _BLOCK):
         places = np.arange(start, min(start + _BLOCK, len(lines)))
@@ -94,7 +94,7 @@ def _suspects(lines: ExaminedLines, first: dict[str, np.ndarray], near: Pairs) -
         yield from places[suspect].tolist()
 
 
-def _has_several_speakers(lines: ExaminedLines) -> bool:
+def _has_several_speakers(lines: LineRecords) -> bool:
     """Whether not all lines are of one speaker; one that is not stated counts as one."""
     for start in range(0, len(lines), _BLOCK):
         block = lines.records["speaker_key"][start : start + _BLOCK]
@@ -115,7 +115,7 @@ def _same_audio(line: Line, earlier: Line | None) -> Iterator[Finding]:
         yield line.finding("warning", "repeated audio", f"the sound of {earlier.place}")
 
 
-def _nearly_same_audio(lines: ExaminedLines, place: int, near: Pairs) -> Iterator[Finding]:
+def _nearly_same_audio(lines: LineRecords, place: int, near: Pairs) -> Iterator[Finding]:
     """Tell of a sound that is an earlier one re-encoded, louder, or a little shifted."""
     number = int(np.searchsorted(near.later, place))
     if number == len(near.later) or near.later[number] != place:

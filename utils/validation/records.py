@@ -49,13 +49,13 @@ class Task(NamedTuple):
     utterances: Sequence[Utterance]
 
 
-class Examined(NamedTuple):
+class LineRecord(NamedTuple):
     """What was found in the lines of a task.
 
     Attributes:
         lines: the lines themselves.
         records: of `RECORD`, one a line.
-        prints: of `sound_print.PRINT`, one a line.
+        prints: of `audio_fingerprint.PRINT`, one a line.
         findings: with their ranks.
         languages: how many lines are in which.
     """
@@ -80,12 +80,12 @@ class Look:
     listen: bool = True
     inspectors: Sequence[Inspector] = ()
 
-    def examiner(self) -> Callable[[Task], Examined]:
+    def examiner(self) -> Callable[[Task], LineRecord]:
         """Return what looks at a task, in a form that another process can be told of."""
         return partial(examine, self)
 
 
-def examine(look: Look, task: Task) -> Examined:
+def examine(look: Look, task: Task) -> LineRecord:
     """Look at some lines, each by itself."""
     lines = [
         Line(task.manifest, number, each, probe(each.audio) if look.listen else None)
@@ -96,7 +96,7 @@ def examine(look: Look, task: Task) -> Examined:
     records = np.array([_record(line) for line in lines], RECORD)
     prints = table_of([_print(line.heard) for line in lines])
     languages = Counter(line.utterance.language or "?" for line in lines)
-    return Examined(lines, records, prints, findings, languages)
+    return LineRecord(lines, records, prints, findings, languages)
 
 
 def inspected(inspectors: Sequence[Inspector], lines: Sequence[Line]) -> list[tuple[int, Finding]]:
@@ -159,10 +159,10 @@ def _record(line: Line) -> tuple[Any, ...]:
 
 
 def _print(heard: Heard | None) -> bytes:
-    return heard.sound_print if isinstance(heard, AudioFacts) else b""
+    return heard.audio_fingerprint if isinstance(heard, AudioFacts) else b""
 
 
-def heard_of(record: np.void, sound_print: np.void) -> Heard | None:
+def heard_of(record: np.void, audio_fingerprint: np.void) -> Heard | None:
     """Return what was heard of a line; why a sound could not be read stands in its finding."""
     if record["state"] == NOT_LISTENED:
         return None
@@ -177,5 +177,5 @@ def heard_of(record: np.void, sound_print: np.void) -> Heard | None:
         clipped=float(record["clipped"]),
         shift=float(record["shift"]),
         sha256=record["sha256"].tobytes().hex(),
-        sound_print=bytes_of(sound_print),
+        audio_fingerprint=bytes_of(audio_fingerprint),
     )

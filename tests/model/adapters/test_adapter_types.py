@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from utils.cli.errors import UserError
-from utils.model.adapters.attach import KINDS, AdapterPlan, attach_adapter
+from utils.model.adapters.attach import ADAPTER_TYPES, AdapterPlan, attach_adapter
 from utils.model.adapters.merging import merge_adapter
 from utils.model.folders import save_model
 from utils.model.load import load_model
@@ -42,12 +42,12 @@ def shaken(adapted: LoadedModel) -> LoadedModel:
     return adapted
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ADAPTER_TYPES)
 def test_it_begins_as_its_base_and_ends_the_same_saved_and_merged(
     tiny_model: Path, tmp_path: Path, kind: str
 ) -> None:
     untouched = logits(load_model(str(tiny_model)).model)
-    adapted = attached(tiny_model, kind=kind)
+    adapted = attached(tiny_model, adapter_type=kind)
     torch.testing.assert_close(logits(adapted.model.eval()), untouched, **EXACT)
     trained = logits(shaken(adapted).model)
     assert (trained - untouched).abs().max() > 1e-3
@@ -58,9 +58,9 @@ def test_it_begins_as_its_base_and_ends_the_same_saved_and_merged(
 
 
 def test_pissa_takes_its_saved_adapter_back_to_train_on(tiny_model: Path, tmp_path: Path) -> None:
-    first = shaken(attached(tiny_model, kind="pissa"))
+    first = shaken(attached(tiny_model, adapter_type="pissa"))
     save_model(first.model, first.processor, tmp_path)
-    again = attached(tiny_model, kind="pissa")
+    again = attached(tiny_model, adapter_type="pissa")
     again.model.load_adapter(str(tmp_path), "default", is_trainable=True)
     found, expected = again.model.state_dict(), first.model.state_dict()
     assert all(torch.equal(found[name], expected[name]) for name in expected)

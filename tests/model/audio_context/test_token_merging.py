@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from transformers.models.whisper.modeling_whisper import WhisperAttention
 
 from utils.audio.features import (
+    MERGE_MARGIN,
+    MERGE_STRIDE,
     SAMPLE_RATE,
-    TAIL_MARGIN,
-    TAIL_STRIDE,
     WINDOW_FRAMES,
     pad_samples,
     window_frames,
@@ -23,11 +23,11 @@ from utils.audio.load import load_audio
 from utils.manifest.read import read_manifest
 from utils.model.audio_context.encoder import FlexibleWhisper
 from utils.model.audio_context.token_merging import (
-    TailAttention,
+    ProportionalAttention,
     head_of,
-    tail_bias,
-    thin,
-    thinned_length,
+    merge_silence,
+    merged_length,
+    proportional_bias,
 )
 from utils.model.load import load_model
 from utils.model.loaded import LoadedModel
@@ -46,7 +46,7 @@ def heard(demo: LoadedModel, demo_model: Path) -> tuple[torch.Tensor, torch.Tens
     utterances = list(read_manifest(demo_model.parent / "zh" / "test.jsonl"))[:4]
     clips = [load_audio(each.audio) for each in utterances]
     longest = max(map(len, clips))
-    short = window_frames(longest + round(TAIL_MARGIN * SAMPLE_RATE))
+    short = window_frames(longest + round(MERGE_MARGIN * SAMPLE_RATE))
     return (
         demo.log_mel(pad_samples(clips, WINDOW_FRAMES)),
         demo.log_mel(pad_samples(clips, short)),
@@ -62,8 +62,8 @@ def states(model: FlexibleWhisper, features: torch.Tensor, stride: int) -> torch
 
 @given(st.integers(25, TOTAL), st.integers(1, 16))
 def test_all_of_30_s_is_stood_for_and_the_length_tells_where(given: int, stride: int) -> None:
-    head, length = head_of(given, TOTAL, stride), thinned_length(given, TOTAL, stride)
-    bias = tail_bias(length, TOTAL, stride, torch.zeros(1, dtype=torch.float64))
+    head, length = head_of(given, TOTAL, stride), merged_length(given, TOTAL, stride)
+    bias = proportional_bias(length, TOTAL, stride, torch.zeros(1, dtype=torch.float64))
     counts = torch.ones(length) if bias is None else bias.exp().flatten()
     assert counts.sum().item() == pytest.approx(TOTAL)
     assert counts[:head].eq(1).all() and counts[-1] == 1
@@ -76,7 +76,7 @@ def test_all_of_30_s_is_stood_for_and_the_length_tells_where(given: int, stride:
 @given(st.integers(25, TOTAL - 1), st.integers(1, 9))
 def test_every_group_is_heard_at_its_middle(given: int, stride: int) -> None:
     positions = torch.arange(TOTAL, dtype=torch.float32)[:, None]
-    hidden, _ = thin(torch.zeros(1, given, 1), positions, stride)
+    hidden, _ = merge_silence(torch.zeros(1, given, 1), positions, stride)
     head = head_of(given, TOTAL, stride)
     groups = range(head, TOTAL - 1, stride)
     expected = [*range(head), *(begin + stride // 2 for begin in groups), TOTAL - 1]
@@ -96,7 +96,7 @@ def test_a_window_of_30_s_has_no_tail(
     demo: LoadedModel, heard: tuple[torch.Tensor, torch.Tensor, int]
 ) -> None:
     full = heard[0][:1]
-    assert torch.equal(states(demo.whisper, full, TAIL_STRIDE), states(demo.whisper, full, 0))
+    assert torch.equal(states(demo.whisper, full, MERGE_STRIDE), states(demo.whisper, full, 0))
     assert demo.whisper.positions(WINDOW_FRAMES) == TOTAL
 
 
@@ -110,16 +110,16 @@ def test_it_is_nearly_heard_as_30_s_and_a_cut_window_is_not(
         found = states(demo.whisper, short, stride)[:, :spoken]
         return ((found - expected).norm() / expected.norm()).item()
 
-    assert error(TAIL_STRIDE) < 0.002
+    assert error(MERGE_STRIDE) < 0.002
     assert error(0) > 0.1
 
 
 def test_a_key_that_counts_n_times_is_a_key_given_n_times(demo: LoadedModel) -> None:
     """The theorem behind it, for the decoder's attention with its own weights."""
     attention = demo.whisper.model.decoder.layers[0].encoder_attn
-    assert isinstance(attention, TailAttention)
+    assert isinstance(attention, ProportionalAttention)
     torch.manual_seed(0)
-    length = thinned_length(300, TOTAL, 4)
+    length = merged_length(300, TOTAL, 4)
     width = demo.whisper.config.d_model
     asked, thinned = torch.randn(2, 5, width), torch.randn(2, length, width)
     groups = (TOTAL - length) // 3
@@ -140,13 +140,13 @@ def test_it_is_heard_only_while_asked_for(tiny_model: Path) -> None:
 
     def strides() -> set[int]:
         layers = whisper.model.decoder.layers
-        return {whisper.model.encoder.tail_stride, *(x.encoder_attn.tail_stride for x in layers)}
+        return {whisper.model.encoder.merge_stride, *(x.encoder_attn.merge_stride for x in layers)}
 
-    with whisper.hearing(TAIL_STRIDE):
-        assert strides() == {TAIL_STRIDE}
+    with whisper.hearing(MERGE_STRIDE):
+        assert strides() == {MERGE_STRIDE}
         with pytest.raises(ValueError, match="given 51 frames"), whisper.hearing(0):
             whisper.model.encoder(torch.randn(1, 80, 51))
-        assert strides() == {TAIL_STRIDE}
+        assert strides() == {MERGE_STRIDE}
     assert strides() == {0}
 
 
@@ -170,6 +170,6 @@ def test_gradients_are_those_of_30_s(
     def likeness(stride: int) -> float:
         return torch.cosine_similarity(gradients(short, stride), expected, dim=0).item()
 
-    assert likeness(TAIL_STRIDE) > 0.9999
+    assert likeness(MERGE_STRIDE) > 0.9999
     assert likeness(0) < 0.98
     assert likeness(2) > 0.9999

@@ -18,10 +18,10 @@ from utils.model.loaded import LoadedModel
 from utils.scoring.predictions import Prediction
 from utils.scoring.score import score_predictions
 from utils.training.audio_context.feature_matching import (
-    ContextMatcher,
-    MatchOptions,
+    FeatureMatcher,
+    FeatureMatchingOptions,
     PairCollator,
-    match_context,
+    match_features,
 )
 from utils.transcription.transcribe import Decoding, transcribe
 
@@ -49,7 +49,7 @@ def test_cut_windows_come_to_mean_what_full_windows_do(
     loaded.model.eval()
     dev = [repository / "demo" / language / "dev.jsonl" for language in ("zh", "en")]
     unheard = [utterance for manifest in dev for utterance in list(read_manifest(manifest))[:8]]
-    matcher = ContextMatcher(loaded)
+    matcher = FeatureMatcher(loaded)
     clips = dataset_of(loaded, dev[0])
     pair = PairCollator(loaded.log_mel)([clips[ExampleKey(row, 0, 0.0)] for row in range(8)])
 
@@ -72,7 +72,7 @@ def test_cut_windows_come_to_mean_what_full_windows_do(
     far, different = distance(), disagreement()
     data = dataset_of(loaded, repository / "demo" / "zh" / "train.jsonl")
     rate = 1e-3 if kind == "adapter" else 3e-4
-    assert len(match_context(loaded, data, PLAN, MatchOptions(24, rate))) == 24
+    assert len(match_features(loaded, data, PLAN, FeatureMatchingOptions(24, rate))) == 24
     assert distance() < 0.75 * far
     assert disagreement() < 0.9 * different
 
@@ -84,7 +84,9 @@ def test_an_adapter_not_yet_trained_is_as_far_away_as_its_base(
     first = []
     for change in (lambda loaded: loaded, with_adapter):
         loaded = change(load_model(str(demo_model)))
-        first += match_context(loaded, dataset_of(loaded, manifest), PLAN, MatchOptions(1, 1e-3))
+        first += match_features(
+            loaded, dataset_of(loaded, manifest), PLAN, FeatureMatchingOptions(1, 1e-3)
+        )
     assert first[0] == pytest.approx(first[1], rel=1e-4)
     assert first[0] > 1e-4
 
@@ -96,7 +98,9 @@ def test_only_the_encoder_moves_and_the_same_way_each_time(
     after = []
     for _ in range(2):
         loaded = load_model(str(tiny_model))
-        match_context(loaded, dataset_of(loaded, speech_manifest), PLAN, MatchOptions(5, 1e-3))
+        match_features(
+            loaded, dataset_of(loaded, speech_manifest), PLAN, FeatureMatchingOptions(5, 1e-3)
+        )
         after.append(loaded.whisper.state_dict())
         assert not loaded.model.training
     moved = {name for name, value in before.items() if not torch.equal(value, after[0][name])}
@@ -113,7 +117,7 @@ def test_the_distance_does_not_depend_on_how_a_step_is_cut(
         loaded = load_model(str(tiny_model))
         plan = replace(PLAN, micro_batch=micro, accumulation=accumulation)
         data = dataset_of(loaded, speech_manifest)
-        found.append(match_context(loaded, data, plan, MatchOptions(4, 1e-3)))
+        found.append(match_features(loaded, data, plan, FeatureMatchingOptions(4, 1e-3)))
     assert found[1] == pytest.approx(found[0], rel=1e-4)
     assert found[2] == pytest.approx(found[0], rel=1e-4)
 
@@ -122,4 +126,4 @@ def test_an_encoder_that_cannot_move_is_refused(tiny_model: Path) -> None:
     loaded = load_model(str(tiny_model))
     loaded.model.freeze_encoder()
     with pytest.raises(UserError, match="none of it is trainable"):
-        ContextMatcher(loaded)
+        FeatureMatcher(loaded)

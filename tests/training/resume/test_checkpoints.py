@@ -17,7 +17,7 @@ from utils.training.resume.checkpoints import (
     seal,
     unfinished_folder,
 )
-from utils.training.resume.state import ExactState, cut_as_before
+from utils.training.resume.state import ResumeState, cut_as_before
 
 
 def write(run: Path, step: int) -> Path:
@@ -94,7 +94,7 @@ def test_a_chosen_checkpoint_must_be_one_and_whole(
 
 
 def test_steps_are_cut_as_before_unless_there_are_more_processes(tmp_path: Path) -> None:
-    ExactState(micro_batch=2, accumulation=4).write(tmp_path)
+    ResumeState(micro_batch=2, accumulation=4).write(tmp_path)
     found = cut_as_before(BatchPlan(micro_batch=4, accumulation=2, num_processes=2), tmp_path)
     assert (found.micro_batch, found.accumulation, found.num_processes) == (2, 4, 2)
     other = BatchPlan(micro_batch=4, accumulation=1)

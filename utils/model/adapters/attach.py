@@ -18,7 +18,7 @@ from utils.model.adapters.targets import (
     read_rank_pattern,
 )
 
-KINDS = ("lora", "dora", "rslora", "pissa", "adalora")
+ADAPTER_TYPES = ("lora", "dora", "rslora", "pissa", "adalora")
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class AdapterPlan:
     """What is attached.
 
     Attributes:
-        kind: one of `KINDS`: LoRA, or one that splits off each update's length (DoRA), scales by
-            the root of the rank (rsLoRA), begins with the weights' largest parts (PiSSA), or
-            moves its ranks (AdaLoRA).
+        adapter_type: one of `ADAPTER_TYPES`: LoRA, or one that splits off each update's length
+            (DoRA), scales by the root of the rank (rsLoRA), begins with the weights' largest parts
+            (PiSSA), or moves its ranks (AdaLoRA).
         rank: of the update (the average one that AdaLoRA ends with).
         alpha: scale; the update is multiplied by alpha / rank, or alpha / sqrt(rank) by rsLoRA.
         dropout: on the adapter's input.
@@ -40,7 +40,7 @@ class AdapterPlan:
         total_steps: optimizer steps of the whole run; AdaLoRA plans its ranks by it.
     """
 
-    kind: str = "lora"
+    adapter_type: str = "lora"
     rank: int = 32
     alpha: int = 64
     dropout: float = 0.0
@@ -64,12 +64,14 @@ def attach_adapter(model: Any, plan: AdapterPlan, base_path: str) -> PeftModel:
         UserError: if a target names no layer, or AdaLoRA gets too few steps to move its ranks.
     """
     layers = choose_targets(model, plan.targets, plan.parts)
-    config = _adaptive_config(plan) if plan.kind == "adalora" else _lora_config(plan, layers)
+    config = (
+        _adaptive_config(plan) if plan.adapter_type == "adalora" else _lora_config(plan, layers)
+    )
     is_default = plan.targets == ALL_LINEAR and plan.parts == "both"
     config.target_modules = set(LINEAR_LAYERS) if is_default else set(layers)
     if plan.new_tokens:
         config.trainable_token_indices = list(plan.new_tokens)
-    if plan.kind == "pissa":
+    if plan.adapter_type == "pissa":
         adapted: PeftModel = PissaModel(model, config)
     else:
         adapted = get_peft_model(model, config)
@@ -83,9 +85,9 @@ def _lora_config(plan: AdapterPlan, layers: list[str]) -> LoraConfig:
         r=plan.rank,
         lora_alpha=plan.alpha,
         lora_dropout=plan.dropout,
-        use_dora=plan.kind == "dora",
-        use_rslora=plan.kind == "rslora",
-        init_lora_weights="pissa" if plan.kind == "pissa" else True,
+        use_dora=plan.adapter_type == "dora",
+        use_rslora=plan.adapter_type == "rslora",
+        init_lora_weights="pissa" if plan.adapter_type == "pissa" else True,
         rank_pattern=read_rank_pattern(plan.rank_pattern, layers),
         bias="none",
     )

@@ -35,7 +35,11 @@ from transformers.models.whisper.modeling_whisper import (
 
 from utils.data.labels import IGNORED
 from utils.model.activations import is_frozen
-from utils.model.audio_context.token_merging import TailAttention, thin, thinned_length
+from utils.model.audio_context.token_merging import (
+    ProportionalAttention,
+    merge_silence,
+    merged_length,
+)
 from utils.model.token_loss import VocabularyProjection, token_loss_from_hidden
 
 AUDIO_CONTEXTS = ("full", "dynamic", "mixed", "thinned")
@@ -47,11 +51,11 @@ class FlexibleWhisperEncoder(WhisperEncoder):
     """The stock encoder for windows of any even number of frames up to the model's maximum.
 
     Attributes:
-        tail_stride: 0 cuts off what is missing to 30 s; above it, that is silence, of which one
+        merge_stride: 0 cuts off what is missing to 30 s; above it, that is silence, of which one
             position in so many is computed.
     """
 
-    tail_stride: int = 0
+    merge_stride: int = 0
 
     def forward(
         self, input_features: torch.Tensor, attention_mask: Any = None, **kwargs: Any
@@ -64,7 +68,7 @@ class FlexibleWhisperEncoder(WhisperEncoder):
             **kwargs: ignored flags of the stock signature (hidden states are not recorded).
 
         Returns:
-            `last_hidden_state` float `(B, F / 2, D)`; with a tail, `thinned_length` positions.
+            `last_hidden_state` float `(B, F / 2, D)`; with a tail, `merged_length` positions.
 
         Raises:
             ValueError: if F is odd, zero or longer than the model's positions.
@@ -83,8 +87,8 @@ class FlexibleWhisperEncoder(WhisperEncoder):
         hidden = nn.functional.gelu(self.conv1(input_features))
         hidden = nn.functional.gelu(self.conv2(hidden)).permute(0, 2, 1)
         bias = None
-        if self.tail_stride:
-            hidden, bias = thin(hidden, self.embed_positions.weight, self.tail_stride)
+        if self.merge_stride:
+            hidden, bias = merge_silence(hidden, self.embed_positions.weight, self.merge_stride)
         else:
             hidden = hidden + self.embed_positions.weight[: frames // 2]
         hidden = nn.functional.dropout(hidden, p=self.dropout, training=self.training)
@@ -105,7 +109,7 @@ class FlexibleWhisperModel(WhisperModel):
         for layer in self.decoder.layers:
             # Not a new one in its place: that would draw random numbers, and the same seed would
             # no longer make the stock model's weights.
-            layer.encoder_attn.__class__ = TailAttention
+            layer.encoder_attn.__class__ = ProportionalAttention
         self.post_init()
 
 
@@ -140,29 +144,29 @@ class FlexibleWhisper(WhisperForConditionalGeneration):
                 positions.copy_(sinusoids(*positions.shape))
 
     @property
-    def tail_stride(self) -> int:
+    def merge_stride(self) -> int:
         """How windows below 30 s are heard from now on; see `FlexibleWhisperEncoder`."""
-        return self.model.encoder.tail_stride
+        return self.model.encoder.merge_stride
 
-    @tail_stride.setter
-    def tail_stride(self, stride: int) -> None:
-        self.model.encoder.tail_stride = stride
+    @merge_stride.setter
+    def merge_stride(self, stride: int) -> None:
+        self.model.encoder.merge_stride = stride
         for layer in self.model.decoder.layers:
-            layer.encoder_attn.tail_stride = stride
+            layer.encoder_attn.merge_stride = stride
 
     def positions(self, frames: int) -> int:
         """Positions that the encoder computes of a window of so many frames."""
         total, given = self.config.max_source_positions, frames // 2
-        return thinned_length(given, total, self.tail_stride) if self.tail_stride else given
+        return merged_length(given, total, self.merge_stride) if self.merge_stride else given
 
     @contextmanager
-    def hearing(self, tail_stride: int) -> Iterator[None]:
+    def hearing(self, merge_stride: int) -> Iterator[None]:
         """While it lasts, windows below 30 s are heard in this way."""
-        before, self.tail_stride = self.tail_stride, tail_stride
+        before, self.merge_stride = self.merge_stride, merge_stride
         try:
             yield
         finally:
-            self.tail_stride = before
+            self.merge_stride = before
 
     @wraps(WhisperForConditionalGeneration.forward)
     def forward(

@@ -5,7 +5,7 @@ cut off: its attention was trained with it. But all of it is one sound, and only
 changes, slowly. So one position in `stride` is computed, and attention counts it `stride` times, by
 adding log(stride) to its logits: the "proportional attention" of Token Merging (Bolya et al. 2023,
 arXiv:2210.09461). With a stride of 1 this is the window of 30 s itself, to the last bit; with
-TAIL_STRIDE a model that knows 30 s windows alone hears nearly the same (docs/speed.md).
+MERGE_STRIDE a model that knows 30 s windows alone hears nearly the same (docs/speed.md).
 
 A thinned window has its first positions, the head, one by one; then the groups of the tail; then
 the last position, where the sound differs, since the convolutions see the window's edge. The head
@@ -41,27 +41,27 @@ def head_of(given: int, total: int, stride: int) -> int:
     return total - 1 - -(-(total - given) // stride) * stride
 
 
-def thinned_length(given: int, total: int, stride: int) -> int:
+def merged_length(given: int, total: int, stride: int) -> int:
     """Positions that are computed of a window; see `head_of`."""
     head = head_of(given, total, stride)
     return head + -(-(total - head) // stride)
 
 
-def thin(
+def merge_silence(
     sounds: torch.Tensor, positions: torch.Tensor, stride: int
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Lengthen a window to 30 s by a thinned tail of the silence at its end.
 
     Args:
         sounds: float `(B, P, D)`, the output of the convolutions on a window that ends in silence
-            (TAIL_MARGIN of it; what the convolutions see is 7 frames and half a spectrogram's
+            (MERGE_MARGIN of it; what the convolutions see is 7 frames and half a spectrogram's
             window), or lasts 30 s.
         positions: float `(total, D)`, the positions' embeddings.
         stride: of the tail.
 
     Returns:
         The encoder layers' input `(B, P', D)`, and what their attention adds to the logits of its
-        keys (`tail_bias`).
+        keys (`proportional_bias`).
     """
     given, total = sounds.shape[1], len(positions)
     head = head_of(given, total, stride)
@@ -71,14 +71,16 @@ def thin(
     silence, edge = sounds[:, -2:-1], sounds[:, -1:]
     parts = [sounds[:, :head] + positions[:head], silence + positions[places]]
     hidden = torch.cat([*parts, edge + positions[-1]], dim=1)
-    return hidden, tail_bias(hidden.shape[1], total, stride, hidden)
+    return hidden, proportional_bias(hidden.shape[1], total, stride, hidden)
 
 
-def tail_bias(length: int, total: int, stride: int, like: torch.Tensor) -> torch.Tensor | None:
+def proportional_bias(
+    length: int, total: int, stride: int, like: torch.Tensor
+) -> torch.Tensor | None:
     """What attention adds to the logits of a thinned window's keys.
 
     Args:
-        length: positions of the window, as `thinned_length` gives them.
+        length: positions of the window, as `merged_length` gives them.
         total: positions of 30 s.
         stride: of the tail.
         like: has the dtype and the device.
@@ -94,14 +96,14 @@ def tail_bias(length: int, total: int, stride: int, like: torch.Tensor) -> torch
     return bias
 
 
-class TailAttention(WhisperAttention):
+class ProportionalAttention(WhisperAttention):
     """A decoder's attention to the encoder's states, which may have a thinned tail.
 
     Attributes:
-        tail_stride: of the tail; 0 for states without one.
+        merge_stride: of the tail; 0 for states without one.
     """
 
-    tail_stride: int = 0
+    merge_stride: int = 0
 
     def forward(
         self,
@@ -112,10 +114,10 @@ class TailAttention(WhisperAttention):
         **kwargs: Any,
     ) -> Any:
         """As the stock attention; positions of the tail count as often as they stand for."""
-        if self.tail_stride and attention_mask is None and key_value_states is not None:
+        if self.merge_stride and attention_mask is None and key_value_states is not None:
             total = self.config.max_source_positions
             length = key_value_states.shape[1]
-            attention_mask = tail_bias(length, total, self.tail_stride, hidden_states)
+            attention_mask = proportional_bias(length, total, self.merge_stride, hidden_states)
         return super().forward(
             hidden_states, key_value_states, past_key_values, attention_mask, **kwargs
         )

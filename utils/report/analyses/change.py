@@ -11,24 +11,24 @@ from numpy.typing import NDArray
 from utils.cli.errors import UserError
 from utils.evaluation.reread import normalizer_of
 from utils.report.analyses.sections import Section, section_of, table_of
-from utils.report.report_data import Gathered, SetView
+from utils.report.report_data import ReportData, SetView
 from utils.report.tables import NOTHING, percent, points
 from utils.report.worst import pairs_of
 from utils.scoring.counts import ErrorCounts
 from utils.scoring.decompose import Side, decompose
-from utils.scoring.invented import heard_in_silence
+from utils.scoring.hallucinations import hallucinated_in_silence
 
 # A rise by this much of the earlier rate, and by this many errors, is shown as forgetting.
 NOTABLE_RISE = 0.05
 NOTABLE_ERRORS = 3
 
 
-def forgetting_section(gathered: Gathered, labels: Mapping[str, list[str]]) -> Section | None:
+def forgetting_section(report_data: ReportData, labels: Mapping[str, list[str]]) -> Section | None:
     """Compare before and after, by language, task, timestamps and speech."""
     tables = []
-    for model, baseline in dict.fromkeys((m, b) for _, m, b in pairs_of(gathered) if b):
+    for model, baseline in dict.fromkeys((m, b) for _, m, b in pairs_of(report_data) if b):
         rows = []
-        for view, other, against in pairs_of(gathered):
+        for view, other, against in pairs_of(report_data):
             if (other, against) == (model, baseline):
                 rows += _matrix_rows(view, model, str(baseline))
         header = ["language", "task", "timestamps", "speech", "utterances", "before", "after", ""]
@@ -79,7 +79,9 @@ def _tone(before: ErrorCounts, after: ErrorCounts) -> dict[str, str]:
 def _silence_cells(
     view: SetView, model: str, baseline: str, chosen: NDArray[np.bool_]
 ) -> list[Any]:
-    silences = [heard_in_silence(view.scores[name].where(chosen)) for name in (baseline, model)]
+    silences = [
+        hallucinated_in_silence(view.scores[name].where(chosen)) for name in (baseline, model)
+    ]
     before, after = (each.characters_a_minute for each in silences)
     if before is None or after is None:
         return [str(silences[0].characters), str(silences[1].characters), NOTHING]
@@ -88,7 +90,7 @@ def _silence_cells(
     return [f"{before:.1f}", f"{after:.1f}", change]
 
 
-def change_section(gathered: Gathered, before: Gathered) -> Section | None:
+def change_section(report_data: ReportData, before: ReportData) -> Section | None:
     """Explain the change from earlier results to these, one thing at a time.
 
     Raises:
@@ -100,7 +102,7 @@ def change_section(gathered: Gathered, before: Gathered) -> Section | None:
             ["what changed", "rate after it", "change"],
             _change_rows(early, old, late, new),
         )
-        for name, early, old, late, new in _matched(gathered, before)
+        for name, early, old, late, new in _matched(report_data, before)
     ]
     about = (
         "From the earlier rate to this one, one thing is changed at a time; the steps add up to "
@@ -109,9 +111,11 @@ def change_section(gathered: Gathered, before: Gathered) -> Section | None:
     return section_of("What changed", about, tables)
 
 
-def _matched(gathered: Gathered, before: Gathered) -> list[tuple[str, SetView, str, SetView, str]]:
+def _matched(
+    report_data: ReportData, before: ReportData
+) -> list[tuple[str, SetView, str, SetView, str]]:
     """Pair test sets by name, and models by name; single ones go together under any name."""
-    late_sets = {view.name: view for view in gathered.sets}
+    late_sets = {view.name: view for view in report_data.sets}
     early_sets = {view.name: view for view in before.sets}
     shared = [name for name in late_sets if name in early_sets]
     if not shared:

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from utils.report.analyses.change import change_section, forgetting_section
 from utils.report.analyses.sections import Section, section_of, table_of
-from utils.report.analyses.text import confusion_section, invented_section
+from utils.report.analyses.text import confusion_section, hallucination_section
 from utils.report.figures.training_curves import find_curves
-from utils.report.report_data import Gathered, SetView
+from utils.report.report_data import ReportData, SetView
 from utils.report.tables import percent
 from utils.report.worst import pairs_of
 from utils.scoring.timing import COLLARS, Timing, measure_timing
@@ -27,27 +27,29 @@ PARTS_SHOWN = 25
 FEWEST_UTTERANCES = 3
 
 
-def analyse(gathered: Gathered, labels: Labels, before: Gathered | None = None) -> dict[str, Any]:
+def analyse(
+    report_data: ReportData, labels: Labels, before: ReportData | None = None
+) -> dict[str, Any]:
     """Run all analyses.
 
     Args:
-        gathered: What `gather` read.
+        report_data: What `gather` read.
         labels: Of all utterances, one set after another.
         before: Earlier results, to explain what has changed since.
 
     Returns:
         {"sections": [{"title", "about", "tables"}], "curves": [{"name", "events"}]}.
     """
-    found: list[Section | None] = [change_section(gathered, before)] if before else []
-    found += [make(gathered, labels) for make in ANALYSES]
-    return {"sections": [each for each in found if each], "curves": find_curves(gathered)}
+    found: list[Section | None] = [change_section(report_data, before)] if before else []
+    found += [make(report_data, labels) for make in ANALYSES]
+    return {"sections": [each for each in found if each], "curves": find_curves(report_data)}
 
 
-def parts_section(gathered: Gathered, labels: Labels) -> Section | None:
+def parts_section(report_data: ReportData, labels: Labels) -> Section | None:
     """Rank the parts of the test sets by the errors that they have above the average."""
     tables = []
     first = 0
-    for view in gathered.sets:
+    for view in report_data.sets:
         here = {
             name: values[first : first + len(view.ids)]
             for name, values in labels.items()
@@ -55,7 +57,7 @@ def parts_section(gathered: Gathered, labels: Labels) -> Section | None:
         }
         first += len(view.ids)
         numbered = {name: _numbered(values) for name, values in here.items()}
-        for model, baseline in ((m, b) for v, m, b in pairs_of(gathered) if v is view):
+        for model, baseline in ((m, b) for v, m, b in pairs_of(report_data) if v is view):
             rows = _part_rows(view, numbered, model, baseline)
             header = ["part", "utterances", "rate", "baseline", "errors above average"]
             if baseline is None:
@@ -117,10 +119,10 @@ def _tone(rate: float | None, average: float) -> dict[str, str]:
     return {"tone": "bad"}
 
 
-def timing_section(gathered: Gathered, labels: Labels) -> Section | None:
+def timing_section(report_data: ReportData, labels: Labels) -> Section | None:
     """Hold the models' times against the manifests'."""
     rows = []
-    for view in gathered.sets:
+    for view in report_data.sets:
         for model in view.scores:
             timing = _timing(view, model)
             if timing.utterances:
@@ -153,10 +155,10 @@ def _timing(view: SetView, model: str) -> Timing:
     return measure_timing(pairs)
 
 
-ANALYSES: tuple[Callable[[Gathered, Labels], Section | None], ...] = (
+ANALYSES: tuple[Callable[[ReportData, Labels], Section | None], ...] = (
     parts_section,
     confusion_section,
-    invented_section,
+    hallucination_section,
     timing_section,
     forgetting_section,
 )

@@ -9,11 +9,11 @@ from typing import Any
 
 from utils.evaluation.reread import MOST_ALIGNED
 from utils.report.analyses.sections import Section, Table, section_of, table_of
-from utils.report.report_data import Gathered, SetView
+from utils.report.report_data import ReportData, SetView
 from utils.report.tables import NOTHING, percent
 from utils.scoring.confusions import Confusions
+from utils.scoring.hallucinations import hallucinated_in_silence
 from utils.scoring.homophones import NEAR, OTHER_TONE, SAME_SOUND, sound_relation
-from utils.scoring.invented import heard_in_silence
 
 ROWS_SHOWN = 30
 LOOPS_SHOWN = 15
@@ -22,11 +22,11 @@ PHRASES_SHOWN = 15
 _WORD = re.compile(r"\w+")
 
 
-def confusion_section(gathered: Gathered, labels: Mapping[str, list[str]]) -> Section | None:
+def confusion_section(report_data: ReportData, labels: Mapping[str, list[str]]) -> Section | None:
     """List the tokens that most often go wrong, the models side by side."""
     tables: list[Table] = []
     sounds = []
-    for view in gathered.sets:
+    for view in report_data.sets:
         tables += _confusion_tables(view, view.confusions)
         sounds += [row for row in _sound_rows(view, view.confusions) if row]
     if sounds:
@@ -134,12 +134,14 @@ def _is_han(token: str) -> bool:
     return len(token) == 1 and "\u3400" <= token <= "\u9fff"
 
 
-def invented_section(gathered: Gathered, labels: Mapping[str, list[str]]) -> Section | None:
+def hallucination_section(
+    report_data: ReportData, labels: Mapping[str, list[str]]
+) -> Section | None:
     """Show what was heard in silence, and what repeats itself."""
     silent, phrases, loops = [], [], []
-    for view in gathered.sets:
+    for view in report_data.sets:
         for model, score in view.scores.items():
-            silence = heard_in_silence(score)
+            silence = hallucinated_in_silence(score)
             if silence.utterances:
                 rate = silence.characters_a_minute
                 silent.append(

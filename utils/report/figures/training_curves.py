@@ -7,16 +7,16 @@ from typing import Any
 
 from utils.cli.errors import UserError
 from utils.report.figures.curves import read_metrics
-from utils.report.report_data import Gathered
+from utils.report.report_data import ReportData
 
 LOG = "metrics.jsonl"
 _SHOWN = ("step", "loss", "dev_cer", "dev_wer")
 
 
-def find_curves(gathered: Gathered) -> list[dict[str, Any]]:
+def find_curves(report_data: ReportData) -> list[dict[str, Any]]:
     """Return [{"name", "events"}] of the models that lie in a run folder or are one."""
     curves: dict[str, list[dict[str, Any]]] = {}
-    for score in gathered.results["scores"]:
+    for score in report_data.results["scores"]:
         path = score.get("model_path")
         folders = [Path(path), Path(path).parent] if path else []
         log = next((f / LOG for f in folders if (f / LOG).is_file()), None)

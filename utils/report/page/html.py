@@ -21,7 +21,7 @@ from utils.cli.files import atomic_write
 from utils.report.page.compact import error_columns, pack, pack_labels, text_blocks
 from utils.report.page.sound import find_sound
 from utils.report.page.utterance_labels import Labels
-from utils.report.report_data import Gathered, SetView
+from utils.report.report_data import ReportData, SetView
 from utils.scoring.normalizers.steps import HAN
 
 PAGE = Path(__file__).parent / "report"
@@ -34,7 +34,7 @@ MOST_RAW_TEXTS = 200_000
 
 def write_html(
     path: Path,
-    gathered: Gathered,
+    report_data: ReportData,
     labels: Labels,
     analyses: dict[str, Any],
     *,
@@ -45,19 +45,19 @@ def write_html(
 
     Args:
         path: The file; missing folders are made.
-        gathered: What `gather` read.
+        report_data: What `gather` read.
         labels: Of all utterances, as `labels_of_all` returns them.
         analyses: What `analyse` found, shown as it is.
         title: Of the page.
         embed_mb: Embed sounds until they are this many MiB; the worst utterances first.
     """
     with atomic_write(path) as handle:
-        for part in _page_parts(gathered, labels, analyses, path, title, embed_mb):
+        for part in _page_parts(report_data, labels, analyses, path, title, embed_mb):
             handle.write(part)
 
 
 def _page_parts(
-    gathered: Gathered,
+    report_data: ReportData,
     labels: Labels,
     analyses: dict[str, Any],
     path: Path,
@@ -75,18 +75,18 @@ def _page_parts(
     }
     before, after = _read("template.html").split("{{DATA}}")
     yield _filled(before, blanks)
-    sets, models = gathered.sets, gathered.models
+    sets, models = report_data.sets, report_data.models
     order = worst_first(sets)
     sound = find_sound(sets, path, embed_mb=embed_mb, order=order)
     has_raw = sum(len(view.ids) for view in sets) * (1 + len(models)) <= MOST_RAW_TEXTS
     overview = {
         "title": title,
         "models": models,
-        "baselines": gathered.baselines,
-        "scores": gathered.results["scores"],
-        "comparisons": gathered.results["comparisons"],
-        "gate": gathered.results["gate"],
-        "notes": [*gathered.notes, *_about_sound(sound.missing)],
+        "baselines": report_data.baselines,
+        "scores": report_data.results["scores"],
+        "comparisons": report_data.results["comparisons"],
+        "gate": report_data.results["gate"],
+        "notes": [*report_data.notes, *_about_sound(sound.missing)],
         "sets": [{"name": v.name, "metric": v.metric, "utterances": len(v.ids)} for v in sets],
         "analyses": analyses,
         "folders": sound.folders,

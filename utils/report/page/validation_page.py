@@ -33,7 +33,7 @@ _BINS = 30
 _QUIETEST = -80.0  # dBFS
 
 
-def write_doctor_page(diagnosis: Diagnosis, path: Path) -> None:
+def write_validation_page(diagnosis: Diagnosis, path: Path) -> None:
     """Write the page.
 
     Args:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def wrong_sentences(errors: NDArray[np.int64], absent: NDArray[np.bool_]) -> NDArray[np.int64]:
+def sentence_errors(errors: NDArray[np.int64], absent: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Return 1 for each utterance that is wrong, else 0.
 
     Args:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from utils.cli.errors import UserError
-from utils.parallel.journal import Memory
+from utils.parallel.journal import Journal
 from utils.sources.source_data import LeftOut
 
 _COLOURS = re.compile(r"\x1b\[[\d;]*m")
@@ -20,12 +20,12 @@ def is_url(text: str) -> bool:
     return text.startswith(("http://", "https://"))
 
 
-def items_of(url: str, memory: Memory) -> tuple[list[str], list[LeftOut]]:
+def items_of(url: str, journal: Journal) -> tuple[list[str], list[LeftOut]]:
     """Return the addresses of what a page, a playlist or a feed holds.
 
     Args:
         url: of one item or of many.
-        memory: what was downloaded before, which is one item.
+        journal: what was downloaded before, which is one item.
 
     Returns:
         The addresses; or the reason why there are none.
@@ -33,7 +33,7 @@ def items_of(url: str, memory: Memory) -> tuple[list[str], list[LeftOut]]:
     Raises:
         UserError: yt-dlp is not installed.
     """
-    if ["downloaded", url] in memory:
+    if ["downloaded", url] in journal:
         return [url], []
     problems = _Problems()
     with _yt_dlp(url, problems, extract_flat="in_playlist") as lister:
@@ -47,14 +47,14 @@ def items_of(url: str, memory: Memory) -> tuple[list[str], list[LeftOut]]:
 
 
 def fetch(
-    address: str, folder: Path, memory: Memory, say: Callable[[str], None]
+    address: str, folder: Path, journal: Journal, say: Callable[[str], None]
 ) -> list[Path] | LeftOut:
     """Download the audio of one item; what an earlier run downloaded is not asked for again.
 
     Args:
         address: of the item.
         folder: where the audio goes.
-        memory: what was downloaded before.
+        journal: what was downloaded before.
         say: told what arrives.
 
     Returns:
@@ -64,16 +64,16 @@ def fetch(
         UserError: yt-dlp is not installed.
     """
     key = ["downloaded", address]
-    if key not in memory or not all(Path(name).exists() for name in memory[key]):
+    if key not in journal or not all(Path(name).exists() for name in journal[key]):
         folder.mkdir(parents=True, exist_ok=True)
         problems = _Problems()
         names = _download(address, folder, problems)
         if not names:
             reason = "; ".join(problems.errors) or "nothing to download was found there"
             return LeftOut(address, f"cannot be downloaded: {reason}")
-        memory.add(key, names)
+        journal.add(key, names)
         say(f"downloaded {address} to {', '.join(names)}")
-    return [Path(name) for name in memory[key]]
+    return [Path(name) for name in journal[key]]
 
 
 def _yt_dlp(address: str, problems: _Problems, **options: Any) -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from utils.cli.progress import progress
-from utils.parallel.journal import Memory
+from utils.parallel.journal import Journal
 
 Punctuate = Callable[[Sequence[str]], list[str]]
 """Texts without punctuation -> the same texts with it."""
@@ -29,7 +29,7 @@ def punctuate_once(texts: Iterable[str], punctuate: Punctuate, memory: Path) -> 
     Returns:
         Each text's punctuated form.
     """
-    known = Memory(memory)
+    known = Journal(memory)
     unknown = [text for text in dict.fromkeys(texts) if text not in known]
     batches = [unknown[start : start + BATCH] for start in range(0, len(unknown), BATCH)]
     for batch in progress(batches, desc="punctuating", unit="batch"):

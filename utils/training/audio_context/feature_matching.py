@@ -47,7 +47,7 @@ FIGURES_OVER = 10  # steps that the figures said at the end are averaged over
 
 
 @dataclass(frozen=True)
-class MatchOptions:
+class FeatureMatchingOptions:
     """How the matching is done.
 
     Attributes:
@@ -66,7 +66,7 @@ class MatchOptions:
 
 
 @dataclass(frozen=True)
-class WindowPair:
+class ContextPair:
     """A micro-batch heard twice.
 
     Attributes:
@@ -90,12 +90,12 @@ class PairCollator:
     def __init__(self, log_mel: LogMel) -> None:
         self.log_mel = log_mel
 
-    def __call__(self, examples: Sequence[Example]) -> WindowPair:
+    def __call__(self, examples: Sequence[Example]) -> ContextPair:
         """One micro-batch."""
         clips = [example.samples for example in examples]
         window = round(max(example.window for example in examples) * SAMPLE_RATE)
         frames = window_frames(max(window, *map(len, clips)))
-        return WindowPair(
+        return ContextPair(
             self.log_mel(pad_samples(clips, WINDOW_FRAMES)),
             self.log_mel(pad_samples(clips, frames)),
             [
@@ -107,7 +107,7 @@ class PairCollator:
         )
 
 
-class ContextMatcher:
+class FeatureMatcher:
     """Brings an encoder's states on cut windows close to those of the model it began as.
 
     Args:
@@ -131,7 +131,7 @@ class ContextMatcher:
             self.teacher = copy.deepcopy(self.encoder).requires_grad_(False)
 
     @torch.no_grad()
-    def targets(self, pair: WindowPair) -> torch.Tensor:
+    def targets(self, pair: ContextPair) -> torch.Tensor:
         """States of the unchanged model on 30 s windows, float `(B, 1500, D)`."""
         device = self.parameters[0].device
         was_training = self.teacher.training
@@ -142,7 +142,7 @@ class ContextMatcher:
         self.teacher.train(was_training)
         return torch.cat(states)
 
-    def distance_sum(self, pair: WindowPair) -> torch.Tensor:
+    def distance_sum(self, pair: ContextPair) -> torch.Tensor:
         """Squared difference of the states, mean over D, summed over the positions with speech."""
         targets = self.targets(pair)
         states = self.encoder(pair.cut.to(targets.device)).last_hidden_state
@@ -152,7 +152,7 @@ class ContextMatcher:
         difference = states.float() - targets[:, : states.shape[1]].float()
         return (difference.square().mean(-1) * heard).sum()
 
-    def step(self, pairs: Sequence[WindowPair]) -> float:
+    def step(self, pairs: Sequence[ContextPair]) -> float:
         """Gradients of a whole step's mean distance, the same on every process.
 
         Args:
@@ -180,8 +180,8 @@ class ContextMatcher:
             dist.all_reduce(parameter.grad)
 
 
-def match_context(
-    loaded: LoadedModel, dataset: SpeechDataset, plan: BatchPlan, options: MatchOptions
+def match_features(
+    loaded: LoadedModel, dataset: SpeechDataset, plan: BatchPlan, options: FeatureMatchingOptions
 ) -> list[float]:
     """Match an encoder's states on cut windows to its own on 30 s ones.
 
@@ -200,7 +200,7 @@ def match_context(
     Raises:
         UserError: if nothing of the encoder is trainable.
     """
-    matcher = ContextMatcher(loaded)
+    matcher = FeatureMatcher(loaded)
     optimizer = torch.optim.AdamW(matcher.parameters, lr=options.learning_rate, weight_decay=0.0)
     rising = max(1, round(WARMUP_SHARE * options.steps))
     scheduler = torch.optim.lr_scheduler.LambdaLR(
@@ -223,8 +223,8 @@ def match_context(
 
 
 def _steps(
-    dataset: SpeechDataset, plan: BatchPlan, log_mel: LogMel, options: MatchOptions
-) -> Iterator[list[WindowPair]]:
+    dataset: SpeechDataset, plan: BatchPlan, log_mel: LogMel, options: FeatureMatchingOptions
+) -> Iterator[list[ContextPair]]:
     """This process's micro-batches, as many steps as asked for."""
     plan = replace(
         plan, full_share=0.0, tail_share=0.0, warmup_steps=0, batch_seconds=None, batch_tokens=None

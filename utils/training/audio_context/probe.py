@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from utils.audio.clip import Seconds
-from utils.audio.features import TAIL_STRIDE, WINDOW_SECONDS, silence_kept, tail_stride_of
+from utils.audio.features import MERGE_STRIDE, WINDOW_SECONDS, merge_stride_of, silence_kept
 from utils.cli.console import say
 from utils.data.dataset import TrainingTable
 from utils.manifest.utterance import Utterance
@@ -54,7 +54,7 @@ def in_windows(loaded: LoadedModel, context: str) -> LoadedModel:
         loaded: is changed too.
         context: one of AUDIO_CONTEXTS, or UNDECIDED.
     """
-    loaded.whisper.tail_stride = tail_stride_of(context)
+    loaded.whisper.merge_stride = merge_stride_of(context)
     return replace(loaded, audio_context=context)
 
 
@@ -110,7 +110,7 @@ def measured_context(
     found += f", {thinned:.1%} on 30 s with thinned silence"
     if is_as_good(thinned, full):
         kept = silence_kept("thinned", loaded.context_margin)
-        spared = _saving(train.durations, kept) * (1 - 1 / TAIL_STRIDE)
+        spared = _saving(train.durations, kept) * (1 - 1 / MERGE_STRIDE)
         say(f"windows      thinned: {found}; thinning saves {spared:.0%} of the encoder's work")
         return "thinned"
     say(f"windows      30 s: {found}")

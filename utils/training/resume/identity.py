@@ -84,7 +84,7 @@ def _files(settings: TrainSettings) -> dict[str, Any]:
     found: dict[str, Any] = {
         f"{name} (SHA-256)": sha256_file(path) if path else None for name, path in named.items()
     }
-    kind = getattr(settings, "adapter_kind", None)
+    kind = getattr(settings, "adapter_type", None)
     return found if kind is None else {"adapter": kind, **found}
 
 

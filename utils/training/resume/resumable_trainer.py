@@ -27,15 +27,15 @@ from utils.training.callbacks import MetricsFile
 from utils.training.memory.out_of_memory import MemoryGuard
 from utils.training.resume.checkpoints import STATE, rotate, seal, unfinished_folder
 from utils.training.resume.signals import Interruption
-from utils.training.resume.state import ExactState
-from utils.training.skipped_steps import StepGuard
+from utils.training.resume.state import ResumeState
+from utils.training.skipped_steps import SkippedSteps
 
 METRICS = "metrics.jsonl"
 ADAPTIVE_FILE = "adalora.safetensors"
 GO_ON = "Free some space; the same command then goes on from the last finished checkpoint."
 
 
-class ExactTrainer(Trainer):
+class ResumableTrainer(Trainer):
     """See the module's description.
 
     Args:
@@ -52,7 +52,7 @@ class ExactTrainer(Trainer):
     def __init__(
         self,
         *,
-        guard: StepGuard,
+        guard: SkippedSteps,
         interruption: Interruption,
         plan: BatchPlan,
         **options: Any,
@@ -69,7 +69,7 @@ class ExactTrainer(Trainer):
         self.failures: dict[str, str] = {}
         self.last_evaluated_step = -1
         self.average: MovingAverage | None = None
-        self._resumed: ExactState | None = None
+        self._resumed: ResumeState | None = None
         self._losses_before_step: Any = None
 
     @property
@@ -82,13 +82,13 @@ class ExactTrainer(Trainer):
     def train(self, resume_from_checkpoint: Any = None, **options: Any) -> Any:
         """Train, from a checkpoint's exact state if one is given."""
         if resume_from_checkpoint is not None:
-            self._resumed = ExactState.read(Path(resume_from_checkpoint))
+            self._resumed = ResumeState.read(Path(resume_from_checkpoint))
         if self._resumed is not None:
             self._restore(self._resumed)
         with self.interruption:
             return super().train(resume_from_checkpoint, **options)
 
-    def _restore(self, kept: ExactState) -> None:
+    def _restore(self, kept: ResumeState) -> None:
         self.guard.restore(kept.guard)
         self.last_evaluated_step = kept.last_evaluated_step
         self.args.eval_on_start = kept.evaluation_due
@@ -148,7 +148,7 @@ class ExactTrainer(Trainer):
             return None
         return super()._run_epoch(*args, **options)
 
-    def _restore_losses(self, kept: ExactState) -> None:
+    def _restore_losses(self, kept: ResumeState) -> None:
         losses = kept.losses_since_log
         same = len(losses) == process_count()
         loss = losses[process_rank()] if same else sum(losses) / max(1, len(losses))
@@ -169,7 +169,7 @@ class ExactTrainer(Trainer):
         write_together(what, GO_ON, lambda: self._write_checkpoint(folder, kept))
         write_together(what, GO_ON, lambda: self._seal(step))
 
-    def _write_checkpoint(self, folder: Path, kept: ExactState) -> None:
+    def _write_checkpoint(self, folder: Path, kept: ResumeState) -> None:
         self.store_flos()
         folder.mkdir(parents=True, exist_ok=True)
         self.save_model(str(folder), _internal_call=True)
@@ -197,9 +197,9 @@ class ExactTrainer(Trainer):
             seal(self.run, step)
             rotate(self.run, step, self.checkpoints_kept)
 
-    def _exact_state(self) -> ExactState:
+    def _exact_state(self) -> ResumeState:
         metrics = self.run / METRICS
-        return ExactState(
+        return ResumeState(
             metrics_lines=len(metrics.read_text("utf-8").splitlines()) if metrics.is_file() else 0,
             last_evaluated_step=self.last_evaluated_step,
             evaluation_due=self.interruption.evaluation_due,

@@ -16,11 +16,11 @@ import torch
 from utils.cli.files import atomic_write
 from utils.data.batching import BatchPlan
 
-STATE_FILE = "exact_state.json"
+STATE_FILE = "resume_state.json"
 
 
 @dataclass
-class ExactState:
+class ResumeState:
     """Plain values of one checkpoint.
 
     Attributes:
@@ -55,7 +55,7 @@ class ExactState:
             json.dump(asdict(self), file)
 
     @classmethod
-    def read(cls, folder: Path) -> ExactState | None:
+    def read(cls, folder: Path) -> ResumeState | None:
         """What a checkpoint holds; None for one that was written before there was such a file."""
         path = folder / STATE_FILE
         if not path.is_file():
@@ -74,7 +74,7 @@ def cut_as_before(plan: BatchPlan, checkpoint: Path) -> BatchPlan:
         plan: as found for this start.
         checkpoint: that it goes on from.
     """
-    kept = ExactState.read(checkpoint)
+    kept = ResumeState.read(checkpoint)
     if kept is None or not plan.by_count:
         return plan
     same_size = kept.micro_batch * kept.accumulation == plan.micro_batch * plan.accumulation

@@ -41,7 +41,7 @@ class AdapterSettings:
     """Hold the frozen weights in 4 bits (bitsandbytes' nf4): half of the memory of 8 bits."""
 
     @property
-    def adapter_kind(self) -> str:
+    def adapter_type(self) -> str:
         """The adapter, whichever of the two flags names it."""
         return "adalora" if self.use_adalora else self.adapter
 
@@ -63,7 +63,7 @@ class AdapterSettings:
             )
         if not self.lora_plus_ratio > 0:
             raise UserError(f"--lora_plus_ratio={self.lora_plus_ratio:g}: expected more than 0")
-        is_adaptive = self.adapter_kind == "adalora"
+        is_adaptive = self.adapter_type == "adalora"
         if self.rank_pattern is not None and is_adaptive:
             raise UserError(
                 f"--rank_pattern={self.rank_pattern} cannot go with adalora, which chooses ranks "
@@ -75,6 +75,6 @@ class AdapterSettings:
         if not is_adaptive or self.adalora_init_rank <= self.lora_rank:
             raise UserError(
                 f"--adalora_init_rank={self.adalora_init_rank} with "
-                f"--adapter={self.adapter_kind} --lora_rank={self.lora_rank}: expected adalora, "
+                f"--adapter={self.adapter_type} --lora_rank={self.lora_rank}: expected adalora, "
                 "and more than lora_rank, the average rank that is left at the end"
             )

@@ -24,7 +24,7 @@ class LoraSettings(AdapterSettings, TrainSettings):
                 "--use_8bit=True and --use_4bit=True exclude each other", "Give one of them."
             )
         self.check_adapter()
-        if self.adapter_kind == "adalora" and self.average_best is not None:
+        if self.adapter_type == "adalora" and self.average_best is not None:
             raise UserError(
                 f"--average_best={self.average_best} averages weights of several steps, whose "
                 "ranks adalora moves",

@@ -23,7 +23,7 @@ from utils.audio.features import LogMel
 from utils.cli.errors import UserError
 from utils.data.labels import LabelEncoder
 from utils.transcription.decoding import Windows
-from utils.transcription.engines.registry import ROW_BY_ROW_FRAMES, Found, Search
+from utils.transcription.engines.registry import ROW_BY_ROW_FRAMES, DecodingResult, Search
 
 INSTALL = "pip install -r requirements-ct2.txt -c constraints.txt"
 LAST_TIMESTAMP = 1500  # 30 s in steps of 20 ms: no limit on the first one
@@ -144,7 +144,7 @@ class CTranslate2Engine:
             )
         return [str(row[0][0]).strip("<|>") for row in self.model.detect_language(states)]
 
-    def generate(self, states: Any, prompts: torch.Tensor, search: Search) -> list[Found]:
+    def generate(self, states: Any, prompts: torch.Tensor, search: Search) -> list[DecodingResult]:
         """See `Engine`; beams and sampling are the library's."""
         sampling = search.temperature > 0
         model = self._seeded(search.seed) if sampling else self.model
@@ -184,13 +184,13 @@ class CTranslate2Engine:
         }
 
 
-def _found(result: Any, confidence: bool) -> Found:
+def _found(result: Any, confidence: bool) -> DecodingResult:
     ids = tuple(result.sequences_ids[0])
     if not confidence:
-        return Found(ids)
+        return DecodingResult(ids)
     # The library's score is the mean over the ids; Whisper's counts end-of-text too.
     mean = result.scores[0] * len(ids) / (len(ids) + 1)
-    return Found(ids, mean, result.no_speech_prob)
+    return DecodingResult(ids, mean, result.no_speech_prob)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -54,7 +54,7 @@ class Search:
 
 
 @dataclass(frozen=True)
-class Found:
+class DecodingResult:
     """One row's answer.
 
     Attributes:
@@ -108,7 +108,9 @@ class Engine(Protocol):
     def detect_languages(self, states: States) -> list[str]:
         """The likeliest language code of each row."""
 
-    def generate(self, states: States, prompts: torch.Tensor, search: Search) -> list[Found]:
+    def generate(
+        self, states: States, prompts: torch.Tensor, search: Search
+    ) -> list[DecodingResult]:
         """Answer prompts int64 `(B, T)`, one of equal length for each row."""
 
     def synchronize(self) -> None:

@@ -22,7 +22,7 @@ from utils.model.loaded import LoadedModel
 from utils.transcription.added_tokens import AddedTokensAside
 from utils.transcription.decoding import Windows
 from utils.transcription.engines.greedy import GreedyDecoder, likeliest
-from utils.transcription.engines.registry import ROW_BY_ROW_FRAMES, Found, Search
+from utils.transcription.engines.registry import ROW_BY_ROW_FRAMES, DecodingResult, Search
 
 
 def open_engine(path: str, local_files_only: bool = False) -> TransformersEngine:
@@ -67,7 +67,7 @@ class TransformersEngine:
 
     def hearing(self, windows: Windows) -> AbstractContextManager[None]:
         """See `Engine`."""
-        return self.whisper.hearing(windows.tail_stride)
+        return self.whisper.hearing(windows.merge_stride)
 
     @torch.no_grad()
     def encode(self, features: torch.Tensor) -> torch.Tensor:
@@ -98,7 +98,9 @@ class TransformersEngine:
         ).logits[:, -1]
         return logits.float()
 
-    def generate(self, states: torch.Tensor, prompts: torch.Tensor, search: Search) -> list[Found]:
+    def generate(
+        self, states: torch.Tensor, prompts: torch.Tensor, search: Search
+    ) -> list[DecodingResult]:
         """See `Engine`."""
         prompts = prompts.to(states.device)
         rule = self._timestamp_rule(prompts.shape[1]) if search.timestamps else None
@@ -112,7 +114,7 @@ class TransformersEngine:
             answers = [(ids, total / (len(ids) + 1)) for ids, total in found]
         silent = self._no_speech(states) if search.confidence else [0.0] * len(prompts)
         return [
-            Found(tuple(ids), mean, no_speech)
+            DecodingResult(tuple(ids), mean, no_speech)
             for (ids, mean), no_speech in zip(answers, silent, strict=True)
         ]
 

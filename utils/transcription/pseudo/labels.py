@@ -16,7 +16,7 @@ from utils.manifest.utterance import Utterance
 from utils.model.distributed import device_of_this_process
 from utils.model.load import load_model, weights_sha256
 from utils.model.loaded import LoadedModel
-from utils.parallel.journal import Memory
+from utils.parallel.journal import Journal
 from utils.parallel.ray_data import spread
 from utils.sources.source_data import LeftOut
 from utils.transcription.confidence import confidences, disagreement
@@ -28,7 +28,7 @@ BATCHES_A_STEP = 4  # labelled and remembered together; sorted by length among t
 
 
 def label(
-    pieces: Sequence[Utterance], settings: PseudoLabelSettings, memory: Memory, log: Log
+    pieces: Sequence[Utterance], settings: PseudoLabelSettings, journal: Journal, log: Log
 ) -> list[Utterance]:
     """Label pieces and measure how far each label can be trusted.
 
@@ -37,12 +37,12 @@ def label(
         second labelling `second_text` and `disagreement`.
     """
     first = _Labeller(settings.model_path, settings.num_beams, settings)
-    labelled = first(pieces, memory, log)
+    labelled = first(pieces, journal, log)
     if settings.has_second:
         beams = settings.second_num_beams or settings.num_beams
         second = _Labeller(settings.second_model or settings.model_path, beams, settings)
         # In the language of the first label: two languages would agree in nothing.
-        others = second([replace(each, sentence="") for each in labelled], memory, log)
+        others = second([replace(each, sentence="") for each in labelled], journal, log)
         labelled = [_compared(one, other) for one, other in zip(labelled, others, strict=True)]
     return labelled
 
@@ -127,16 +127,16 @@ class _Labeller:
         self.identity = weights_sha256(model) or model
         self._ear = _Ear(model, self.decoding, settings.local_files_only)
 
-    def __call__(self, pieces: Sequence[Utterance], memory: Memory, log: Log) -> list[Utterance]:
+    def __call__(self, pieces: Sequence[Utterance], journal: Journal, log: Log) -> list[Utterance]:
         """Label pieces, of which those that were labelled before are remembered."""
-        unknown = [each for each in pieces if self._key(each) not in memory]
+        unknown = [each for each in pieces if self._key(each) not in journal]
         log(f"{self.model}: {len(unknown)} of {len(pieces)} pieces to label")
         steps = list(self._steps(unknown))
         heard = spread(self._ear, steps, self.engine, wants_gpu=True)
         for step, answers in zip(steps, heard, strict=True):
             for piece, answer in zip(step, answers, strict=True):
-                memory.add(self._key(piece), answer)
-        return [self._labelled(each, memory[self._key(each)]) for each in pieces]
+                journal.add(self._key(piece), answer)
+        return [self._labelled(each, journal[self._key(each)]) for each in pieces]
 
     def _steps(self, pieces: Sequence[Utterance]) -> Iterator[Sequence[Utterance]]:
         size = BATCHES_A_STEP * self.decoding.batch_size

@@ -19,7 +19,7 @@ from utils.audio.vad import speech_of
 from utils.cli.errors import UserError
 from utils.cli.log import Log
 from utils.manifest.utterance import Utterance
-from utils.parallel.journal import Memory
+from utils.parallel.journal import Journal
 from utils.parallel.ray_data import spread
 from utils.parallel.shards import parse_shard
 from utils.sources.fetch.online import fetch, is_url, items_of
@@ -29,7 +29,7 @@ from utils.transcription.pseudo.settings import PseudoLabelSettings
 
 
 def collect(
-    settings: PseudoLabelSettings, memory: Memory, log: Log
+    settings: PseudoLabelSettings, journal: Journal, log: Log
 ) -> tuple[list[tuple[str, Path]], list[LeftOut]]:
     """Find the recordings of this part that the settings name, and download those on the web.
 
@@ -39,13 +39,13 @@ def collect(
     Raises:
         UserError: a path leads nowhere.
     """
-    named, left_out = _named(settings, memory)
+    named, left_out = _named(settings, journal)
     found: list[tuple[str, Path]] = []
     for origin, item in parse_shard(settings.shard).of(named):
         if not is_url(item):
             found.append((origin, Path(item)))
             continue
-        files = fetch(item, Path(settings.output_dir) / "downloads", memory, log)
+        files = fetch(item, Path(settings.output_dir) / "downloads", journal, log)
         if isinstance(files, LeftOut):
             left_out.append(files)
         else:
@@ -54,7 +54,7 @@ def collect(
 
 
 def _named(
-    settings: PseudoLabelSettings, memory: Memory
+    settings: PseudoLabelSettings, journal: Journal
 ) -> tuple[list[tuple[str, str]], list[LeftOut]]:
     """Return all that the settings name: what each came from, and its path or address."""
     named: list[tuple[str, str]] = []
@@ -62,7 +62,7 @@ def _named(
     for each in settings.audio:
         path = Path(each)
         if is_url(each):
-            items, missing = items_of(each, memory)
+            items, missing = items_of(each, journal)
             named += [(each, item) for item in items]
             left_out += missing
         elif path.is_dir():
@@ -77,7 +77,7 @@ def _named(
 def cut(
     recordings: Sequence[tuple[str, Path]],
     settings: PseudoLabelSettings,
-    memory: Memory,
+    journal: Journal,
     log: Log,
 ) -> tuple[list[Utterance], list[LeftOut]]:
     """Decode recordings to 16 kHz mono and cut them into pieces.
@@ -87,15 +87,15 @@ def cut(
     """
     folder = Path(settings.output_dir) / "audio"
     known = [_Recording.of(source, path, folder) for source, path in recordings]
-    left_out = _decode(known, settings, memory, log)
+    left_out = _decode(known, settings, journal, log)
     failed = {each.id for each in left_out}
     known = [each for each in known if each.source not in failed]
     if settings.window is None:
-        _listen(known, settings, memory)
+        _listen(known, settings, journal)
     pieces: list[Utterance] = []
     for each in known:
-        length = float(memory[each.key])
-        stretches, too_short = _stretches(each, length, settings, memory)
+        length = float(journal[each.key])
+        stretches, too_short = _stretches(each, length, settings, journal)
         log.note(f"{each.source}: {len(stretches)} pieces of {length:.1f} s")
         pieces += [each.piece(start, end) for start, end in stretches]
         for start, end in too_short:
@@ -129,17 +129,17 @@ class _Recording:
 
 
 def _decode(
-    recordings: Sequence[_Recording], settings: PseudoLabelSettings, memory: Memory, log: Log
+    recordings: Sequence[_Recording], settings: PseudoLabelSettings, journal: Journal, log: Log
 ) -> list[LeftOut]:
     """Decode what was not decoded before; return what cannot be."""
-    unknown = [each for each in recordings if each.key not in memory or not each.stored.exists()]
+    unknown = [each for each in recordings if each.key not in journal or not each.stored.exists()]
     left_out = []
     for each, length in zip(unknown, spread(_decoded, unknown, settings.engine), strict=True):
         if isinstance(length, AudioError):
             log(f"{each.source}: {length.message}")
             left_out.append(LeftOut(each.source, f"unreadable audio: {length.message}"))
         else:
-            memory.add(each.key, length)
+            journal.add(each.key, length)
             log.note(f"{each.source}: {length:.1f} s decoded to {each.stored}")
     return left_out
 
@@ -152,16 +152,16 @@ def _decoded(recording: _Recording) -> Seconds | AudioError:
 
 
 def _listen(
-    recordings: Sequence[_Recording], settings: PseudoLabelSettings, memory: Memory
+    recordings: Sequence[_Recording], settings: PseudoLabelSettings, journal: Journal
 ) -> None:
     """Find where somebody speaks, in what was not listened to before."""
     unknown = [
-        (each, float(memory[each.key]), settings.max_len)
+        (each, float(journal[each.key]), settings.max_len)
         for each in recordings
-        if _speech_key(each, float(memory[each.key]), settings) not in memory
+        if _speech_key(each, float(journal[each.key]), settings) not in journal
     ]
     for task, speech in zip(unknown, spread(_speech, unknown, settings.engine), strict=True):
-        memory.add(_speech_key(task[0], task[1], settings), speech)
+        journal.add(_speech_key(task[0], task[1], settings), speech)
 
 
 def _speech(task: tuple[_Recording, Seconds, Seconds]) -> list[Stretch]:
@@ -174,11 +174,11 @@ def _speech_key(recording: _Recording, length: Seconds, settings: PseudoLabelSet
 
 
 def _stretches(
-    recording: _Recording, length: Seconds, settings: PseudoLabelSettings, memory: Memory
+    recording: _Recording, length: Seconds, settings: PseudoLabelSettings, journal: Journal
 ) -> tuple[list[Stretch], list[Stretch]]:
     """Return the pieces of a recording, and the speech that is too short for one."""
     if settings.window is not None:
         return cut_windows(length, settings.window, settings.overlap, settings.min_len), []
-    found = memory[_speech_key(recording, length, settings)]
+    found = journal[_speech_key(recording, length, settings)]
     speech = [(start, end) for start, end in found]
     return cut_at_silence(speech, length, settings.min_len, settings.max_len)

@@ -93,7 +93,7 @@ def find_loops(score: Score) -> list[Loop]:
     return sorted(loops, key=lambda loop: -loop.times * len(loop.phrase))
 
 
-def heard_in_silence(score: Score) -> Silence:
+def hallucinated_in_silence(score: Score) -> Silence:
     """Return what a model heard where the reference is empty."""
     places = np.flatnonzero(score.tokens == 0)
     texts = [score.hypotheses[place] for place in places]
