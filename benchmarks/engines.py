@@ -8,7 +8,7 @@ speed does not depend on what is said. faster-whisper fills a window with zeros 
 features and not with silence before them, so that it hears something else than the others; given
 clips that are padded already it hears the same. All transcribe the same clips in turn, round by
 round, so that a machine that slows down slows all of them. Each engine's text is compared with the
-stock pipeline's and with faster-whisper's. Needs requirements-dev.txt.
+stock pipeline's and with faster-whisper's. Needs requirements/dev.txt.
 Writes benchmarks/results/engines.json.
 """
 

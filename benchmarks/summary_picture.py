@@ -4,7 +4,7 @@
 
 Turns the Markdown into HTML as GitHub does (tables, folded parts, nothing that runs) and takes a
 picture of its beginning in headless Chromium. Needs `chromium`, `chromedriver` and the packages of
-requirements-dev.txt.
+requirements/dev.txt.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ def test_without_ray_the_user_is_told_what_to_install(
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UserError, match="needs Ray, which is not installed") as caught:
         list(ray_map(len, ["a"], 1))
-    assert "requirements-ray.txt" in caught.value.hint
+    assert "requirements/ray.txt" in caught.value.hint
 
 
 def test_the_engine_of_this_machine_needs_no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,7 +40,7 @@ def test_the_engine_of_this_machine_needs_no_ray(monkeypatch: pytest.MonkeyPatch
 @pytest.fixture(scope="module")
 def local_ray() -> Iterator[None]:
     """Ray on one core of this machine, with a small store."""
-    ray = pytest.importorskip("ray", reason="Ray is an extra: requirements-ray.txt")
+    ray = pytest.importorskip("ray", reason="Ray is an extra: requirements/ray.txt")
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     repository = str(Path(__file__).resolve().parents[2])
     ray.init(

@@ -1,6 +1,6 @@
 """One function over many items with Ray Data, on the cores of this machine or of a cluster.
 
-Ray is an extra (requirements-ray.txt). It is asked for a cluster where RAY_ADDRESS names one, and
+Ray is an extra (requirements/ray.txt). It is asked for a cluster where RAY_ADDRESS names one, and
 started on this machine otherwise. Every machine must see the same files under the same names.
 """
 
@@ -130,7 +130,7 @@ def _started(num_workers: int | None) -> Any:
     except ImportError:
         raise UserError(
             "--engine=ray needs Ray, which is not installed",
-            "pip install -r requirements-ray.txt -c constraints.txt, or leave --engine out",
+            "pip install -r requirements/ray.txt -c constraints.txt, or leave --engine out",
         ) from None
     if not ray.is_initialized():
         is_cluster = bool(os.environ.get("RAY_ADDRESS"))

@@ -45,7 +45,7 @@ def sharing_asked_for(environment: Mapping[str, str] = os.environ) -> str:
         if not is_deepspeed_available():
             raise UserError(
                 "DeepSpeed was asked for and is not installed",
-                "DS_BUILD_OPS=0 pip install -r requirements-deepspeed.txt -c constraints.txt",
+                "DS_BUILD_OPS=0 pip install -r requirements/deepspeed.txt -c constraints.txt",
             )
         sharing = f"{ZERO} {_zero_stage(environment)}"
     elif is_on(environment, "ACCELERATE_USE_FSDP"):

@@ -127,7 +127,7 @@ GOLDEN = {
 )
 def test_golden(name: str, text: str, normal: str):
     if not is_installed(name):
-        pytest.skip(f"{name} needs requirements-languages.txt")
+        pytest.skip(f"{name} needs requirements/languages.txt")
     assert normalizer(name)(text) == normal
 
 
@@ -241,7 +241,7 @@ def test_the_filler_a_is_never_deleted(name: str):
 
 @pytest.fixture
 def bare_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if nothing of requirements-languages.txt were installed."""
+    """As if nothing of requirements/languages.txt were installed."""
     _usable.cache_clear()
     for module in EXTRAS.values():
         monkeypatch.setitem(sys.modules, module, None)
@@ -255,7 +255,7 @@ def bare_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_missing_library_is_told_with_the_command_that_brings_it(name: str):
     with pytest.raises(UserError, match=f"{name}' needs {EXTRAS[name]}, which is not") as caught:
         normalizer(name)
-    assert "pip install -r requirements-languages.txt" in caught.value.hint
+    assert "pip install -r requirements/languages.txt" in caught.value.hint
 
 
 @pytest.mark.usefixtures("bare_machine")
@@ -268,7 +268,7 @@ def test_without_the_library_the_default_is_basic_and_says_so_once(capsys):
 
 
 def test_extras_are_named_after_normalizers_and_listed(repository: Path):
-    listed = (repository / "requirements-languages.txt").read_text(encoding="utf-8").lower()
+    listed = (repository / "requirements" / "languages.txt").read_text(encoding="utf-8").lower()
     assert set(EXTRAS) <= {name.split("@")[0] for name in NORMALIZERS}
     for package in ("neologdn", "pythainlp", "pyarabic", "wetextprocessing"):
         assert package in listed

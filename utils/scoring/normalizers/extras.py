@@ -14,7 +14,7 @@ EXTRAS = {
     "arabic": "pyarabic",
     "chinese-itn": "itn",
 }
-"""Normalizer, without its version -> the module that it needs from requirements-languages.txt."""
+"""Normalizer, without its version -> the module that it needs from requirements/languages.txt."""
 
 
 def is_installed(name: str) -> bool:
@@ -28,7 +28,7 @@ def is_installed(name: str) -> bool:
 
 
 def load_extra(module: str, normalizer: str) -> ModuleType:
-    """Import a library of requirements-languages.txt.
+    """Import a library of requirements/languages.txt.
 
     Args:
         module: Its dotted name.
@@ -42,6 +42,6 @@ def load_extra(module: str, normalizer: str) -> ModuleType:
     except ImportError as error:
         raise UserError(
             f"the normalizer {normalizer!r} needs {module.split('.')[0]}, which is not installed",
-            "pip install -r requirements-languages.txt -c constraints.txt, or choose "
+            "pip install -r requirements/languages.txt -c constraints.txt, or choose "
             "--normalizer=basic.",
         ) from error

@@ -25,7 +25,7 @@ from utils.data.labels import LabelEncoder
 from utils.transcription.decoding import Windows
 from utils.transcription.engines.registry import ROW_BY_ROW_FRAMES, DecodingResult, Search
 
-INSTALL = "pip install -r requirements-ct2.txt -c constraints.txt"
+INSTALL = "pip install -r requirements/ct2.txt -c constraints.txt"
 LAST_TIMESTAMP = 1500  # 30 s in steps of 20 ms: no limit on the first one
 DEFAULT_POSITIONS = 448
 
