@@ -1,7 +1,5 @@
 """What can be set about a fine-tuning run; both scripts share all but what is trainable."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from utils.cli.errors import UserError

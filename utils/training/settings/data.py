@@ -1,7 +1,5 @@
 """What a run starts from and where it goes."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """What the two scripts let be trained: adapters on a frozen model, or every weight."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from utils.cli.errors import UserError

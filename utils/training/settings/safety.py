@@ -1,7 +1,5 @@
 """Settings about what a run does when it is stopped, resumed, or fed what it cannot learn from."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from utils.cli.errors import UserError

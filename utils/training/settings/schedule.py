@@ -1,7 +1,5 @@
 """What can be set about steps, batches and rates."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from utils.cli.errors import UserError

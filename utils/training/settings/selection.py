@@ -1,7 +1,5 @@
 """What can be set about which model is kept, and who is told how a run goes."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from utils.cli.errors import UserError

@@ -1,7 +1,5 @@
 """What can be set about speed and memory."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 
