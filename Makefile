@@ -14,7 +14,7 @@ PIP := $(RUN) -m pip --disable-pip-version-check
 
 # A stamp carries the checksum of what was installed, so that an edited file means a new one.
 USER_SUM := $(shell cat requirements.txt constraints.txt | cksum | tr ' ' '-')
-DEV_SUM := $(shell cat requirements.txt $(addprefix requirements/,$(addsuffix .txt,ct2 deepspeed dev ray)) constraints.txt | cksum | tr ' ' '-')
+DEV_SUM := $(shell cat requirements.txt $(addprefix requirements/,$(addsuffix .txt,ct2 deepspeed dev ggml onnx openai ray)) constraints.txt | cksum | tr ' ' '-')
 USER_STAMP := $(VENV)/.installed-$(USER_SUM)
 DEV_STAMP := $(VENV)/.installed-dev-$(DEV_SUM)
 
@@ -89,6 +89,7 @@ $(USER_STAMP): | $(RUN)
 $(DEV_STAMP): | $(RUN)
 	@echo "Installing what the tests need into $(VENV); the first time takes a few minutes."
 	DS_BUILD_OPS=0 $(PIP) install --quiet -r requirements/dev.txt -c constraints.txt
+	$(PIP) install --quiet --no-deps -r requirements/openai.txt -c constraints.txt
 	@rm -f $(VENV)/.installed-* && touch $@ $(USER_STAMP)
 
 $(RUN):
