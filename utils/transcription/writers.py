@@ -194,7 +194,9 @@ def _subtitles(
         yield subtitle
 
 
-def _highlighted(words: Sequence[Mapping[str, Any]], spell: Callable[[float], str]) -> Iterator[Cue]:
+def _highlighted(
+    words: Sequence[Mapping[str, Any]], spell: Callable[[float], str]
+) -> Iterator[Cue]:
     """Yield the subtitle once for each word, which is underlined, and for the time between."""
     texts = [word["word"] for word in words]
     last = spell(words[0]["start"])
