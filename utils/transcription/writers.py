@@ -1,7 +1,8 @@
 """A transcript as txt, vtt, srt, tsv or json, byte for byte as openai-whisper's command writes it.
 
-A transcript is the plain object that openai-whisper returns: `text`, `language` and `segments`, each
-with `start` and `end` in seconds, `text`, and with word times `words` (`word`, `start`, `end`).
+A transcript is the plain object that openai-whisper returns: `text`, `language` and `segments`.
+Each segment has `start` and `end` in seconds and `text`; with word times also `words`, each with
+`word`, `start` and `end`.
 """
 
 from __future__ import annotations
