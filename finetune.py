@@ -28,8 +28,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     settings = parse_settings(LoraSettings, argv, prog="finetune.py", description=__doc__ or "")
     # Imported after the flags: --help and a mistyped flag answer at once.
     with garbage_collection_paused():
-        from utils.training.adapting import with_adapter
         from utils.training.run import finetune
+        from utils.training.trainable import with_adapter
 
     def attach(loaded: LoadedModel, total_steps: int) -> LoadedModel:
         return with_adapter(settings, loaded, total_steps)

@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     # Imported after the flags: --help and a mistyped flag answer at once.
     with garbage_collection_paused():
         from utils.training.run import finetune
-        from utils.training.whole import free_weights
+        from utils.training.trainable import free_weights
 
     def with_all_weights(loaded: LoadedModel, total_steps: int) -> LoadedModel:
         free_weights(settings, loaded.whisper)

@@ -23,7 +23,7 @@ from subprocess import CompletedProcess
 SERVER = multiprocessing.get_context("forkserver")
 # None of them starts a thread when it is imported, which a fork would not survive.
 SERVER.set_forkserver_preload(
-    ["utils.training.adapting", "utils.training.run", "utils.evaluation.run_models"]
+    ["utils.training.trainable", "utils.training.run", "utils.evaluation.run_models"]
 )
 
 

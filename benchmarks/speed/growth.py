@@ -51,7 +51,9 @@ def grow(
     from utils.training.arguments import training_arguments
     from utils.training.audio_context.plan import batch_plan, make_sampler, with_context
     from utils.training.build import make_trainer
-    from utils.training.data import read_manifests, tables
+    from utils.training.data import read_data, read_manifests
+    from utils.training.memory.plan import MemoryPlan
+    from utils.training.resume.start import Start
 
     settings = FullSettings(
         train_data=str(data),
@@ -71,13 +73,13 @@ def grow(
     laps = [time.perf_counter()]
     manifests = read_manifests(settings)
     laps.append(time.perf_counter())
-    tabled = tables(settings, loaded, *manifests)
+    read = read_data(settings, loaded, manifests)
     laps.append(time.perf_counter())
     plan = batch_plan(settings, loaded)
-    make_sampler(tabled[0], plan).steps()
+    make_sampler(read.train, plan).steps()
     laps.append(time.perf_counter())
     clock = StepClock()
-    trainer = make_trainer(settings, arguments, loaded, plan, tabled, None)
+    trainer = make_trainer(settings, arguments, loaded, MemoryPlan(plan), read, Start())
     trainer.add_callback(clock)
     trainer.train()
     names = ("read", "table", "layout")

@@ -164,7 +164,9 @@ def ours(work: Pass, audio_context: str) -> Timing:
     from utils.training.arguments import training_arguments
     from utils.training.audio_context.plan import batch_plan, with_context
     from utils.training.build import make_trainer
-    from utils.training.data import read_manifests, tables
+    from utils.training.data import read_data, read_manifests
+    from utils.training.memory.plan import MemoryPlan
+    from utils.training.resume.start import Start
 
     began = time.perf_counter()
     settings = FullSettings(
@@ -187,9 +189,9 @@ def ours(work: Pass, audio_context: str) -> Timing:
     arguments.save_strategy, arguments.eval_strategy = "no", "no"
     manifests = read_manifests(settings)
     loaded = with_context(settings, load_model(work.model))
-    data = tables(settings, loaded, *manifests)
-    plan = batch_plan(settings, loaded)
-    trainer = make_trainer(settings, arguments, loaded, plan, data, None)
+    data = read_data(settings, loaded, manifests)
+    memory = MemoryPlan(batch_plan(settings, loaded))
+    trainer = make_trainer(settings, arguments, loaded, memory, data, Start())
     return _timed(trainer, began, work)
 
 

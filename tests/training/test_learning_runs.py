@@ -25,7 +25,7 @@ from utils.data.dataset import training_table
 from utils.manifest.read import read_manifest
 from utils.model.load import load_model
 from utils.model.new_tokens import new_ids
-from utils.training.run import allow_late_starts, latest_start
+from utils.training.generation_settings import allow_late_starts, latest_start
 from utils.training.settings.runs import FullSettings
 from utils.training.settings.selection import check_trackers
 

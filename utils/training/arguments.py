@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import TrainingArguments
 from transformers.integrations import integration_utils as integrations
 
 from utils.cli.console import process_count
+from utils.data.batching import BatchPlan
 from utils.model.precision import choose_precision, warn_if_slow
 from utils.training.memory.plan import optimizer_name
+from utils.training.resume.start import Start
 from utils.training.settings.common import TrainSettings
 from utils.training.settings.selection import check_trackers
 
@@ -49,7 +52,7 @@ def training_arguments(settings: TrainSettings, run: Path) -> TrainingArguments:
         use_cpu=on_cpu,
         ddp_backend="gloo" if on_cpu and process_count() > 1 else None,
         # Layers that are left out of a step get no gradient.
-        ddp_find_unused_parameters=getattr(settings, "layer_drop", 0.0) > 0,
+        ddp_find_unused_parameters=settings.layer_drop > 0,
         remove_unused_columns=False,
         report_to=settings.trackers,
         disable_tqdm=True,
@@ -60,3 +63,24 @@ def training_arguments(settings: TrainSettings, run: Path) -> TrainingArguments:
         hub_model_id=settings.hub_model_id,
         hub_strategy="end",
     )
+
+
+def complete_arguments(
+    arguments: TrainingArguments,
+    settings: TrainSettings,
+    config: Any,
+    plan: BatchPlan,
+    start: Start,
+) -> None:
+    """Fill in what only the model, the memory and the start of the run decide.
+
+    Args:
+        arguments: of `training_arguments`, which had to come before the model; changed in place.
+        settings: of the run.
+        config: the Whisper's.
+        plan: how steps are cut, as they fit into memory.
+        start: where the run begins.
+    """
+    arguments.learning_rate = settings.highest_rate(config.d_model)
+    arguments.gradient_accumulation_steps = plan.accumulation
+    arguments.eval_on_start = settings.eval_on_start and start.checkpoint is None

@@ -3,93 +3,92 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from transformers import TrainingArguments
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from utils.audio.cache import open_cache
-from utils.data.batching import BatchPlan, Collator
-from utils.data.dataset import Shares, SpeechDataset, TrainingTable
+from utils.data.batching import Collator
+from utils.data.dataset import Shares, SpeechDataset
+from utils.data.labels import LabelEncoder
 from utils.model.loaded import LoadedModel
 from utils.model.precision import choose_precision
 from utils.scoring.tokens import default_metric
-from utils.training.averaging import EarlyStopping, MovingAverage
 from utils.training.best_average import BestAverage
-from utils.training.callbacks import Bar, MetricsFile, RunCounters, TensorBoard
+from utils.training.callbacks import (
+    Bar,
+    EarlyStopping,
+    MetricsFile,
+    RankAllocation,
+    RunCounters,
+    TensorBoard,
+)
+from utils.training.data import RunData
 from utils.training.distillation import SelfDistillation
 from utils.training.loss import StepLoss
+from utils.training.memory.out_of_memory import MemoryGuard
+from utils.training.memory.plan import MemoryPlan
+from utils.training.moving_average import MovingAverage
 from utils.training.parameter_groups import RateFactors
 from utils.training.profile import StepProfile
-from utils.training.ranks import RankAllocation
 from utils.training.resume.signals import Interruption
+from utils.training.resume.start import Start
 from utils.training.settings.common import TrainSettings
 from utils.training.skipped_steps import SkippedSteps
 from utils.training.trainer import DevSet, WhisperTrainer
 from utils.transcription.decoding import Decoding
-
-if TYPE_CHECKING:
-    from utils.audio.augmentation.pipeline import Augmenter
 
 
 def make_trainer(
     settings: TrainSettings,
     arguments: TrainingArguments,
     loaded: LoadedModel,
-    plan: BatchPlan,
-    data: tuple[TrainingTable, TrainingTable],
-    augmenter: Augmenter | None,
+    memory: MemoryPlan,
+    data: RunData,
+    start: Start,
 ) -> WhisperTrainer:
-    """Put the trainer together."""
-    train, dev = data
+    """Put the trainer together.
+
+    Args:
+        settings: of the run.
+        arguments: the Trainer's own, complete.
+        loaded: the model, with what is trained attached.
+        memory: how its steps are computed.
+        data: what it is trained on and scored by.
+        start: where the run begins.
+    """
     run = Path(str(arguments.output_dir))
     encoder = loaded.label_encoder(
         language=settings.language, task=settings.task, timestamps=settings.timestamps
     )
-    cache = open_cache(settings.audio_cache, run, len(train))
-    dev_dataset = SpeechDataset(dev, encoder)
-    dev_utterances = dev.utterances
-    decoding = Decoding(
-        language=settings.language,
-        task=settings.task,
-        batch_size=settings.per_device_eval_batch_size,
-        num_workers=settings.num_workers,
-    )
-    metric = default_metric(u.language or settings.language for u in dev_utterances)
-    callbacks: list[Any] = [
-        RunCounters(),
-        MetricsFile(run / "metrics.jsonl"),
-        TensorBoard(run / "tensorboard"),
-        Bar(),
-    ]
+    train, dev = train_dataset(settings, data, encoder, run), dev_set(settings, data, encoder)
+    averages = settings.ema_decay is not None
+    distils = settings.keep_data is not None and settings.keep_mode == "distill"
+    # Nothing of a search for a learning rate is saved, so a signal may end it at once.
+    interruption = None if settings.find_learning_rate else Interruption(settings.grace_seconds)
+    moving_average = MovingAverage(loaded.model, settings.ema_decay or 0.0) if averages else None
     trainer = WhisperTrainer(
         loaded,
-        plan,
-        DevSet(dev_utterances, dev_dataset, decoding, metric),
+        memory.plan,
+        dev,
         audio_context=loaded.audio_context,
-        collator=Collator(
-            loaded.log_mel,
-            encoder.end,
-            augmenter,
-            loaded.context_margin,
-            fixed_windows=settings.use_compile,
-        ),
+        collator=collator(settings, loaded, data, encoder),
         step_loss=StepLoss(settings.label_smoothing, settings.loss_chunk or 0),
-        guard=SkippedSteps(settings.max_bad_steps, settings.max_grad_spike),
-        interruption=Interruption(settings.grace_seconds),
+        distillation=SelfDistillation(loaded.model) if distils else None,
+        rate_factors=RateFactors.of(settings, loaded.whisper.config),
+        skipped_steps=SkippedSteps(settings.max_bad_steps, settings.max_grad_spike),
+        memory_guard=MemoryGuard(memory.limit),
+        interruption=interruption,
+        moving_average=moving_average,
+        settings_changed=start.changed,
         args=arguments,
-        train_dataset=SpeechDataset(
-            train,
-            encoder,
-            augmenter,
-            settings.seed,
-            cache,
-            Shares(settings.timestamp_prob, settings.prompt_prob),
-        ),
-        eval_dataset=dev_dataset,
-        callbacks=callbacks,
+        train_dataset=train,
+        eval_dataset=dev.dataset,
+        callbacks=callbacks(settings, loaded, run),
     )
-    equip(trainer, settings)
+    if settings.average_best is not None:
+        trainer.add_callback(BestAverage(trainer, settings.average_best))
     # The library's own printers would say everything twice.
     trainer.remove_callback(PrinterCallback)
     trainer.remove_callback(ProgressCallback)
@@ -99,19 +98,53 @@ def make_trainer(
     return trainer
 
 
-def equip(trainer: WhisperTrainer, settings: TrainSettings) -> None:
-    """Give a trainer what the settings ask for beside the steps: averages, ranks, rates, an end."""
-    loaded = trainer.loaded
-    if getattr(settings, "adapter_type", "") == "adalora":
-        trainer.add_callback(RankAllocation(loaded.model))
-    if settings.keep_data is not None and settings.keep_mode == "distill":
-        trainer.distillation = SelfDistillation(loaded.model)
+def train_dataset(
+    settings: TrainSettings, data: RunData, encoder: LabelEncoder, run: Path
+) -> SpeechDataset:
+    """The examples that are trained on; decoded sound is cached in the run's folder if asked."""
+    return SpeechDataset(
+        data.train,
+        encoder,
+        data.augmenter,
+        settings.seed,
+        open_cache(settings.audio_cache, run, len(data.train)),
+        Shares(settings.timestamp_prob, settings.prompt_prob),
+    )
+
+
+def dev_set(settings: TrainSettings, data: RunData, encoder: LabelEncoder) -> DevSet:
+    """What chooses the best checkpoint, and how it is transcribed."""
+    utterances = data.dev.utterances
+    decoding = Decoding(
+        language=settings.language,
+        task=settings.task,
+        batch_size=settings.per_device_eval_batch_size,
+        num_workers=settings.num_workers,
+    )
+    metric = default_metric(u.language or settings.language for u in utterances)
+    return DevSet(utterances, SpeechDataset(data.dev, encoder), decoding, metric)
+
+
+def collator(
+    settings: TrainSettings, loaded: LoadedModel, data: RunData, encoder: LabelEncoder
+) -> Collator:
+    """What makes batches of examples."""
+    return Collator(
+        loaded.log_mel,
+        encoder.end,
+        data.augmenter,
+        loaded.context_margin,
+        fixed_windows=settings.use_compile,
+    )
+
+
+def callbacks(settings: TrainSettings, loaded: LoadedModel, run: Path) -> list[Any]:
+    """What happens beside the steps; a search for a learning rate only counts."""
+    found: list[Any] = [RunCounters()]
+    if not settings.find_learning_rate:
+        found += [MetricsFile(run / "metrics.jsonl"), TensorBoard(run / "tensorboard"), Bar()]
+    if settings.adapter_type == "adalora":
+        found.append(RankAllocation(loaded.model))
     if settings.early_stopping_patience is not None:
-        trainer.add_callback(EarlyStopping(settings.early_stopping_patience))
-    if settings.average_best is not None:
-        trainer.add_callback(BestAverage(trainer, settings.average_best))
-    ema_decay = getattr(settings, "ema_decay", None)
-    if ema_decay is not None:
-        trainer.average = MovingAverage(loaded.model, ema_decay)
-        trainer.add_callback(trainer.average)
-    trainer.rate_factors = RateFactors.of(settings, loaded.whisper.config)
+        found.append(EarlyStopping(settings.early_stopping_patience))
+    return found

@@ -1,4 +1,4 @@
-"""What happens beside the steps: counting, metrics.jsonl, the progress bar."""
+"""What happens beside the steps: counting, logs, the progress bar, moving ranks, an early end."""
 
 from __future__ import annotations
 
@@ -175,3 +175,39 @@ class Bar(TrainerCallback):
         """Close it."""
         if self._bar is not None:
             self._bar.close()
+
+
+class RankAllocation(TrainerCallback):
+    """Lets AdaLoRA move its ranks; without this call they never do.
+
+    Args:
+        model: the PeftModel.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+    def on_optimizer_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Measure importance and mask, while the step's gradients are still there."""
+        if all(parameter.grad is None for parameter in self.model.parameters()):
+            return  # a skipped step
+        self.model.base_model.update_and_allocate(state.global_step)
+
+
+class EarlyStopping(TrainerCallback):
+    """Ends a run whose dev error has not fallen for a number of evaluations.
+
+    It keeps no state of its own: the step of the best error is part of every checkpoint.
+
+    Args:
+        patience: evaluations without a new best.
+    """
+
+    def __init__(self, patience: int) -> None:
+        self.patience = patience
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Ask for the end once the best is too long ago."""
+        waited = state.global_step - (state.best_global_step or 0)
+        if state.global_step and waited >= self.patience * args.eval_steps:
+            control.should_training_stop = True

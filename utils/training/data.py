@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,13 +23,23 @@ if TYPE_CHECKING:
     from utils.audio.augmentation.pipeline import Augmenter
 
 
-def read_augmenter(path: str | None) -> Augmenter | None:
-    """The augmentation that was asked for, if any."""
-    if path is None:
-        return None
-    from utils.audio.augmentation.pipeline import Augmenter
+@dataclass(frozen=True)
+class RunData:
+    """What a run is trained on and scored by.
 
-    return Augmenter.from_file(path)
+    Attributes:
+        manifest: all utterances that were given to train on.
+        dev_manifest: all that were given to choose the best checkpoint.
+        train: what is trained on.
+        dev: what is scored.
+        augmenter: changes the training's sound, if given.
+    """
+
+    manifest: Manifest
+    dev_manifest: Manifest
+    train: TrainingTable
+    dev: TrainingTable
+    augmenter: Augmenter | None = None
 
 
 def read_manifests(settings: TrainSettings) -> tuple[Manifest, Manifest]:
@@ -48,10 +59,30 @@ def read_manifests(settings: TrainSettings) -> tuple[Manifest, Manifest]:
     return train, read_manifest(settings.test_data)
 
 
-def tables(
-    settings: TrainSettings, loaded: LoadedModel, manifest: Manifest, dev_manifest: Manifest
-) -> tuple[TrainingTable, TrainingTable]:
-    """What will be trained on and what will be scored; everything else is named."""
+def read_augmenter(path: str | None) -> Augmenter | None:
+    """The augmentation that was asked for, if any."""
+    if path is None:
+        return None
+    from utils.audio.augmentation.pipeline import Augmenter
+
+    return Augmenter.from_file(path)
+
+
+def read_data(
+    settings: TrainSettings,
+    loaded: LoadedModel,
+    manifests: tuple[Manifest, Manifest],
+    augmenter: Augmenter | None = None,
+) -> RunData:
+    """What of the manifests will be trained on and scored; everything else is named.
+
+    Args:
+        settings: of the run.
+        loaded: the model, whose tokenizer counts.
+        manifests: of `read_manifests`.
+        augmenter: of `read_augmenter`.
+    """
+    manifest, dev_manifest = manifests
     encoder = loaded.label_encoder(
         language=settings.language, task=settings.task, timestamps=settings.timestamps
     )
@@ -63,7 +94,7 @@ def tables(
     train = arranged(settings, encoder, train)
     if settings.keep_data is not None:
         train = with_kept(settings, encoder, manifest, train)
-    return train, dev
+    return RunData(manifest, dev_manifest, train, dev, augmenter)
 
 
 def shared_table(
@@ -99,6 +130,30 @@ def shared_table(
     return open_table([each for each, _ in made[first : first + count] if each], manifest)
 
 
+def warn_of_dropped(path: Path, total: int, dropped: list[Dropped]) -> None:
+    """Say which utterances of a manifest are not used, and why."""
+    if dropped:
+        shown = "\n".join(f"  {d.id}: {d.reason}" for d in dropped[:5])
+        more = f"\n  ... and {len(dropped) - 5} more" if len(dropped) > 5 else ""
+        warn(f"{path}: {len(dropped)} of {total} utterances are left out:\n{shown}{more}")
+
+
+def arranged(settings: TrainSettings, encoder: LabelEncoder, table: TrainingTable) -> TrainingTable:
+    """The training table with clips joined and groups balanced, where that is asked for."""
+    if settings.concat:
+        clips = len(table)
+        table = join_clips(table, encoder, settings.max_audio_len, settings.seed)
+        say(f"joined       {clips} clips to {len(table)} examples")
+    if settings.sampling_temperature > 1:
+        by = settings.sampling_by
+        table, sizes = balance(
+            table, settings.sampling_temperature, by, settings.language, settings.seed
+        )
+        shown = ", ".join(f"{name} {old} -> {new}" for name, (old, new) in sizes.items())
+        say(f"sampling     examples a pass by {by}: {shown}")
+    return table
+
+
 def with_kept(
     settings: TrainSettings, encoder: LabelEncoder, manifest: Manifest, table: TrainingTable
 ) -> TrainingTable:
@@ -125,27 +180,3 @@ def with_kept(
         f"{settings.keep_share:.0%} of all"
     )
     return joined
-
-
-def arranged(settings: TrainSettings, encoder: LabelEncoder, table: TrainingTable) -> TrainingTable:
-    """The training table with clips joined and groups balanced, where that is asked for."""
-    if settings.concat:
-        clips = len(table)
-        table = join_clips(table, encoder, settings.max_audio_len, settings.seed)
-        say(f"joined       {clips} clips to {len(table)} examples")
-    if settings.sampling_temperature > 1:
-        by = settings.sampling_by
-        table, sizes = balance(
-            table, settings.sampling_temperature, by, settings.language, settings.seed
-        )
-        shown = ", ".join(f"{name} {old} -> {new}" for name, (old, new) in sizes.items())
-        say(f"sampling     examples a pass by {by}: {shown}")
-    return table
-
-
-def warn_of_dropped(path: Path, total: int, dropped: list[Dropped]) -> None:
-    """Say which utterances of a manifest are not used, and why."""
-    if dropped:
-        shown = "\n".join(f"  {d.id}: {d.reason}" for d in dropped[:5])
-        more = f"\n  ... and {len(dropped) - 5} more" if len(dropped) > 5 else ""
-        warn(f"{path}: {len(dropped)} of {total} utterances are left out:\n{shown}{more}")

@@ -10,12 +10,12 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from transformers.integrations.deepspeed import is_deepspeed_available
 
 from utils.cli.console import process_count
 from utils.cli.errors import UserError
+from utils.training.settings.common import TrainSettings
 
 ONE, DDP, FSDP2, ZERO = "one process", "DDP", "FSDP2", "ZeRO"
 # What mpirun and srun tell each of the processes that they start.
@@ -122,7 +122,7 @@ def is_sharded(sharing: str) -> bool:
     return sharing not in (ONE, DDP)
 
 
-def refuse_unshardable(sharing: str, settings: Any) -> None:
+def refuse_unshardable(sharing: str, settings: TrainSettings) -> None:
     """Refuse what a sharded model cannot do, before anything is loaded.
 
     Args:
@@ -134,36 +134,31 @@ def refuse_unshardable(sharing: str, settings: Any) -> None:
     """
     if not is_sharded(sharing):
         return
-    reasons = {
-        "use_8bit": "holds weights in a form that cannot be sharded",
-        "use_4bit": "holds weights in a form that cannot be sharded",
-        "use_compile": "compiles layers whose weights come and go",
-        "profile": "measures a model that is whole",
-        "ema_decay": "averages weights that are whole",
-        "layer_decay": "groups weights by their names",
-        "lora_plus_ratio": "groups weights by their names",
-        "find_learning_rate": "puts whole weights back",
-        "keep_mode": "asks the base model where a process has kept utterances",
-    }
-    off = {
-        "ema_decay": None,
-        "layer_decay": 1.0,
-        "lora_plus_ratio": 1.0,
-        "keep_mode": "replay",
-    }
-    for kind, reason in (
+    for adapter_type, reason in (
         ("adalora", "moves its ranks by whole gradients"),
         ("pissa", "is saved as a difference to its whole beginnings"),
     ):
-        if getattr(settings, "adapter_type", "") == kind:
+        if settings.adapter_type == adapter_type:
             raise UserError(
-                f"--adapter={kind} {reason}, and {sharing} shards the model",
+                f"--adapter={adapter_type} {reason}, and {sharing} shards the model",
                 "Take --adapter=lora, or use DDP: configs/accelerate/ddp.yaml",
             )
-    for name, reason in reasons.items():
-        if getattr(settings, name, off.get(name, False)) != off.get(name, False):
+    rounded = "holds weights in a form that cannot be sharded"
+    grouped = "groups weights by their names"
+    for name, value, nothing, reason in (
+        ("use_8bit", settings.use_8bit, False, rounded),
+        ("use_4bit", settings.use_4bit, False, rounded),
+        ("use_compile", settings.use_compile, False, "compiles layers whose weights come and go"),
+        ("profile", settings.profile, False, "measures a model that is whole"),
+        ("ema_decay", settings.ema_decay, None, "averages weights that are whole"),
+        ("layer_decay", settings.layer_decay, 1.0, grouped),
+        ("lora_plus_ratio", settings.lora_plus_ratio, 1.0, grouped),
+        ("find_learning_rate", settings.find_learning_rate, False, "puts whole weights back"),
+        ("keep_mode", settings.keep_mode, "replay", "asks the base model in some processes only"),
+    ):
+        if value != nothing:
             raise UserError(
-                f"--{name}={getattr(settings, name)} {reason}, and {sharing} shards the model",
+                f"--{name}={value} {reason}, and {sharing} shards the model",
                 "Leave it out, or use DDP: configs/accelerate/ddp.yaml",
             )
     if settings.optim != "adamw":

@@ -37,8 +37,8 @@ class RateFactors:
     def of(cls, settings: TrainSettings, config: Any) -> RateFactors:
         """The factors that a run's settings ask for; `config` is the Whisper's."""
         return cls(
-            getattr(settings, "lora_plus_ratio", 1.0),
-            getattr(settings, "layer_decay", 1.0),
+            settings.lora_plus_ratio,
+            settings.layer_decay,
             (config.encoder_layers, config.decoder_layers),
         )
 

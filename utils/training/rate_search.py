@@ -10,7 +10,6 @@ import dataclasses
 import json
 import math
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,8 +21,6 @@ from transformers import TrainerCallback
 from utils.cli.console import is_main_process, say, warn
 from utils.cli.files import atomic_write
 from utils.cli.progress import progress
-from utils.training.callbacks import Bar, MetricsFile, TensorBoard
-from utils.training.resume.signals import Interruption
 from utils.training.resume.state import same_randomness
 from utils.training.settings.common import TrainSettings
 
@@ -120,11 +117,11 @@ class _Rise(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self._bar.update(1)
-        if self.trainer.guard.total:  # its gradient was no number
+        if self.trainer.skipped_steps.total:  # its gradient was no number
             control.should_training_stop = True
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
-        if self.trainer.guard.total or "loss" not in logs:
+        if self.trainer.skipped_steps.total or "loss" not in logs:
             return
         self.losses.append(float(logs["loss"]))
         recent = float(np.mean(self.losses[-3:]))
@@ -150,9 +147,6 @@ def find_learning_rate(trainer: WhisperTrainer) -> RateSearch:
             afterwards as before.
     """
     rise = _Rise(trainer)
-    for kind in (Bar, MetricsFile, TensorBoard, Interruption):
-        trainer.remove_callback(kind)
-    trainer.interruption = nullcontext()  # type: ignore[assignment]  # nothing is there to save
     trainer.add_callback(rise)
     trained = [p for p in trainer.model.parameters() if p.requires_grad]
     before = [parameter.detach().clone() for parameter in trained]

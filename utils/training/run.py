@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING
 from transformers.trainer_utils import set_seed
 
 from utils.audio.cache import discard_cache
-from utils.audio.clip import Seconds
 from utils.cli.console import is_main_process, say, warn
 from utils.cli.errors import UserError
 from utils.cli.files import atomic_write
 from utils.cli.flags import save_settings
 from utils.data.batching import StepSampler
-from utils.data.dataset import SpeechDataset, TrainingTable
-from utils.data.labels import LAST_TIMESTAMP, TIMESTAMP_STEP
+from utils.data.dataset import SpeechDataset
 from utils.manifest.languages import language_code
 from utils.model.adapters.attach import count_parameters
 from utils.model.adapters.base_digest import expect_base
@@ -30,7 +28,7 @@ from utils.model.load import load_model, with_digest
 from utils.model.loaded import LoadedModel
 from utils.model.new_tokens import add_tokens, read_tokens
 from utils.model.precision import choose_precision
-from utils.training.arguments import training_arguments
+from utils.training.arguments import complete_arguments, training_arguments
 from utils.training.audio_context.feature_matching import (
     FeatureMatchingOptions,
     match_features,
@@ -40,7 +38,8 @@ from utils.training.audio_context.plan import batch_plan, describe_steps, make_s
 from utils.training.audio_context.probe import settled_context
 from utils.training.best_average import BestAverage
 from utils.training.build import make_trainer
-from utils.training.data import read_augmenter, read_manifests, tables
+from utils.training.data import RunData, read_augmenter, read_data, read_manifests
+from utils.training.generation_settings import allow_what_is_taught
 from utils.training.launch import describe_sharing, refuse_unshardable, sharing_asked_for
 from utils.training.memory.plan import fit_to_memory
 from utils.training.rate_search import (
@@ -53,14 +52,11 @@ from utils.training.resume.identity import run_identity, write_run_file
 from utils.training.resume.start import Start, choose_start, refuse_foreign_folder, sole_writer
 from utils.training.resume.state import cut_as_before
 from utils.training.settings.common import TrainSettings
-from utils.training.settings.runs import full_learning_rate
 from utils.training.sharding import keep_models_whole
-from utils.training.trainer import WhisperTrainer, warn_of_failures
+from utils.training.trainer import WhisperTrainer
 
 if TYPE_CHECKING:
     from transformers import TrainingArguments
-
-    from utils.audio.augmentation.pipeline import Augmenter
 
 MakeTrainable = Callable[[LoadedModel, int], LoadedModel]
 """Model and total optimizer steps -> the model with what is to be trained."""
@@ -80,31 +76,18 @@ def finetune(settings: TrainSettings, make_trainable: MakeTrainable) -> Path:
         UserError: if the settings, the data or the model cannot be used.
     """
     run = Path(settings.output_dir, model_name(settings.base_model))
-    searching = settings.find_learning_rate
-    settings = settings_of_search(settings) if searching else settings
-    sharing = sharing_asked_for()
-    refuse_unshardable(sharing, settings)
-    arguments = training_arguments(settings, run)
-    keep_models_whole(sharing)
+    if settings.find_learning_rate:
+        settings = settings_of_search(settings)
+    arguments = join_processes(settings, run)
     if settings.language is not None:
         settings = replace(settings, language=language_code(settings.language))
-    if not searching:
+    if not settings.find_learning_rate:
         refuse_foreign_folder(run, settings)
-    manifest, dev_manifest = read_manifests(settings)
-    augmenter = read_augmenter(settings.augment_config_path)
-    loaded = with_context(settings, load_base(settings))
-    train, dev = tables(settings, loaded, manifest, dev_manifest)
-    if train.teaches_silence:
-        allow_silence(loaded)
-    if settings.timestamps:
-        allow_late_starts(loaded, latest_start(settings, train, augmenter))
-    data = (train, dev, augmenter)
-    if searching:
+    loaded, data = read_inputs(settings)
+    if settings.find_learning_rate:
         search(settings, without_saving(arguments), loaded, data, make_trainable)
         return run
-    identity = on_main_process(
-        lambda: run_identity(settings, loaded, (manifest, dev_manifest), (train, dev))
-    )
+    identity = on_main_process(lambda: run_identity(settings, loaded, data))
     # All that the user can get wrong is known by now; only from here on are files touched.
     with sole_writer(run):
         start = choose_start(run, settings, identity)
@@ -114,16 +97,42 @@ def finetune(settings: TrainSettings, make_trainable: MakeTrainable) -> Path:
         if start.checkpoint is not None:
             expect_base(Path(start.checkpoint), settings.base_model, loaded.digest)
         if is_main_process():
-            begin_run(settings, run, start, [("train", train), ("dev", dev)])
+            begin_run(settings, run, start, data)
             write_run_file(run, identity, finished=False)
         barrier()
-        loaded = settled_context(settings, loaded, (train, dev), start.checkpoint)
         trainer = prepare(settings, start, arguments, loaded, data, make_trainable)
-        train_from(settings, trainer, start)
+        train(settings, trainer, start)
         finish(settings, trainer)
         if is_main_process():
             write_run_file(run, identity, finished=True)
     return run
+
+
+def join_processes(settings: TrainSettings, run: Path) -> TrainingArguments:
+    """Join the other processes as the launcher asks, and return the Trainer's own settings.
+
+    Raises:
+        UserError: if the settings cannot go with what the launcher asks for.
+    """
+    sharing = sharing_asked_for()
+    refuse_unshardable(sharing, settings)
+    arguments = training_arguments(settings, run)
+    keep_models_whole(sharing)
+    return arguments
+
+
+def read_inputs(settings: TrainSettings) -> tuple[LoadedModel, RunData]:
+    """The base model, and what it is trained on and scored by.
+
+    Raises:
+        UserError: if one of them cannot be used.
+    """
+    manifests = read_manifests(settings)
+    augmenter = read_augmenter(settings.augment_config_path)
+    loaded = with_context(settings, load_base(settings))
+    data = read_data(settings, loaded, manifests, augmenter)
+    allow_what_is_taught(settings, loaded, data.train, augmenter)
+    return loaded, data
 
 
 def load_base(settings: TrainSettings) -> LoadedModel:
@@ -140,8 +149,8 @@ def load_base(settings: TrainSettings) -> LoadedModel:
     loaded = load_model(
         settings.base_model,
         local_files_only=settings.local_files_only,
-        use_8bit=getattr(settings, "use_8bit", False),
-        use_4bit=getattr(settings, "use_4bit", False),
+        use_8bit=settings.use_8bit,
+        use_4bit=settings.use_4bit,
     )
     loaded = with_digest(loaded, local_files_only=settings.local_files_only)
     if settings.add_tokens is None:
@@ -149,110 +158,19 @@ def load_base(settings: TrainSettings) -> LoadedModel:
     return add_tokens(loaded, read_tokens(settings.add_tokens))
 
 
-def allow_silence(loaded: LoadedModel) -> None:
-    """Let the model answer with nothing, now and wherever it is loaded later.
-
-    Whisper's generation settings forbid that an answer ends at once, so that a base model says
-    something on noise whatever it was taught.
-    """
-    known = loaded.whisper.generation_config
-    forbidden = known.begin_suppress_tokens or ()
-    end = loaded.label_encoder().end
-    known.begin_suppress_tokens = [token for token in forbidden if token != end] or None
-
-
-def latest_start(
-    settings: TrainSettings, train: TrainingTable, augmenter: Augmenter | None
-) -> Seconds:
-    """When a timed example first speaks, at the latest; that there is none of them is warned of."""
-    latest = train.latest_start
-    if latest is None:
-        warn(
-            f"--timestamps=True, and no line of {settings.train_data} has times in `sentences`: no "
-            "times are trained"
-        )
-        return 0.0
-    if augmenter is None:
-        return latest
-    return latest * augmenter.longest_stretch + augmenter.longest_delay
-
-
-def allow_late_starts(loaded: LoadedModel, latest: Seconds) -> None:
-    """Let the model begin an answer as late as it is taught, now and wherever it is loaded later.
-
-    Whisper's generation settings forbid that the first sentence begins after the first second.
-    """
-    known = loaded.whisper.generation_config
-    limit = getattr(known, "max_initial_timestamp_index", None)
-    taught = min(math.ceil(latest / TIMESTAMP_STEP), LAST_TIMESTAMP)
-    if limit is not None and taught > limit:
-        known.max_initial_timestamp_index = taught
-
-
 def search(
     settings: TrainSettings,
     arguments: TrainingArguments,
     loaded: LoadedModel,
-    data: tuple[TrainingTable, TrainingTable, Augmenter | None],
+    data: RunData,
     make_trainable: MakeTrainable,
 ) -> None:
     """Look for a learning rate in place of training."""
-    loaded = settled_context(settings, loaded, data[:2], None)
     trainer = prepare(settings, Start(), arguments, loaded, data, make_trainable)
     tell(find_learning_rate(trainer), trainer.run)
 
 
-def prepare(
-    settings: TrainSettings,
-    start: Start,
-    arguments: TrainingArguments,
-    loaded: LoadedModel,
-    data: tuple[TrainingTable, TrainingTable, Augmenter | None],
-    make_trainable: MakeTrainable,
-) -> WhisperTrainer:
-    """Make the model trainable and put its trainer together."""
-    train, dev, augmenter = data
-    set_seed(settings.seed)  # data order and augmentation have seeds of their own
-    plan = batch_plan(settings, loaded)
-    sampler = make_sampler(train, plan, augmenter)
-    loaded = make_trainable(loaded, total_steps(settings, sampler))
-    memory = fit_to_memory(settings, loaded, sampler)
-    if settings.auto_batch and start.checkpoint is not None:
-        memory = replace(memory, plan=cut_as_before(memory.plan, Path(start.checkpoint)))
-    arguments.gradient_accumulation_steps = memory.plan.accumulation
-    if settings.use_compile:
-        compile_layers(loaded.model)
-    describe(settings, loaded, train, dev)
-    describe_steps(sampler)
-    arguments.learning_rate = settings.learning_rate or full_learning_rate(
-        loaded.whisper.config.d_model
-    )
-    trainer = make_trainer(settings, arguments, loaded, memory.plan, (train, dev), augmenter)
-    trainer.memory_guard.limit = memory.limit
-    return trainer
-
-
-def train_from(settings: TrainSettings, trainer: WhisperTrainer, start: Start) -> None:
-    """Train from the first step or from a checkpoint.
-
-    Raises:
-        Stopped: if a signal ended it.
-    """
-    trainer.changed = start.changed
-    trainer.args.eval_on_start = settings.eval_on_start and start.checkpoint is None
-    if settings.context_match_steps and start.checkpoint is None:
-        match(settings, trainer)  # a checkpoint holds what was matched
-    trainer.train(resume_from_checkpoint=start.checkpoint)
-    step = int(trainer.state.global_step)
-    trainer.interruption.raise_if_stopped(step, str(trainer.run / f"checkpoint-{step}"))
-
-
-def begin_run(
-    settings: TrainSettings,
-    run: Path,
-    start: Start,
-    named_tables: list[tuple[str, TrainingTable]],
-) -> None:
+def begin_run(settings: TrainSettings, run: Path, start: Start, data: RunData) -> None:
     """Make the run's folder ready: settings, and the list of what is left out."""
     run.mkdir(parents=True, exist_ok=True)
     if start.checkpoint is None:
@@ -261,10 +179,34 @@ def begin_run(
     discard_cache(run)
     save_settings(settings, run / "settings.yaml")
     with atomic_write(run / "dropped.jsonl") as file:
-        for name, table in named_tables:
+        for name, table in (("train", data.train), ("dev", data.dev)):
             for dropped in table.dropped:
                 line = {"set": name, "id": dropped.id, "reason": dropped.reason}
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def prepare(
+    settings: TrainSettings,
+    start: Start,
+    arguments: TrainingArguments,
+    loaded: LoadedModel,
+    data: RunData,
+    make_trainable: MakeTrainable,
+) -> WhisperTrainer:
+    """Make the model trainable and put its trainer together."""
+    loaded = settled_context(settings, loaded, data, start.checkpoint)
+    set_seed(settings.seed)  # data order and augmentation have seeds of their own
+    sampler = make_sampler(data.train, batch_plan(settings, loaded), data.augmenter)
+    loaded = make_trainable(loaded, total_steps(settings, sampler))
+    memory = fit_to_memory(settings, loaded, sampler)
+    if settings.auto_batch and start.checkpoint is not None:
+        memory = replace(memory, plan=cut_as_before(memory.plan, Path(start.checkpoint)))
+    if settings.use_compile:
+        compile_layers(loaded.model)
+    describe(settings, loaded, data)
+    describe_steps(sampler)
+    complete_arguments(arguments, settings, loaded.whisper.config, memory.plan, start)
+    return make_trainer(settings, arguments, loaded, memory, data, start)
 
 
 def total_steps(settings: TrainSettings, sampler: StepSampler) -> int:
@@ -274,24 +216,33 @@ def total_steps(settings: TrainSettings, sampler: StepSampler) -> int:
     return math.ceil(sampler.num_steps * settings.num_train_epochs)
 
 
-def describe(
-    settings: TrainSettings,
-    loaded: LoadedModel,
-    train: TrainingTable,
-    dev: TrainingTable,
-) -> None:
+def describe(settings: TrainSettings, loaded: LoadedModel, data: RunData) -> None:
     """Say what is about to happen."""
     trainable, total = count_parameters(loaded.model)
-    hours = float(train.durations.sum()) / 3600
+    hours = float(data.train.durations.sum()) / 3600
     precision = choose_precision(settings.fp16, settings.bf16).name
     say(
         f"base model   {settings.base_model} ({total / 1e6:.1f} M parameters, "
         f"{trainable / 1e6:.2f} M trainable)"
     )
-    say(f"train        {settings.train_data}: {len(train)} utterances, {hours:.2f} h")
-    say(f"dev          {settings.dev_data or settings.test_data}: {len(dev)} utterances")
+    say(f"train        {settings.train_data}: {len(data.train)} utterances, {hours:.2f} h")
+    say(f"dev          {settings.dev_data or settings.test_data}: {len(data.dev)} utterances")
     sharing = describe_sharing(sharing_asked_for())
     say(f"compute      {sharing}, {precision}, audio context {loaded.audio_context}")
+
+
+def train(settings: TrainSettings, trainer: WhisperTrainer, start: Start) -> None:
+    """Train from the first step or from a checkpoint.
+
+    Raises:
+        Stopped: if a signal ended it.
+    """
+    if settings.context_match_steps and start.checkpoint is None:
+        match(settings, trainer)  # a checkpoint holds what was matched
+    trainer.train(resume_from_checkpoint=start.checkpoint)
+    step = int(trainer.state.global_step)
+    if trainer.interruption is not None:
+        trainer.interruption.raise_if_stopped(step, str(trainer.run / f"checkpoint-{step}"))
 
 
 def match(settings: TrainSettings, trainer: WhisperTrainer) -> None:
@@ -319,8 +270,8 @@ def finish(settings: TrainSettings, trainer: WhisperTrainer) -> None:
     if is_main_process():
         discard_cache(run)
     barrier()
-    if trainer.guard.total:
-        warn(f"steps without a usable gradient, which were skipped: {trainer.guard.total}")
+    if trainer.skipped_steps.total:
+        warn(f"steps without a usable gradient, which were skipped: {trainer.skipped_steps.total}")
     warn_of_failures(trainer.all_failures())
     metric = trainer.dev.metric.upper()
     place = "the average" if average_is_best else f"step {trainer.state.best_global_step}"
@@ -331,3 +282,11 @@ def finish(settings: TrainSettings, trainer: WhisperTrainer) -> None:
     say(f"final        {run / FINAL}")
     if settings.push_to_hub:
         trainer.push_to_hub(commit_message="Fine-tuned weights")
+
+
+def warn_of_failures(failures: dict[str, str]) -> None:
+    """Say at the end of a run which files could not be read."""
+    if failures:
+        shown = "\n".join(f"  {name}: {reason}" for name, reason in list(failures.items())[:5])
+        more = f"\n  ... and {len(failures) - 5} more" if len(failures) > 5 else ""
+        warn(f"{len(failures)} utterances could not be read and were left out:\n{shown}{more}")

@@ -13,7 +13,7 @@ from accelerate import DistributedType
 from torch.utils.data import DataLoader
 
 from utils.audio.features import WINDOW_SECONDS
-from utils.cli.console import is_main_process, warn
+from utils.cli.console import is_main_process
 from utils.cli.errors import Failure
 from utils.data.batching import BatchPlan, Collator, StepSampler
 from utils.data.dataset import SpeechDataset, evaluation_keys
@@ -65,6 +65,8 @@ class WhisperTrainer(ResumableTrainer):
         audio_context: how the windows of the training are cut; kept in what is saved.
         collator: makes batches of the training and dev examples.
         step_loss: what is minimised.
+        rate_factors: learning rates that differ between weights.
+        distillation: teaches what the base model says, if asked for.
         **options: as of `ResumableTrainer`.
     """
 
@@ -80,6 +82,8 @@ class WhisperTrainer(ResumableTrainer):
         audio_context: str,
         collator: Collator,
         step_loss: StepLoss,
+        rate_factors: RateFactors,
+        distillation: SelfDistillation | None = None,
         **options: Any,
     ) -> None:
         self.sharing = sharing_asked_for()
@@ -98,8 +102,8 @@ class WhisperTrainer(ResumableTrainer):
         self._share_of_batch = 1.0
         self._backward_began = False
         self._exchanges = True
-        self.rate_factors = RateFactors()
-        self.distillation: SelfDistillation | None = None
+        self.rate_factors = rate_factors
+        self.distillation = distillation
         self.loader_watch = LoaderWatch(self.args.dataloader_num_workers)
 
     @property
@@ -153,7 +157,7 @@ class WhisperTrainer(ResumableTrainer):
     ) -> tuple[list[Any], Any]:
         """The micro-batches of a step, without the lists that the model does not take."""
         self.memory_guard.begin_step()
-        self.begin_guarded_step()
+        self.begin_step()
         with self.loader_watch:
             batches, tokens = super().get_batch_samples(epoch_iterator, num_batches, device)
         for batch in batches:
@@ -177,7 +181,7 @@ class WhisperTrainer(ResumableTrainer):
                 return super(WhisperTrainer, self).training_step(model, piece, num_items_in_batch)
 
         loss = self.memory_guard.run(inputs, run_piece, lambda: self._drop_gradients(model))
-        self.guard.note(loss, inputs["utterances"])
+        self.skipped_steps.note(loss, inputs["utterances"])
         return loss
 
     def _drop_gradients(self, model: Any) -> bool:
@@ -260,7 +264,7 @@ class WhisperTrainer(ResumableTrainer):
 
     def averaged(self) -> AbstractContextManager[None]:
         """While it lasts the model has the weights that are scored and kept."""
-        return nullcontext() if self.average is None else self.average.in_place()
+        return nullcontext() if self.moving_average is None else self.moving_average.in_place()
 
     @property
     def _step(self) -> int:
@@ -321,7 +325,7 @@ class WhisperTrainer(ResumableTrainer):
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add what the run has seen so far to every event."""
         self.counters.synchronise()
-        seen = {**self.counters.totals(), "bad_steps": self.guard.total}
+        seen = {**self.counters.totals(), "bad_steps": self.skipped_steps.total}
         super().log({**logs, **seen}, start_time)
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
@@ -340,11 +344,3 @@ class _EpochLoader(DataLoader[Any]):
     def set_epoch(self, epoch: int) -> None:
         assert isinstance(self.batch_sampler, StepSampler)
         self.batch_sampler.set_epoch(epoch)
-
-
-def warn_of_failures(failures: dict[str, str]) -> None:
-    """Say at the end of a run which files could not be read."""
-    if failures:
-        shown = "\n".join(f"  {name}: {reason}" for name, reason in list(failures.items())[:5])
-        more = f"\n  ... and {len(failures) - 5} more" if len(failures) > 5 else ""
-        warn(f"{len(failures)} utterances could not be read and were left out:\n{shown}{more}")

@@ -22,6 +22,7 @@ from utils.data.dataset import TrainingTable
 from utils.manifest.utterance import Utterance
 from utils.model.distributed import device_of_this_process
 from utils.model.loaded import LoadedModel
+from utils.training.data import RunData
 from utils.training.settings.common import TrainSettings
 from utils.transcription.decoding import Decoding, WindowKind
 from utils.transcription.score import score_of
@@ -61,7 +62,7 @@ def in_windows(loaded: LoadedModel, context: str) -> LoadedModel:
 def settled_context(
     settings: TrainSettings,
     loaded: LoadedModel,
-    data: tuple[TrainingTable, TrainingTable],
+    data: RunData,
     checkpoint: str | None,
 ) -> LoadedModel:
     """The model with an audio context, measured if nobody has said which.
@@ -77,7 +78,7 @@ def settled_context(
     if checkpoint is not None:
         saved = Path(checkpoint, "generation_config.json").read_text(encoding="utf-8")
         return in_windows(loaded, json.loads(saved)["audio_context"])
-    return in_windows(loaded, measured_context(settings, loaded, *data))
+    return in_windows(loaded, measured_context(settings, loaded, data.train, data.dev))
 
 
 def measured_context(

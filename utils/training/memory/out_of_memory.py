@@ -40,12 +40,12 @@ def free_cached_memory() -> None:
 class MemoryGuard:
     """Computes micro-batches, in pieces once one did not fit.
 
-    Attributes:
+    Args:
         limit: examples times frames that are computed at once, or None as long as all fit.
     """
 
-    def __init__(self) -> None:
-        self.limit: int | None = None
+    def __init__(self, limit: int | None = None) -> None:
+        self.limit = limit
         self._done: list[Inputs] = []
 
     def begin_step(self) -> None:

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from utils.cli.files import atomic_write, sha256_file
-from utils.data.dataset import TrainingTable
-from utils.manifest.read import Manifest
 from utils.model.fingerprint import model_fingerprint
 from utils.model.loaded import LoadedModel
 from utils.model.precision import choose_precision
 from utils.training.audio_context.plan import batch_plan
+from utils.training.data import RunData
 from utils.training.settings.common import TrainSettings
 
 RUN_FILE = "run.json"
@@ -43,22 +42,20 @@ NO_SAY = frozenset(
 def run_identity(
     settings: TrainSettings,
     loaded: LoadedModel,
-    data: tuple[Manifest, Manifest],
-    tables: tuple[TrainingTable, TrainingTable],
+    data: RunData,
 ) -> dict[str, Any]:
     """All that has a say in a run's result, by name, as plain values.
 
     Args:
         settings: of the run, with the language's code.
         loaded: the base model as `with_context` gave it.
-        data: the training and the dev manifest.
-        tables: what of them is used.
+        data: the training and the dev manifest, and what of them is used.
     """
     fields = {field.name for field in dataclasses.fields(settings)} - NO_SAY
     named = {name: getattr(settings, name) for name in sorted(fields)}
     base = model_fingerprint(settings.base_model, local_files_only=settings.local_files_only)
     found = {
-        "script": type(settings).__name__.removesuffix("Settings").lower(),
+        "script": settings.run_type,
         **named,
         "precision": choose_precision(settings.fp16, settings.bf16).name,
         "audio_context": loaded.audio_context,
@@ -67,7 +64,10 @@ def run_identity(
         **_files(settings),
         "base model (SHA-256)": dict(line.split(" ") for line in base or ()),
     }
-    for name, manifest, table in zip(("train", "dev"), data, tables, strict=True):
+    for name, manifest, table in (
+        ("train", data.manifest, data.train),
+        ("dev", data.dev_manifest, data.dev),
+    ):
         found[f"{name} manifest (SHA-256)"] = manifest.sha256
         found[f"{name} utterances"] = len(table)
     plain: dict[str, Any] = json.loads(json.dumps(found))
@@ -84,8 +84,8 @@ def _files(settings: TrainSettings) -> dict[str, Any]:
     found: dict[str, Any] = {
         f"{name} (SHA-256)": sha256_file(path) if path else None for name, path in named.items()
     }
-    kind = getattr(settings, "adapter_type", None)
-    return found if kind is None else {"adapter": kind, **found}
+    adapter = settings.adapter_type
+    return found if adapter is None else {"adapter": adapter, **found}
 
 
 def _step_size(settings: TrainSettings, loaded: LoadedModel) -> dict[str, Any]:

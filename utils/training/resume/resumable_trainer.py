@@ -8,6 +8,7 @@ step is not trained on any further; and a step without a usable gradient is skip
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,9 @@ from utils.cli.files import sync_path
 from utils.data.batching import BatchPlan
 from utils.model.adapters.adalora import adaptive_state, is_adaptive, restore_adaptive_state
 from utils.model.distributed import gather_all, write_together
-from utils.training.averaging import MovingAverage
 from utils.training.callbacks import MetricsFile
 from utils.training.memory.out_of_memory import MemoryGuard
+from utils.training.moving_average import MovingAverage
 from utils.training.resume.checkpoints import STATE, rotate, seal, unfinished_folder
 from utils.training.resume.signals import Interruption
 from utils.training.resume.state import ResumeState
@@ -39,36 +40,40 @@ class ResumableTrainer(Trainer):
     """See the module's description.
 
     Args:
-        guard: judges the steps.
-        interruption: ends the training when a signal asks for it.
         plan: how steps are cut.
+        skipped_steps: judges the steps.
+        memory_guard: computes what does not fit into memory in pieces.
+        interruption: ends the training when a signal asks for it; None: signals end it at once.
+        moving_average: of the weights, if that is what is scored and kept.
+        settings_changed: whether the run goes on with other settings than its checkpoint has.
         **options: as of `transformers.Trainer`.
-
-    Attributes:
-        changed: whether the run goes on with other settings than its checkpoint was made with.
-        average: of the weights, if that is what is scored and kept.
     """
 
     def __init__(
         self,
         *,
-        guard: SkippedSteps,
-        interruption: Interruption,
         plan: BatchPlan,
+        skipped_steps: SkippedSteps,
+        memory_guard: MemoryGuard,
+        interruption: Interruption | None,
+        moving_average: MovingAverage | None = None,
+        settings_changed: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(**options)
         # The library's own rotation counts checkpoint-best as the oldest of all.
         self.checkpoints_kept, self.args.save_total_limit = self.args.save_total_limit, None
-        self.guard = guard
-        self.interruption = interruption
-        self.add_callback(interruption)
         self.plan = plan
-        self.changed = False
-        self.memory_guard = MemoryGuard()
+        self.skipped_steps = skipped_steps
+        self.memory_guard = memory_guard
+        self.interruption = interruption
+        self.moving_average = moving_average
+        self.settings_changed = settings_changed
+        for callback in (interruption, moving_average):
+            if callback is not None:
+                self.add_callback(callback)
         self.failures: dict[str, str] = {}
         self.last_evaluated_step = -1
-        self.average: MovingAverage | None = None
         self._resumed: ResumeState | None = None
         self._losses_before_step: Any = None
 
@@ -85,11 +90,11 @@ class ResumableTrainer(Trainer):
             self._resumed = ResumeState.read(Path(resume_from_checkpoint))
         if self._resumed is not None:
             self._restore(self._resumed)
-        with self.interruption:
+        with self.interruption or nullcontext():
             return super().train(resume_from_checkpoint, **options)
 
     def _restore(self, kept: ResumeState) -> None:
-        self.guard.restore(kept.guard)
+        self.skipped_steps.restore(kept.skipped_steps)
         self.last_evaluated_step = kept.last_evaluated_step
         self.args.eval_on_start = kept.evaluation_due
         if process_rank() == 0:
@@ -111,8 +116,8 @@ class ResumableTrainer(Trainer):
                 restore_adaptive_state(self.model, tensors, pattern)
             else:
                 super()._load_from_checkpoint(resume_from_checkpoint, model)
-            if self.average is not None:
-                self.average.load(Path(resume_from_checkpoint))
+            if self.moving_average is not None:
+                self.moving_average.load(Path(resume_from_checkpoint))
         except (RuntimeError, KeyError, ValueError) as error:
             reason = (str(error).strip().splitlines() or ["it has other parts"])[-1].strip()
             raise UserError(
@@ -127,7 +132,7 @@ class ResumableTrainer(Trainer):
             for group in (self.optimizer.param_groups if self.optimizer is not None else ())
         ]
         super()._load_optimizer_and_scheduler(checkpoint)
-        if checkpoint is None or not self.changed or self.is_deepspeed_enabled:
+        if checkpoint is None or not self.settings_changed or self.is_deepspeed_enabled:
             return
         # What was loaded holds the earlier settings; the changed ones are wanted.
         groups = self.optimizer.param_groups
@@ -181,8 +186,8 @@ class ResumableTrainer(Trainer):
         if is_adaptive(self.model):
             tensors, kept.rank_pattern = adaptive_state(self.model)
             save_file(tensors, folder / ADAPTIVE_FILE)
-        if self.average is not None:
-            self.average.save(folder)
+        if self.moving_average is not None:
+            self.moving_average.save(folder)
         kept.write(folder)
         exported = [*self.callback_handler.callbacks, self.control]
         for each in exported:
@@ -202,13 +207,13 @@ class ResumableTrainer(Trainer):
         return ResumeState(
             metrics_lines=len(metrics.read_text("utf-8").splitlines()) if metrics.is_file() else 0,
             last_evaluated_step=self.last_evaluated_step,
-            evaluation_due=self.interruption.evaluation_due,
+            evaluation_due=self.interruption is not None and self.interruption.evaluation_due,
             last_logged_step=self._globalstep_last_logged,
             losses_since_log=gather_all([self._tr_loss.item()]),
             memory_limits=gather_all([self.memory_guard.limit]),
             micro_batch=self.plan.micro_batch,
             accumulation=self.plan.accumulation,
-            guard=self.guard.state(),
+            skipped_steps=self.skipped_steps.state(),
             failures=self.all_failures(),
         )
 
@@ -216,11 +221,11 @@ class ResumableTrainer(Trainer):
         """Files that could not be read while training, over all processes: id -> reason."""
         return dict(gather_all(list(self.failures.items())))
 
-    # -- bad steps ----------------------------------------------------------------------------
+    # -- skipped steps ------------------------------------------------------------------------
 
-    def begin_guarded_step(self) -> None:
-        """Remember what a bad step must leave as it was."""
-        self.guard.begin_step()
+    def begin_step(self) -> None:
+        """Remember what a skipped step must leave as it was."""
+        self.skipped_steps.begin_step()
         self._losses_before_step = self._tr_loss.clone()
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
@@ -228,9 +233,9 @@ class ResumableTrainer(Trainer):
         norm = float(found)
         scaler = getattr(self.accelerator, "scaler", None)
         finding_scale = scaler is not None and scaler.get_scale() > 1
-        reason = self.guard.why_bad(norm, may_overflow=finding_scale)
+        reason = self.skipped_steps.why_bad(norm, may_overflow=finding_scale)
         if reason is None and math.isfinite(norm):
-            self.guard.accept(norm)
+            self.skipped_steps.accept(norm)
             return found
         # Without gradients the optimizer does nothing, and AdaLoRA measures nothing. DeepSpeed has
         # taken the step already, inside of its backward pass.
@@ -239,5 +244,5 @@ class ResumableTrainer(Trainer):
         if reason is not None:
             self._tr_loss.copy_(self._losses_before_step)
             self._globalstep_last_logged += 1  # a mean is over the good steps
-            self.guard.reject(int(self.state.global_step) + 1, reason)
+            self.skipped_steps.reject(int(self.state.global_step) + 1, reason)
         return found

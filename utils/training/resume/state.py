@@ -32,7 +32,7 @@ class ResumeState:
         memory_limits: examples times frames computed at once, of each process; None for all.
         micro_batch: examples that a process computes at once, as it was found.
         accumulation: batches of them in a step.
-        guard: state of the guard over bad steps.
+        skipped_steps: state of what judges the steps.
         failures: utterances that could not be read: id and reason.
         rank_pattern: AdaLoRA's.
     """
@@ -45,7 +45,7 @@ class ResumeState:
     memory_limits: list[int | None] = field(default_factory=list)
     micro_batch: int = 0
     accumulation: int = 0
-    guard: dict[str, Any] = field(default_factory=dict)
+    skipped_steps: dict[str, Any] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
     rank_pattern: dict[str, list[bool]] | None = None
 
@@ -61,6 +61,8 @@ class ResumeState:
         if not path.is_file():
             return None
         content = json.loads(path.read_text(encoding="utf-8"))
+        if "guard" in content:  # its earlier name
+            content["skipped_steps"] = content.pop("guard")
         known = {name: value for name, value in content.items() if name in cls.__annotations__}
         return cls(**known)
 

@@ -7,7 +7,7 @@ from utils.cli.errors import UserError
 
 
 @dataclass(frozen=True)
-class WindowSettings:
+class AudioContextSettings:
     """Windows: how much of the silence up to 30 s is computed."""
 
     audio_context: Literal["auto", "full", "thinned", "dynamic", "mixed"] = "auto"
@@ -30,7 +30,7 @@ class WindowSettings:
     """Steps before the training in which the encoder learns to give on cut windows the states
     that the base model has on 30 s ones, in batches of per_device_train_batch_size."""
 
-    def check_windows(self) -> None:
+    def check_audio_context(self) -> None:
         """Check shares, margin and steps.
 
         Raises:

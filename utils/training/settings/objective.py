@@ -7,7 +7,7 @@ from utils.cli.errors import UserError
 
 
 @dataclass(frozen=True)
-class LearningSettings:
+class ObjectiveSettings:
     """What the model is taught beside the text of its utterances."""
 
     add_tokens: str | None = None
@@ -34,7 +34,7 @@ class LearningSettings:
     """What keep_data teaches: its texts (replay), or what the base model says of its sound
     (distill), which also keeps what the texts do not show."""
 
-    def check_learning(self) -> None:
+    def check_objective(self) -> None:
         """Check the shares.
 
         Raises:

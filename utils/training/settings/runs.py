@@ -6,9 +6,6 @@ from utils.cli.errors import UserError
 from utils.training.settings.adapters import AdapterSettings
 from utils.training.settings.common import TrainSettings
 
-# OpenAI's pre-training rates divided by 40, per model width (arXiv 2212.04356, table 17).
-RATE_BY_WIDTH = {384: 3.75e-5, 512: 2.5e-5, 768: 1.25e-5, 1024: 6.25e-6, 1280: 5e-6}
-
 
 @dataclass(frozen=True)
 class LoraSettings(AdapterSettings, TrainSettings):
@@ -76,15 +73,3 @@ class FullSettings(TrainSettings):
                 "--freeze_encoder=True keeps as it is",
                 "Leave one of them out.",
             )
-
-
-def full_learning_rate(width: int) -> float:
-    """The learning rate for all weights of a model, by its width.
-
-    Args:
-        width: `config.d_model`; a width between the published ones takes the next larger's rate,
-            a smaller one tiny's scaled up in proportion (smaller models bear larger steps).
-    """
-    if width < min(RATE_BY_WIDTH):
-        return RATE_BY_WIDTH[384] * 384 / width
-    return next(rate for known, rate in RATE_BY_WIDTH.items() if known >= min(width, 1280))

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from utils.cli.errors import UserError
 
+# OpenAI's pre-training rates divided by 40, per model width (arXiv 2212.04356, table 17).
+RATE_BY_WIDTH = {384: 3.75e-5, 512: 2.5e-5, 768: 1.25e-5, 1024: 6.25e-6, 1280: 5e-6}
+
 
 @dataclass(frozen=True)
 class ScheduleSettings:
@@ -36,6 +39,14 @@ class ScheduleSettings:
     seed: int = 42
     """Of the data order, the augmentation and the adapter's first weights."""
 
+    def highest_rate(self, width: int) -> float:
+        """The highest learning rate of the run.
+
+        Args:
+            width: of the model (`config.d_model`), which decides where none is given.
+        """
+        return self.learning_rate or full_learning_rate(width)
+
     def check_schedule(self) -> None:
         """Check steps and batches.
 
@@ -55,3 +66,15 @@ class ScheduleSettings:
                 "nothing to train",
                 "Give one of them a positive number.",
             )
+
+
+def full_learning_rate(width: int) -> float:
+    """The learning rate for all weights of a model, by its width.
+
+    Args:
+        width: `config.d_model`; a width between the published ones takes the next larger's rate,
+            a smaller one tiny's scaled up in proportion (smaller models bear larger steps).
+    """
+    if width < min(RATE_BY_WIDTH):
+        return RATE_BY_WIDTH[384] * 384 / width
+    return next(rate for known, rate in RATE_BY_WIDTH.items() if known >= min(width, 1280))

@@ -7,7 +7,7 @@ from utils.cli.spelling import nearest
 
 
 @dataclass(frozen=True)
-class ChoiceSettings:
+class SelectionSettings:
     """Scores on the way, the model that is kept, and who is told."""
 
     eval_steps: int = 1000
@@ -41,7 +41,7 @@ class ChoiceSettings:
         names = [name.strip() for name in (self.report_to or "").split(",")]
         return [name for name in names if name and name != "tensorboard"]
 
-    def check_choice(self, max_steps: int) -> None:
+    def check_selection(self, max_steps: int) -> None:
         """Check the numbers of steps, the patience, and where the model goes.
 
         Args:

@@ -7,7 +7,7 @@ from utils.cli.errors import UserError
 
 
 @dataclass(frozen=True)
-class MemorySettings:
+class SpeedSettings:
     """Speed and memory."""
 
     num_workers: int = 2
@@ -36,7 +36,7 @@ class MemorySettings:
     profile: bool = False
     """Say after some steps where their time went; the numbers go to profile.json too."""
 
-    def check_memory(self) -> None:
+    def check_speed(self) -> None:
         """Check the numbers of memory.
 
         Raises:

@@ -73,22 +73,3 @@ class MovingAverage(TrainerCallback):
         """Take the average of a checkpoint."""
         if (folder / FILE).is_file():
             self.average = load_file(folder / FILE)
-
-
-class EarlyStopping(TrainerCallback):
-    """Ends a run whose dev error has not fallen for a number of evaluations.
-
-    It keeps no state of its own: the step of the best error is part of every checkpoint.
-
-    Args:
-        patience: evaluations without a new best.
-    """
-
-    def __init__(self, patience: int) -> None:
-        self.patience = patience
-
-    def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Ask for the end once the best is too long ago."""
-        waited = state.global_step - (state.best_global_step or 0)
-        if state.global_step and waited >= self.patience * args.eval_steps:
-            control.should_training_stop = True
