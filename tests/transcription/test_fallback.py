@@ -13,7 +13,8 @@ from utils.manifest.read import read_manifest
 from utils.transcription.clips import read_clip
 from utils.transcription.decoding import FALLBACK_TEMPERATURES, Decoding
 from utils.transcription.engines.registry import DecodingResult, Search, open_engine
-from utils.transcription.windows import WindowDecoder, compression_ratio
+from utils.transcription.transcript import compression_ratio
+from utils.transcription.windows import WindowDecoder
 
 FALLBACK = Decoding(temperature_fallback=True, audio_context="dynamic")
 

@@ -10,53 +10,69 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from transformers import WhisperFeatureExtractor
 
 from utils.audio.clip import AudioRef
+from utils.audio.features import LogMel, pad_samples
 from utils.audio.load import load_audio
 from utils.manifest.read import read_manifest
 from utils.manifest.utterance import Utterance
 from utils.transcription.decoding import Decoding
 from utils.transcription.engines.registry import open_engine
-from utils.transcription.longform import Piece, cut_at_timestamps, mel_slice
+from utils.transcription.longform import RecordingFeatures, WindowSegment, cut_at_timestamps
 from utils.transcription.transcribe import transcribe_with_engine
 
 T = 1000  # id of <|0.00|>
 
 
 @pytest.mark.parametrize(
-    ("ids", "pieces", "step"),
+    ("ids", "segments", "step"),
     [
         # Two complete sentences and the beginning of a third, which the next window hears again.
         (
             [T, 1, 2, T + 50, T + 60, 3, T + 100, T + 100, 4],
-            [Piece(0, 1.0, (T, 1, 2, T + 50)), Piece(1.2, 2.0, (T + 60, 3, T + 100))],
+            [
+                WindowSegment(0, 1.0, (T, 1, 2, T + 50)),
+                WindowSegment(1.2, 2.0, (T + 60, 3, T + 100)),
+            ],
             200,
         ),
         # One timestamp at the end: nothing follows, the whole window is done.
         (
             [T, 1, T + 50, T + 50, 2, T + 90],
-            [Piece(0, 1.0, (T, 1, T + 50)), Piece(1.0, 1.8, (T + 50, 2, T + 90))],
+            [WindowSegment(0, 1.0, (T, 1, T + 50)), WindowSegment(1.0, 1.8, (T + 50, 2, T + 90))],
             3000,
         ),
-        ([T, 1, 2, T + 70], [Piece(0, 1.4, (T, 1, 2, T + 70))], 3000),
-        ([1, 2], [Piece(0, 30.0, (1, 2))], 3000),
-        ([], [Piece(0, 30.0, ())], 3000),
+        ([T, 1, 2, T + 70], [WindowSegment(0, 1.4, (T, 1, 2, T + 70))], 3000),
+        ([1, 2], [WindowSegment(0, 30.0, (1, 2))], 3000),
+        ([], [WindowSegment(0, 30.0, ())], 3000),
         # A model that stands still is moved on.
-        ([T, T], [Piece(0, 0, (T,))], 3000),
+        ([T, T], [WindowSegment(0, 0, (T,))], 3000),
     ],
 )
-def test_windows_are_cut_where_sentences_end(ids, pieces, step):
+def test_windows_are_cut_where_sentences_end(ids, segments, step):
     found, frames = cut_at_timestamps(ids, 3000, T)
     assert frames == step
     assert [(p.ids, pytest.approx(p.start), pytest.approx(p.end)) for p in found] == [
-        (p.ids, p.start, p.end) for p in pieces
+        (p.ids, p.start, p.end) for p in segments
     ]
 
 
-def test_a_window_after_the_end_holds_zeros():
-    features = torch.ones(2, 10)
-    window = mel_slice(features, 8, 6)
-    assert window.tolist() == [[1, 1, 0, 0, 0, 0]] * 2
+@pytest.mark.parametrize("length", [30 * 16_000, 61 * 16_000 + 77])
+def test_windows_are_slices_of_the_whole_recordings_features(length):
+    samples = np.random.default_rng(0).normal(0, 0.1, length).astype(np.float32)
+    samples[length // 2] = 0.9
+    log_mel = LogMel(WhisperFeatureExtractor().mel_filters)
+    frames = -(-length // 160)
+    whole = log_mel(pad_samples([samples], frames))[0]
+    features = RecordingFeatures(log_mel, samples)
+    assert features.num_frames == frames
+    for begin in (0, 2, 1501, frames - 100, frames - 1):
+        window = features.window(begin, 3000)
+        expected = whole[:, begin : begin + 3000]
+        assert window.shape == (80, 3000)
+        torch.testing.assert_close(window[:, : expected.shape[1]], expected, atol=1e-5, rtol=0)
+        assert not window[:, expected.shape[1] :].any()
 
 
 @pytest.fixture(scope="module")

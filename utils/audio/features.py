@@ -13,6 +13,7 @@ import torch
 SAMPLE_RATE = 16_000
 HOP_LENGTH = 160  # 10 ms per frame
 WINDOW_LENGTH = 400  # 25 ms
+SAMPLES_BEFORE = SAMPLES_AFTER = WINDOW_LENGTH // 2  # of a frame's centre, that its window takes in
 WINDOW_SECONDS = 30.0
 WINDOW_SAMPLES = int(WINDOW_SECONDS * SAMPLE_RATE)  # 480,000
 WINDOW_FRAMES = WINDOW_SAMPLES // HOP_LENGTH  # 3,000
@@ -95,10 +96,36 @@ class LogMel:
         Returns:
             float32 `(B, M, S / 160)`.
         """
+        edges = (SAMPLES_BEFORE, SAMPLES_AFTER - HOP_LENGTH)
+        log_power = self.log_power(torch.nn.functional.pad(samples, edges, mode="reflect"))
+        return scaled(log_power, log_power.amax(dim=(1, 2), keepdim=True))
+
+    def log_power(self, samples: torch.Tensor) -> torch.Tensor:
+        """What the features are before they are scaled by the loudest one of the recording.
+
+        Args:
+            samples: float32 `(B, S)`, with 200 samples before the first frame's centre and 200
+                after the last one's; centres are 160 apart.
+
+        Returns:
+            float32 `(B, M, F)`, log10 of the power.
+        """
         spectrum = torch.stft(
-            samples, WINDOW_LENGTH, HOP_LENGTH, window=self.window, return_complex=True
+            samples,
+            WINDOW_LENGTH,
+            HOP_LENGTH,
+            window=self.window,
+            center=False,
+            return_complex=True,
         )
-        power = spectrum[..., :-1].abs().square().contiguous()
-        log_mel = (self.filters @ power).clamp(min=1e-10).log10()
-        floor = log_mel.amax(dim=(1, 2), keepdim=True) - 8.0
-        return (torch.maximum(log_mel, floor) + 4.0) / 4.0
+        return (self.filters @ spectrum.abs().square()).clamp(min=1e-10).log10()
+
+
+def scaled(log_power: torch.Tensor, peak: torch.Tensor) -> torch.Tensor:
+    """Features as the model takes them.
+
+    Args:
+        log_power: float32, of `LogMel.log_power`.
+        peak: the largest value of the whole clip or recording, of a shape that broadcasts.
+    """
+    return (torch.maximum(log_power, peak - 8.0) + 4.0) / 4.0

@@ -20,6 +20,11 @@ WindowKind = Literal["dynamic", "thinned", "full"]
 FALLBACK_TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 # Change nothing in the text: readers ahead of the model.
 _WITHOUT_EFFECT = ("num_workers",)
+# Named only where they are not at their defaults, which is what they were before they could be set.
+_LATER = (
+    *("best_of", "patience", "length_penalty", "suppress_tokens", "initial_prompt", "hotwords"),
+    *("condition_on_previous_text", "temperature", "temperature_increment", "word_timestamps"),
+)
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,16 @@ class Decoding:
         no_speech_threshold: above this probability of no speech, a window whose
             log-probability is below `logprob_threshold` counts as silence.
         seed: of the sampling.
+        temperature: of the first attempt; above 0 it samples.
+        temperature_increment: how much hotter each further attempt is, up to 1.
+        best_of: samples of which the likeliest is taken, where one is drawn.
+        patience: how many times `num_beams` answers a beam search finishes; None: once.
+        length_penalty: exponent of an answer's length in beam search; None: the library's own.
+        suppress_tokens: ids that are never generated; None: those of the model's settings.
+        initial_prompt: text that is given as what came before the first window.
+        hotwords: words that are given as what came before every window.
+        condition_on_previous_text: whether a window of a long recording is given the text before.
+        word_timestamps: whether each word gets times.
     """
 
     language: str | None = None
@@ -87,6 +102,25 @@ class Decoding:
     logprob_threshold: float = -1.0
     no_speech_threshold: float = 0.6
     seed: int = 0
+    temperature: float = 0.0
+    temperature_increment: float = 0.2
+    best_of: int = 1
+    patience: float | None = None
+    length_penalty: float | None = None
+    suppress_tokens: tuple[int, ...] | None = None
+    initial_prompt: str | None = None
+    hotwords: str | None = None
+    condition_on_previous_text: bool = False
+    word_timestamps: bool = False
+
+    @property
+    def fallback_temperatures(self) -> tuple[float, ...]:
+        """Of the attempts after the first, where its text looks wrong."""
+        attempts = int((1.0 + 1e-6 - self.temperature) / self.temperature_increment)
+        return tuple(
+            round(self.temperature + number * self.temperature_increment, 6)
+            for number in range(1, attempts + 1)
+        )
 
     def windows(self, trained_on: str, margin: float, *, thins: bool = True) -> Windows:
         """The windows that a model hears.
@@ -118,6 +152,9 @@ class Decoding:
     def to_json(self) -> dict[str, Any]:
         """What a score and a cache entry say of the decoding; thresholds only where they count."""
         said = {k: v for k, v in asdict(self).items() if k not in _WITHOUT_EFFECT}
+        for name in _LATER:
+            if said[name] == getattr(Decoding, name):
+                del said[name]
         if not self.temperature_fallback:
             for name in [k for k in said if k.endswith("_threshold")] + ["seed"]:
                 del said[name]

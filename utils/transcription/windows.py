@@ -5,9 +5,8 @@ B batch, M mel bins, F frames (10 ms each), T tokens.
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -20,28 +19,39 @@ from utils.audio.features import (
 from utils.data.labels import TIMESTAMP_STEP, LabelEncoder
 from utils.manifest.utterance import Utterance
 from utils.scoring.predictions import Prediction, Segment
+from utils.transcription.answers import Answers, Request
 from utils.transcription.clips import Clip
-from utils.transcription.decoding import FALLBACK_TEMPERATURES, Decoding
-from utils.transcription.engines.registry import DecodingResult, Engine, Search, States, windows_of
-from utils.transcription.longform import cut_at_timestamps, mel_slice
+from utils.transcription.decoding import Decoding
+from utils.transcription.engines.registry import DecodingResult, Engine, States, windows_of
+from utils.transcription.longform import RecordingFeatures, cut_at_timestamps
+from utils.transcription.transcript import ClipTranscript, TimedText
+from utils.transcription.words import words_of
+
+Listener = Callable[[Clip, Sequence[TimedText], float], None]
+"""Told of a recording's new segments, and how many of its seconds are done."""
+
+# After a window that had to be sampled hotter than this, the next one is not given its text: what
+# went wrong would go on.
+HOTTEST_PREVIOUS = 0.5
+LEAST_FRAMES = 4  # that words are aligned in
 
 
 @dataclass
-class _Recording:
+class _LongRecording:
     """How far a long recording has been transcribed."""
 
     clip: Clip
-    features: torch.Tensor
-    """float32 `(M, F)` of all of it."""
+    features: RecordingFeatures
     language: str | None = None
     seek: int = 0
     """First frame that is not yet transcribed."""
-    segments: list[Segment] | None = None
+    segments: list[TimedText] = field(default_factory=list)
     ids: tuple[int, ...] = ()
+    previous: str = ""
 
     @property
     def frames_left(self) -> int:
-        return self.features.shape[1] - self.seek
+        return self.features.num_frames - self.seek
 
 
 class WindowDecoder:
@@ -50,9 +60,6 @@ class WindowDecoder:
     Args:
         engine: the model.
         decoding: how.
-
-    Attributes:
-        tokens: ids generated so far, silence and repeated attempts included.
     """
 
     def __init__(self, engine: Engine, decoding: Decoding) -> None:
@@ -60,203 +67,237 @@ class WindowDecoder:
         self.decoding = decoding
         self.encoder: LabelEncoder = engine.label_encoder(decoding.language, decoding.task)
         self.windows = windows_of(engine, decoding)
-        self.tokens = 0
+        self.answers = Answers(engine, self.encoder, decoding)
+
+    @property
+    def tokens(self) -> int:
+        """Ids generated so far, silence and repeated attempts included."""
+        return self.answers.tokens
 
     def decode(self, clips: Sequence[Clip]) -> list[Prediction]:
         """Text of a batch, in its order; clips that could not be read come out as failed."""
+        return [
+            failed_prediction(clip) if found is None else self._prediction(clip, found)
+            for clip, found in zip(clips, self.transcripts(clips), strict=True)
+        ]
+
+    def transcripts(
+        self, clips: Sequence[Clip], listen: Listener | None = None
+    ) -> list[ClipTranscript | None]:
+        """All that is known of a batch's text, in its order; None for clips without sound.
+
+        Args:
+            clips: to decode together.
+            listen: told of long recordings' segments as they come.
+        """
         short = [place for place, c in enumerate(clips) if c.failure is None and not c.is_long]
         long = [place for place, c in enumerate(clips) if c.failure is None and c.is_long]
-        found: dict[int, Prediction] = {}
+        found: list[ClipTranscript | None] = [None] * len(clips)
         with self.engine.hearing(self.windows):
-            for places, transcribe in (short, self._one_window_each), (long, self._many_windows):
-                if places:
-                    found.update(zip(places, transcribe([clips[i] for i in places]), strict=True))
-        return [
-            found[place] if place in found else failed_prediction(clip)
-            for place, clip in enumerate(clips)
-        ]
+            if short:
+                texts = self._one_window_each([clips[place] for place in short])
+                for place, text in zip(short, texts, strict=True):
+                    found[place] = text
+            if long:
+                texts = self._many_windows([clips[place] for place in long], listen)
+                for place, text in zip(long, texts, strict=True):
+                    found[place] = text
+        return found
 
-    def _one_window_each(self, clips: Sequence[Clip]) -> list[Prediction]:
+    def languages(self, clips: Sequence[Clip]) -> list[str | None]:
+        """The language of clips of at most 30 s, stated or detected."""
+        with self.engine.hearing(self.windows):
+            return self._languages([clip.utterance for clip in clips], self._states(clips))
+
+    def _states(self, clips: Sequence[Clip]) -> States:
         frames = self.windows.frames(max(len(clip.samples) for clip in clips))
-        states = self.engine.encode(
-            self.engine.log_mel(pad_samples([clip.samples for clip in clips], frames))
-        )
+        padded = pad_samples([clip.samples for clip in clips], frames)
+        return self.engine.encode(self.engine.log_mel(padded))
+
+    def _one_window_each(self, clips: Sequence[Clip]) -> list[ClipTranscript]:
+        states = self._states(clips)
         languages = self._languages([clip.utterance for clip in clips], states)
         timed = self.decoding.timestamps
-        answers = self._answers([c.utterance for c in clips], languages, states, timed=timed)
-        return [
-            self._prediction(
-                clip,
-                self.encoder.decode(ids),
-                language,
-                list(self._segments(ids, clip.seconds)) if timed else [],
-            )
-            for clip, language, ids in zip(clips, languages, answers, strict=True)
+        requests = [
+            Request(clip.utterance.id, language, clip.utterance.task, self._before(""))
+            for clip, language in zip(clips, languages, strict=True)
         ]
+        found = []
+        answers = self.answers.find(requests, states, timed=timed)
+        for row, (clip, language, answer) in enumerate(zip(clips, languages, answers, strict=True)):
+            text = self.encoder.decode(answer.ids)
+            segments = list(self._segments(answer, clip.seconds, timed=timed))
+            frames = len(clip.samples) // HOP_LENGTH
+            segments = self._with_words(segments, states, row, requests[row], frames)
+            found.append(ClipTranscript(text, language, tuple(segments)))
+        return found
 
-    def _many_windows(self, clips: Sequence[Clip]) -> list[Prediction]:
+    def _many_windows(self, clips: Sequence[Clip], listen: Listener | None) -> list[ClipTranscript]:
         """Sequential long form: each window begins where the last one's last sentence ended."""
-        recordings = [_Recording(clip, self._features_of(clip), segments=[]) for clip in clips]
+        recordings = [
+            _LongRecording(clip, RecordingFeatures(self.engine.log_mel, clip.samples))
+            for clip in clips
+        ]
         while unfinished := [each for each in recordings if each.frames_left > 0]:
+            before = [len(each.segments) for each in unfinished]
             self._next_windows(unfinished)
+            if listen is not None:
+                for each, known in zip(unfinished, before, strict=True):
+                    done = min(each.seek / FRAMES_PER_SECOND, each.clip.seconds)
+                    listen(each.clip, each.segments[known:], done)
         return [
-            self._prediction(
-                each.clip,
-                self.encoder.decode(each.ids),
-                each.language,
-                (each.segments or []) if self.decoding.timestamps else [],
-            )
+            ClipTranscript(self.encoder.decode(each.ids), each.language, tuple(each.segments))
             for each in recordings
         ]
 
-    def _features_of(self, clip: Clip) -> torch.Tensor:
-        frames = -(-len(clip.samples) // HOP_LENGTH)
-        return self.engine.log_mel(pad_samples([clip.samples], frames))[0]
-
-    def _next_windows(self, recordings: Sequence[_Recording]) -> None:
+    def _next_windows(self, recordings: Sequence[_LongRecording]) -> None:
         """Decode the next window of each recording and move it on."""
         most = max(min(each.frames_left, WINDOW_FRAMES) for each in recordings)
         frames = self.windows.frames(most * HOP_LENGTH)
-        windows = [mel_slice(each.features, each.seek, frames) for each in recordings]
-        states = self.engine.encode(torch.stack(windows))
+        states = self.engine.encode(
+            torch.stack([each.features.window(each.seek, frames) for each in recordings])
+        )
         utterances = [each.clip.utterance for each in recordings]
         if any(each.language is None for each in recordings):
             for each, code in zip(recordings, self._languages(utterances, states), strict=True):
                 each.language = each.language or code
-        languages = [each.language for each in recordings]
-        answers = self._answers(utterances, languages, states, timed=True)
-        for each, ids in zip(recordings, answers, strict=True):
-            heard = min(each.frames_left, WINDOW_FRAMES)
-            pieces, step = cut_at_timestamps(ids, heard, self.encoder.first_timestamp)
-            begin = each.seek / FRAMES_PER_SECOND
-            for piece in pieces:
-                each.ids += piece.ids
-                text = self.encoder.decode(piece.ids)
-                if text and each.segments is not None:
-                    start, end = round(begin + piece.start, 2), round(begin + piece.end, 2)
-                    each.segments.append(Segment(start, end, text))
-            each.seek += step
+        requests = [
+            Request(
+                each.clip.utterance.id,
+                each.language,
+                each.clip.utterance.task,
+                self._before(each.previous, first=each.seek == 0),
+            )
+            for each in recordings
+        ]
+        answers = self.answers.find(requests, states, timed=True)
+        for row, (each, answer) in enumerate(zip(recordings, answers, strict=True)):
+            self._move_on(each, answer, states, row, requests[row])
+
+    def _move_on(
+        self,
+        recording: _LongRecording,
+        answer: DecodingResult,
+        states: States,
+        row: int,
+        request: Request,
+    ) -> None:
+        """Keep the complete sentences of a window and go on after them."""
+        left = min(recording.frames_left, WINDOW_FRAMES)
+        cut, step = cut_at_timestamps(answer.ids, left, self.encoder.first_timestamp)
+        begin = recording.seek / FRAMES_PER_SECOND
+        segments = []
+        for each in cut:
+            recording.ids += each.ids
+            text = self.encoder.decode(each.ids)
+            if text:
+                end = min(each.end, left / FRAMES_PER_SECOND)
+                segments.append(self._timed(answer, each.ids, min(each.start, end), end))
+        segments = self._with_words(segments, states, row, request, left)
+        recording.segments += [each.shifted(begin) for each in segments]
+        if self.decoding.condition_on_previous_text:
+            said = " ".join(each.text for each in segments)
+            hot = answer.temperature > HOTTEST_PREVIOUS
+            recording.previous = "" if hot else f"{recording.previous} {said}".strip()[-2000:]
+        recording.seek += step
+
+    def _before(self, previous: str, *, first: bool = True) -> str | None:
+        """What a window is given as the text before it."""
+        settings = self.decoding
+        given = settings.initial_prompt if first and not previous else previous
+        if settings.hotwords:
+            # Cut here, or the decoder's room would cost the words and not the text.
+            given = f"{settings.hotwords} {(given or '')[-400:]}"
+        return given or None
 
     def _languages(self, utterances: Sequence[Utterance], states: States) -> list[str | None]:
         """The language of each row: stated, or else detected."""
         stated = [utterance.language or self.decoding.language for utterance in utterances]
         unknown = [place for place, language in enumerate(stated) if language is None]
         if unknown and self.engine.multilingual:
-            heard = self.engine.detect_languages(self.engine.select(states, unknown))
-            for place, code in zip(unknown, heard, strict=True):
+            detected = self.engine.detect_languages(self.engine.select(states, unknown))
+            for place, code in zip(unknown, detected, strict=True):
                 stated[place] = code
         return stated
 
-    def _answers(
-        self,
-        utterances: Sequence[Utterance],
-        languages: Sequence[str | None],
-        states: States,
-        *,
-        timed: bool,
-    ) -> list[tuple[int, ...]]:
-        """Generated ids of each row; none where nothing is said."""
-        pairs = zip(utterances, languages, strict=True)
-        prompts = torch.tensor(
-            [self.encoder.prompt(code, each.task, timestamps=timed) for each, code in pairs]
-        )
-        positions = self.engine.max_positions
-        room = min(self.engine.max_length or positions, positions) - prompts.shape[1]
-        settings = self.decoding
-        search = Search(
-            max_new_tokens=min(settings.max_new_tokens or room, room),
-            num_beams=settings.num_beams,
-            timestamps=timed,
-            confidence=settings.temperature_fallback,
-        )
-        found = self.engine.generate(states, prompts, search)
-        self.tokens += sum(len(each.ids) for each in found)
-        if settings.temperature_fallback:
-            found = self._with_fallback(found, utterances, states, prompts, search)
-        return [() if self._is_silence(each) else each.ids for each in found]
-
-    def _with_fallback(
-        self,
-        found: list[DecodingResult],
-        utterances: Sequence[Utterance],
-        states: States,
-        prompts: torch.Tensor,
-        search: Search,
-    ) -> list[DecodingResult]:
-        """Decode the rows whose text looks wrong again, at rising temperatures."""
-        for temperature in FALLBACK_TEMPERATURES[1:]:
-            wrong = [place for place, each in enumerate(found) if self._looks_wrong(each)]
-            if not wrong:
-                break
-            # The same numbers are drawn whatever was decoded before, and on any process.
-            names = "\0".join(utterances[place].id for place in wrong)
-            seed = zlib.crc32(f"{self.decoding.seed} {temperature} {names}".encode())
-            again = replace(search, num_beams=1, temperature=temperature, seed=seed)
-            retried = self.engine.generate(self.engine.select(states, wrong), prompts[wrong], again)
-            self.tokens += sum(len(each.ids) for each in retried)
-            for place, each in zip(wrong, retried, strict=True):
-                found[place] = each
-        return found
-
-    def _looks_wrong(self, found: DecodingResult) -> bool:
-        """Whether text repeats itself or is unlikely; silence is neither."""
-        if self._is_silence(found):
-            return False
-        repeats = compression_ratio(self.encoder.decode(found.ids))
-        return (
-            repeats > self.decoding.compression_ratio_threshold
-            or found.mean_logprob < self.decoding.logprob_threshold
-        )
-
-    def _is_silence(self, found: DecodingResult) -> bool:
-        settings = self.decoding
-        return (
-            settings.temperature_fallback
-            and found.no_speech > settings.no_speech_threshold
-            and found.mean_logprob < settings.logprob_threshold
-        )
-
-    def _prediction(
-        self, clip: Clip, text: str, language: str | None, segments: Sequence[Segment]
-    ) -> Prediction:
+    def _prediction(self, clip: Clip, found: ClipTranscript) -> Prediction:
         utterance = clip.utterance
+        segments = [
+            Segment(round(each.start, 2), round(each.end, 2), each.text) for each in found.segments
+        ]
         return Prediction(
             id=utterance.id,
             reference=utterance.sentence,
-            hypothesis=text,
-            language=language,
+            hypothesis=found.text,
+            language=found.language,
             status="ok",
             audio_seconds=clip.seconds,
-            segments=tuple(segments),
+            segments=tuple(segments) if self.decoding.timestamps else (),
             speaker=utterance.speaker,
             recording=utterance.audio.path,
             source=utterance.source,
         )
 
-    def _segments(self, ids: Sequence[int], seconds: float) -> Iterator[Segment]:
+    def _segments(
+        self, answer: DecodingResult, seconds: float, *, timed: bool
+    ) -> Iterator[TimedText]:
         """Text between pairs of timestamp tokens; what is left open ends with the clip."""
+        if not timed:
+            if self.encoder.decode(answer.ids):
+                yield self._timed(answer, answer.ids, 0.0, seconds)
+            return
         first, start, words = self.encoder.first_timestamp, 0.0, []
-        for token in [*ids, self.encoder.end]:
+        for token in [*answer.ids, self.encoder.end]:
             if self.encoder.is_text(token):
                 words.append(token)
                 continue
             now = (token - first) * TIMESTAMP_STEP if token >= first else seconds
             if words:
-                yield Segment(round(start, 2), round(now, 2), self.encoder.decode(words))
+                yield self._timed(answer, words, start, now)
             start, words = now, []
             if token == self.encoder.end:
                 return
 
+    def _timed(
+        self, answer: DecodingResult, ids: Sequence[int], start: float, end: float
+    ) -> TimedText:
+        return TimedText(
+            round(start, 2),
+            round(end, 2),
+            self.encoder.decode(ids),
+            tuple(token for token in ids if self.encoder.is_text(token)),
+            temperature=answer.temperature,
+            mean_logprob=answer.mean_logprob,
+            no_speech=answer.no_speech,
+        )
 
-def compression_ratio(text: str) -> float:
-    """How many times zlib shrinks a text; one that repeats itself shrinks much.
-
-    Example:
-        >>> compression_ratio("yes " * 50) > 2.4 > compression_ratio("turn on the lights")
-        True
-    """
-    raw = text.encode()
-    return len(raw) / len(zlib.compress(raw)) if raw else 0.0
+    def _with_words(
+        self,
+        segments: list[TimedText],
+        states: States,
+        row: int,
+        request: Request,
+        frames: int,
+    ) -> list[TimedText]:
+        """Segments of one window with the times of their words, where these are asked for."""
+        if not self.decoding.word_timestamps or not segments or frames < LEAST_FRAMES:
+            return segments
+        ids = [token for each in segments for token in each.ids]
+        prompt = self.encoder.prompt(request.language, request.task, timestamps=True)
+        state = self.engine.select(states, [row])
+        alignment = self.engine.align(state, prompt, [ids], min(frames, WINDOW_FRAMES))[0]
+        words = words_of(self.encoder, ids, alignment, request.language)
+        found = []
+        for each in segments:
+            mine, taken = [], 0
+            while words and taken < len(each.ids):
+                word, count = words.pop(0)
+                mine.append(replace(word, start=round(word.start, 2), end=round(word.end, 2)))
+                taken += count
+            start = mine[0].start if mine else each.start
+            end = mine[-1].end if mine else each.end
+            found.append(replace(each, start=start, end=max(start, end), words=tuple(mine)))
+        return found
 
 
 def failed_prediction(clip: Clip) -> Prediction:

@@ -23,32 +23,45 @@ from utils.audio.features import LogMel
 from utils.cli.errors import UserError
 from utils.data.labels import LabelEncoder
 from utils.transcription.decoding import Windows
-from utils.transcription.engines.registry import ROW_BY_ROW_FRAMES, DecodingResult, Search
+from utils.transcription.engines.registry import (
+    DEFAULT_COMPUTE,
+    ROW_BY_ROW_FRAMES,
+    Alignment,
+    Compute,
+    DecodingResult,
+    Search,
+)
+from utils.transcription.words import alignment_of
 
 INSTALL = "pip install -r requirements/ct2.txt -c constraints.txt"
 LAST_TIMESTAMP = 1500  # 30 s in steps of 20 ms: no limit on the first one
 DEFAULT_POSITIONS = 448
 
 
-def open_engine(path: str, local_files_only: bool = False) -> CTranslate2Engine:
+def open_engine(
+    path: str, local_files_only: bool = False, compute: Compute = DEFAULT_COMPUTE
+) -> CTranslate2Engine:
     """Load a converted model, on this process's GPU if there is one.
 
     Raises:
         UserError: ctranslate2 is not installed, or the folder is damaged.
     """
     del local_files_only  # a converted model is always a folder
-    return CTranslate2Engine(path, _load(path))
+    return CTranslate2Engine(path, _load(path, compute), compute)
 
 
-def _load(path: str) -> Any:
+def _load(path: str, compute: Compute) -> Any:
     """Load the library's model; raises as `open_engine`."""
     ctranslate2 = import_ctranslate2()
-    has_gpu = ctranslate2.get_cuda_device_count() > 0
+    has_gpu = ctranslate2.get_cuda_device_count() > 0 and compute.device != "cpu"
+    number = (compute.device or "").partition(":")[2] or os.environ.get("LOCAL_RANK", "0")
+    precision = ("int8_" if compute.int8 else "") + ("float16" if compute.fp16 else "float32")
     try:
         return ctranslate2.models.Whisper(
             path,
             device="cuda" if has_gpu else "cpu",
-            device_index=int(os.environ.get("LOCAL_RANK", "0")) if has_gpu else 0,
+            device_index=int(number) if has_gpu else 0,
+            compute_type=precision if compute.int8 or compute.fp16 else "default",
             # As torch has it: the library's own default takes four cores on its own account.
             intra_threads=torch.get_num_threads(),
         )
@@ -78,12 +91,14 @@ class CTranslate2Engine:
     Args:
         path: its folder.
         model: the loaded `ctranslate2.models.Whisper`.
+        compute: how it was loaded.
     """
 
     thins = False  # the library's attention takes no weights for its keys
 
-    def __init__(self, path: str, model: Any) -> None:
+    def __init__(self, path: str, model: Any, compute: Compute = DEFAULT_COMPUTE) -> None:
         self.path = path
+        self.compute = compute
         self.model = model
         self.num_mel_bins = int(model.n_mels)
         settings = _read_json(Path(path, "generation_config.json"))
@@ -148,10 +163,20 @@ class CTranslate2Engine:
         """See `Engine`; beams and sampling are the library's."""
         sampling = search.temperature > 0
         model = self._seeded(search.seed) if sampling else self.model
+        beams = 1 if sampling else search.num_beams
+        options: dict[str, Any] = {}
+        if beams > 1:
+            options["patience"] = search.patience or 1.0
+        if search.length_penalty is not None:
+            options["length_penalty"] = search.length_penalty
+        if search.suppressed is not None:
+            options["suppress_tokens"] = list(search.suppressed)
+        if sampling and search.best_of > 1:
+            options["num_hypotheses"] = search.best_of
         found = model.generate(
             states,
             prompts.tolist(),
-            beam_size=1 if sampling else search.num_beams,
+            beam_size=beams,
             # The library keeps half of this for the answer and half for the prompt.
             max_length=2 * search.max_new_tokens,
             return_scores=search.confidence,
@@ -159,8 +184,19 @@ class CTranslate2Engine:
             max_initial_timestamp_index=self.latest_first_timestamp,
             sampling_topk=0 if sampling else 1,
             sampling_temperature=search.temperature if sampling else 1,
+            **options,
         )
-        return [_found(result, search.confidence) for result in found]
+        return [_found(result, search) for result in found]
+
+    def align(
+        self, states: Any, prompt: Sequence[int], texts: Sequence[Sequence[int]], frames: int
+    ) -> list[Alignment]:
+        """See `Engine`."""
+        found = self.model.align(states, list(prompt), [list(ids) for ids in texts], frames)
+        return [
+            alignment_of(each.alignments, each.text_token_probs, len(ids))
+            for each, ids in zip(found, texts, strict=True)
+        ]
 
     def _seeded(self, seed: int) -> Any:
         """The model in a thread of its own, which draws by the seed.
@@ -170,7 +206,7 @@ class CTranslate2Engine:
         thread comes only with the model loaded anew, from files that the system still holds.
         """
         import_ctranslate2().set_random_seed(seed)
-        return _load(self.path)
+        return _load(self.path, self.compute)
 
     def synchronize(self) -> None:
         """See `Engine`: the library's calls return when they are done."""
@@ -184,13 +220,16 @@ class CTranslate2Engine:
         }
 
 
-def _found(result: Any, confidence: bool) -> DecodingResult:
-    ids = tuple(result.sequences_ids[0])
-    if not confidence:
-        return DecodingResult(ids)
+def _found(result: Any, search: Search) -> DecodingResult:
+    answers = [tuple(ids) for ids in result.sequences_ids]
+    if not search.confidence:
+        return DecodingResult(answers[0], temperature=search.temperature)
     # The library's score is the mean over the ids; Whisper's counts end-of-text too.
-    mean = result.scores[0] * len(ids) / (len(ids) + 1)
-    return DecodingResult(ids, mean, result.no_speech_prob)
+    means = [
+        score * len(ids) / (len(ids) + 1) for score, ids in zip(result.scores, answers, strict=True)
+    ]
+    mean, ids = max(zip(means, answers, strict=True))
+    return DecodingResult(ids, mean, result.no_speech_prob, search.temperature)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -43,6 +43,10 @@ class Search:
         temperature: 0 takes the likeliest token, above it samples.
         seed: of the sampling.
         confidence: whether log-probabilities and the probability of no speech are wanted.
+        best_of: samples of which the likeliest is taken, at a temperature above 0.
+        patience: how many times `num_beams` answers are finished; None: once.
+        length_penalty: exponent of an answer's length; None: the library's own.
+        suppressed: ids that are never generated; None: those of the model's settings.
     """
 
     max_new_tokens: int
@@ -51,6 +55,10 @@ class Search:
     temperature: float = 0.0
     seed: int = 0
     confidence: bool = False
+    best_of: int = 1
+    patience: float | None = None
+    length_penalty: float | None = None
+    suppressed: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -61,11 +69,44 @@ class DecodingResult:
         ids: new token ids, without end-of-text and what follows it.
         mean_logprob: nats a token, end-of-text counted; 0 where it was not asked for.
         no_speech: probability that nothing is said; 0 where it was not asked for.
+        temperature: that it was found at.
     """
 
     ids: tuple[int, ...]
     mean_logprob: float = 0.0
     no_speech: float = 0.0
+    temperature: float = 0.0
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """When the tokens of a text are spoken.
+
+    Attributes:
+        starts: seconds from the window's start, one for each token and one for the end of all.
+        probabilities: of each token.
+    """
+
+    starts: tuple[float, ...]
+    probabilities: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Compute:
+    """Where and how an engine computes.
+
+    Attributes:
+        device: "cpu", "cuda", "cuda:1", "mps"; None takes this process's GPU if there is one.
+        fp16: half precision, on a GPU.
+        int8: linear weights in 8 bits.
+    """
+
+    device: str | None = None
+    fp16: bool = False
+    int8: bool = False
+
+
+DEFAULT_COMPUTE = Compute()
 
 
 class Engine(Protocol):
@@ -113,6 +154,18 @@ class Engine(Protocol):
     ) -> list[DecodingResult]:
         """Answer prompts int64 `(B, T)`, one of equal length for each row."""
 
+    def align(
+        self, states: States, prompt: Sequence[int], texts: Sequence[Sequence[int]], frames: int
+    ) -> list[Alignment]:
+        """When the tokens of each row's text are spoken.
+
+        Args:
+            states: of a batch.
+            prompt: start token, language and task, without the token for no timestamps.
+            texts: for each row text ids, at least one.
+            frames: how much of the windows is sound, at least two.
+        """
+
     def synchronize(self) -> None:
         """Wait until the device has done what it was given, so that a clock may be read."""
 
@@ -130,7 +183,7 @@ class EngineKind:
     """A row of `ENGINES`.
 
     Attributes:
-        module: holds a function `open_engine(path, local_files_only) -> Engine`.
+        module: holds a function `open_engine(path, local_files_only, compute) -> Engine`.
         recognises: whether a folder or hub name is for this engine.
         check: raises a UserError for a model that is missing or incomplete.
     """
@@ -139,13 +192,16 @@ class EngineKind:
     recognises: Callable[[str], bool]
     check: Callable[[str], Any]
 
-    def open(self, path: str, *, local_files_only: bool = False) -> Engine:
+    def open(
+        self, path: str, *, local_files_only: bool = False, compute: Compute = DEFAULT_COMPUTE
+    ) -> Engine:
         """Load a model.
 
         Raises:
             UserError: it cannot be loaded, or its library is not installed.
         """
-        engine: Engine = importlib.import_module(self.module).open_engine(path, local_files_only)
+        module = importlib.import_module(self.module)
+        engine: Engine = module.open_engine(path, local_files_only, compute)
         return engine
 
 
@@ -189,21 +245,41 @@ ENGINES: dict[str, EngineKind] = {
 }
 
 
-def engine_kind(path: str) -> EngineKind:
-    """The engine for a model's folder or hub name."""
-    return next(kind for kind in ENGINES.values() if kind.recognises(path))
+def engine_kind(path: str, name: str | None = None) -> EngineKind:
+    """The engine for a model's folder, file or hub name.
+
+    Args:
+        path: the model.
+        name: a key of `ENGINES`; None finds it from the files.
+
+    Raises:
+        UserError: there is no engine of that name.
+    """
+    if name is None:
+        return next(kind for kind in ENGINES.values() if kind.recognises(path))
+    if name not in ENGINES:
+        raise UserError(f"unknown engine {name!r}", f"Engines: {', '.join(ENGINES)}.")
+    return ENGINES[name]
 
 
-def open_engine(path: str, *, local_files_only: bool = False) -> Engine:
+def open_engine(
+    path: str,
+    *,
+    local_files_only: bool = False,
+    name: str | None = None,
+    compute: Compute = DEFAULT_COMPUTE,
+) -> Engine:
     """Load a model with the engine that its files are for.
 
     Args:
         path: a model's or adapter's folder, a CTranslate2 folder, or a name on the hub.
         local_files_only: never ask the hub.
+        name: a key of `ENGINES`; None finds it from the files.
+        compute: where and how.
 
     Raises:
         UserError: there is no such model, it is incomplete, or its library is not installed.
     """
-    kind = engine_kind(path)
+    kind = engine_kind(path, name)
     kind.check(path)
-    return kind.open(path, local_files_only=local_files_only)
+    return kind.open(path, local_files_only=local_files_only, compute=compute)

@@ -22,13 +22,31 @@ from utils.model.loaded import LoadedModel
 from utils.transcription.added_tokens import AddedTokensAside
 from utils.transcription.decoding import Windows
 from utils.transcription.engines.greedy import GreedyDecoder, likeliest
-from utils.transcription.engines.registry import ROW_BY_ROW_FRAMES, DecodingResult, Search
+from utils.transcription.engines.registry import (
+    DEFAULT_COMPUTE,
+    ROW_BY_ROW_FRAMES,
+    Alignment,
+    Compute,
+    DecodingResult,
+    Search,
+)
+from utils.transcription.words import align_row
 
 
-def open_engine(path: str, local_files_only: bool = False) -> TransformersEngine:
-    """Load a model or an adapter on its base, on this process's device."""
-    loaded = load_model(path, local_files_only=local_files_only)
-    loaded.model.to(device_of_this_process())
+def open_engine(
+    path: str, local_files_only: bool = False, compute: Compute = DEFAULT_COMPUTE
+) -> TransformersEngine:
+    """Load a model or an adapter on its base, on this process's device or another."""
+    loaded = load_model(path, local_files_only=local_files_only, use_8bit=compute.int8)
+    return placed(loaded, compute)
+
+
+def placed(loaded: LoadedModel, compute: Compute) -> TransformersEngine:
+    """The engine over a loaded model, which is moved to where it is to compute."""
+    device = torch.device(compute.device) if compute.device else device_of_this_process()
+    loaded.model.to(device)
+    if compute.fp16 and not compute.int8:
+        loaded.model.half()
     return TransformersEngine(loaded)
 
 
@@ -54,12 +72,14 @@ class TransformersEngine:
         self.max_positions = config.max_target_positions
         self.max_length = known.max_length or config.max_target_positions
         self.tokens = loaded.label_encoder()
-        self.greedy = GreedyDecoder(
-            self.whisper,
-            self.tokens.end,
-            known.suppress_tokens or (),
-            known.begin_suppress_tokens or (),
-        )
+        self.greedy = self._greedy(None)
+
+    def _greedy(self, suppressed: Sequence[int] | None) -> GreedyDecoder:
+        """A decoder that never generates these ids; None: those of the model's settings."""
+        known = self.whisper.generation_config
+        never = known.suppress_tokens if suppressed is None else suppressed
+        first = known.begin_suppress_tokens
+        return GreedyDecoder(self.whisper, self.tokens.end, never or (), first or ())
 
     def label_encoder(self, language: str | None, task: str) -> LabelEncoder:
         """See `Engine`."""
@@ -104,18 +124,56 @@ class TransformersEngine:
         """See `Engine`."""
         prompts = prompts.to(states.device)
         rule = self._timestamp_rule(prompts.shape[1]) if search.timestamps else None
-        if search.num_beams > 1:
+        if search.temperature == 0 and search.num_beams > 1:
             answers = self._beam_search(states, prompts, search, rule)
         else:
-            choose = likeliest if search.temperature == 0 else _Sampler(search)
-            found = self.greedy.search(
-                states, prompts, search.max_new_tokens, rule, choose, scored=search.confidence
-            )
-            answers = [(ids, total / (len(ids) + 1)) for ids, total in found]
+            answers = self._choose(states, prompts, search, rule)
         silent = self._no_speech(states) if search.confidence else [0.0] * len(prompts)
         return [
-            DecodingResult(tuple(ids), mean, no_speech)
+            DecodingResult(tuple(ids), mean, no_speech, search.temperature)
             for (ids, mean), no_speech in zip(answers, silent, strict=True)
+        ]
+
+    def _choose(
+        self, states: torch.Tensor, prompts: torch.Tensor, search: Search, rule: Any
+    ) -> list[tuple[list[int], float]]:
+        """Ids and mean log-probability of each row, greedily or the best of several samples."""
+        greedy = self.greedy if search.suppressed is None else self._greedy(search.suppressed)
+        sampling = search.temperature > 0
+        attempts = search.best_of if sampling else 1
+        found = greedy.search(
+            states.repeat_interleave(attempts, 0),
+            prompts.repeat_interleave(attempts, 0),
+            search.max_new_tokens,
+            rule,
+            _Sampler(search) if sampling else likeliest,
+            scored=search.confidence or attempts > 1,
+        )
+        means = [(ids, total / (len(ids) + 1)) for ids, total in found]
+        return [
+            max(means[row : row + attempts], key=lambda each: each[1])
+            for row in range(0, len(means), attempts)
+        ]
+
+    @torch.no_grad()
+    def align(
+        self,
+        states: torch.Tensor,
+        prompt: Sequence[int],
+        texts: Sequence[Sequence[int]],
+        frames: int,
+    ) -> list[Alignment]:
+        """See `Engine`: dynamic time warping over the alignment heads' attention."""
+        return [
+            align_row(
+                self.whisper,
+                states[row : row + 1],
+                [*prompt, self.tokens.no_timestamps],
+                list(ids),
+                self.tokens.end,
+                frames,
+            )
+            for row, ids in enumerate(texts)
         ]
 
     def _no_speech(self, states: torch.Tensor) -> list[float]:
@@ -145,6 +203,7 @@ class TransformersEngine:
     ) -> list[tuple[list[int], float]]:
         """Ids and mean log-probability of each row, through the library's beam search."""
         known = self.whisper.generation_config
+        never = known.suppress_tokens if search.suppressed is None else search.suppressed
         end = self.tokens.end
         config = GenerationConfig(
             max_new_tokens=search.max_new_tokens,
@@ -153,7 +212,8 @@ class TransformersEngine:
             eos_token_id=end,
             pad_token_id=end,
             decoder_start_token_id=self.tokens.start,
-            suppress_tokens=known.suppress_tokens or None,
+            suppress_tokens=list(never) if never else None,
+            length_penalty=1.0 if search.length_penalty is None else search.length_penalty,
             begin_suppress_tokens=known.begin_suppress_tokens or None,
             return_dict_in_generate=True,
             output_scores=search.confidence,

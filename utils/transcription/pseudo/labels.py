@@ -22,7 +22,7 @@ from utils.sources.source_data import LeftOut
 from utils.transcription.confidence import confidences, disagreement
 from utils.transcription.pseudo.settings import PseudoLabelSettings
 from utils.transcription.transcribe import Decoding, transcribe
-from utils.transcription.windows import compression_ratio
+from utils.transcription.transcript import compression_ratio
 
 BATCHES_A_STEP = 4  # labelled and remembered together; sorted by length among themselves
 
