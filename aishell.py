@@ -22,7 +22,6 @@ from utils.cli.errors import UserError, run_script
 from utils.cli.flags import parse_settings
 
 if TYPE_CHECKING:
-    # jsonargparse runs this too to read the annotations: nothing here may load a model library.
     from utils.sources.text.punctuated import Punctuate
 
 MOST_WORKERS = 8

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from utils.cli.console import say
-from utils.cli.errors import run_script
+from utils.cli.errors import UserError, run_script
 from utils.cli.flags import parse_settings
 
 if TYPE_CHECKING:
@@ -32,43 +32,74 @@ MOST_WORKERS = 64
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What to look at, and what to write."""
+class _DataSettings:
+    """The data, and what is looked at."""
 
     data: tuple[str, ...] = ("dataset/train.json",)
-    """Manifests, with commas between them; together they are the parts of one data set."""
-    num_workers: int | None = None
-    """Processes that look at lines; 0 or 1 for none but this one, None for one a core up to 64."""
-    examples: int = 3
-    """How many lines of each kind of finding are shown, the worst first; -1 shows all."""
+    """Manifests, separated by commas; together they are the parts of one data set."""
     audio: bool = True
-    """Decode every sound; False looks only at what the manifests say, a first look at millions of
-    lines."""
+    """Decode every sound. False checks only what the manifests say, which is a first look at
+    millions of lines."""
     voices: bool = True
-    """Listen for voices (Silero VAD): text without one, and one where a line says no speech."""
+    """Detect speech (Silero VAD): text without speech, and speech where a line says there is none,
+    are findings."""
+    examples: int = 3
+    """How many lines of each finding are shown, the worst first; -1 shows all."""
+
+
+@dataclass(frozen=True)
+class _ModelSettings:
+    """Checks that use a model."""
+
     model_path: str | None = None
-    """A Whisper that counts tokens and names the transcripts that it strongly contradicts."""
+    """A Whisper model that counts tokens and finds transcripts that it strongly contradicts."""
     language: str | None = None
-    """For --model_path: the language of lines that state none; None lets the model detect it."""
+    """Language of lines that state none, for --model_path; None lets the model detect it."""
     batch_size: int = 16
-    """For --model_path: how many utterances are transcribed at once."""
+    """How many utterances --model_path transcribes at once."""
     local_files_only: bool = False
-    """For --model_path: never ask the hub."""
-    fix: str | None = None
-    """Write the last manifest of --data here without the lines that have errors, and beside it
-    <name>.dropped.jsonl with what was left out and why."""
-    fix_warnings: bool = False
-    """For --fix: leave out the lines that have warnings too."""
+    """Never ask the hub for --model_path."""
+
+
+@dataclass(frozen=True)
+class _OutputSettings:
+    """What is written."""
+
     html: str | None = None
     """Write a page with players, distributions and the worst lines first."""
+    fix: str | None = None
+    """Write the last manifest of --data here, without the lines that have errors. Beside it,
+    <name>.dropped.jsonl says what was left out and why."""
+    fix_warnings: bool = False
+    """Let --fix leave out the lines that have warnings too."""
+
+
+@dataclass(frozen=True)
+class _WorkSettings:
+    """How the work is done."""
+
+    num_workers: int | None = None
+    """Processes that check lines. None takes one for each core, at most 64; 0 or 1 checks in this
+    process."""
     engine: Literal["local", "ray"] = "local"
     """What decodes: processes of this machine, or Ray Data (an extra, see docs/data.md)."""
     shard: str | None = None
-    """Look only at this part of each manifest, such as 2/8; what --html and --fix name gets the
-    part's name. What is in two parts is not seen."""
+    """Check only this part of each manifest, such as 2/8. The files that --html and --fix name get
+    the part's name. Duplicates across parts are not found."""
     resume: bool = True
-    """Go on where a check of the same manifests with the same settings was broken off; False
-    begins anew."""
+    """Continue an interrupted check of the same manifests with the same settings; False starts
+    again."""
+
+
+# The last of the parents gives the first section of --help, under its docstring.
+@dataclass(frozen=True)
+class Settings(_WorkSettings, _OutputSettings, _ModelSettings, _DataSettings):
+    """What to look at, and what to write."""
+
+    def __post_init__(self) -> None:
+        """Check what must hold of the settings."""
+        if self.batch_size < 1:
+            raise UserError(f"--batch_size={self.batch_size}: expected at least 1")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

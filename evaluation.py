@@ -21,9 +21,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from utils.cli.config import save_settings
 from utils.cli.console import is_main_process, say, warn
 from utils.cli.errors import UserError, run_script
-from utils.cli.flags import parse_settings, save_settings
+from utils.cli.flags import parse_settings
 from utils.cli.garbage import garbage_collection_paused
 from utils.evaluation.settings import EvaluationSettings
 from utils.scoring.gate import answer_gate, check_gate

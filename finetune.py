@@ -22,10 +22,19 @@ from utils.training.settings.runs import LoraSettings
 if TYPE_CHECKING:
     from utils.model.loaded import LoadedModel
 
+# What --help shows; --help=all shows every setting.
+EVERYDAY = (
+    *("base_model", "train_data", "dev_data", "output_dir", "language"),
+    *("adapter", "lora_rank", "num_train_epochs", "learning_rate"),
+    *("per_device_train_batch_size", "eval_steps", "resume_from_checkpoint"),
+)
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the flags, attach the adapter, train."""
-    settings = parse_settings(LoraSettings, argv, prog="finetune.py", description=__doc__ or "")
+    settings = parse_settings(
+        LoraSettings, argv, prog="finetune.py", description=__doc__ or "", everyday=EVERYDAY
+    )
     # Imported after the flags: --help and a mistyped flag answer at once.
     with garbage_collection_paused():
         from utils.training.run import finetune

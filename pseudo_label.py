@@ -17,8 +17,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from utils.cli.config import save_settings
 from utils.cli.errors import run_script
-from utils.cli.flags import parse_settings, save_settings
+from utils.cli.flags import parse_settings
 from utils.cli.garbage import garbage_collection_paused
 from utils.transcription.pseudo.settings import PseudoLabelSettings
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -22,6 +23,7 @@ SNAPSHOT = REPOSITORY / "tests" / "cli_snapshot.json"
 UPDATE = "UPDATE_CLI_SNAPSHOT=1 .venv/bin/python -m pytest tests/test_cli_snapshot.py"
 SCRIPTS = script_names()
 SLOWEST_HELP_SECONDS = 2.0
+PYTHONS_WORDS = r"str|int|float|bool|Literal|Optional|Union|typing|\[|\|"
 ANY_DEFAULT = object()
 
 # The published interface of the system that this one replaces. Names and meanings stay; a default
@@ -173,20 +175,48 @@ def test_help_answers_at_once_with_every_flag(settings_of, script):
     # Time on the processor, because the machine may be busy with other tests.
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
-        [sys.executable, *script.split(), "--help"], cwd=REPOSITORY, capture_output=True, text=True
+        [sys.executable, *script.split(), "--help=all"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
     )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     assert (done.returncode, done.stderr) == (0, "")
     assert seconds < SLOWEST_HELP_SECONDS
-    printed = " ".join(done.stdout.split())
     flags = flags_of(settings_of(script))
-    assert [name for name in flags if f"--{name} " not in printed] == []
-    # Each type is followed by its default; a required flag says so instead.
-    assert printed.count("(type: ") + printed.count("(required, type: ") >= len(flags)
-    assert printed.count("default: ") >= sum(
-        flag["default"] != "required" for flag in flags.values()
+    entries = help_entries(done.stdout)
+    assert sorted(entries) == sorted([*flags, "config", "quiet"])
+    assert [name for name, entry in entries.items() if re.search(PYTHONS_WORDS, entry[0])] == []
+    assert [
+        name for name in flags if not re.search(r"\((default: .+|required)\)$", entries[name][1])
+    ] == []
+
+
+def help_entries(printed: str) -> dict[str, tuple[str, str]]:
+    """The type and the text of each flag that `--help` prints."""
+    found = re.findall(r"^  --(\w+) (.+)\n((?:      .*\n?)+)", printed, flags=re.M)
+    return {name: (kind, " ".join(text.split())) for name, kind, text in found}
+
+
+@pytest.mark.parametrize("script", ["finetune.py", "finetune_all.py"])
+def test_help_of_the_training_scripts_begins_with_the_twelve_everyday_flags(script, settings_of):
+    done = subprocess.run(
+        [sys.executable, script, "--help"], cwd=REPOSITORY, capture_output=True, text=True
     )
+    entries = help_entries(done.stdout)
+    assert len(set(entries) - {"config", "quiet"}) == 12
+    rest = len(flags_of(settings_of(script))) - 12
+    assert f"{rest} more settings: python {script} --help=all" in done.stdout
+
+
+@pytest.mark.parametrize("script", ["evaluation.py", "custom.py table", "check_data.py"])
+def test_help_of_the_larger_scripts_has_sections(script):
+    done = subprocess.run(
+        [sys.executable, *script.split(), "--help"], cwd=REPOSITORY, capture_output=True, text=True
+    )
+    # Beside the one of the flags that every script has.
+    assert len(re.findall(r"^[A-Z].*:\n  --", done.stdout, flags=re.M)) >= 3
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

@@ -63,7 +63,7 @@ def _flag_without_command(commands: Mapping[str, type], flag: str, prog: str) ->
     takers = [
         command
         for command, settings in commands.items()
-        if name == "config" or name in typing.get_type_hints(settings)
+        if name in ("config", "quiet") or name in typing.get_type_hints(settings)
     ]
     if takers:
         return UserError(

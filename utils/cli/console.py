@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+import warnings
+from typing import TextIO
+
+# The processes that a quiet one starts are quiet too.
+_QUIET = "WHISPER_FINETUNE_QUIET"
+
+# What moves the cursor, recolours or renames a terminal, or turns the order of signs around: ids,
+# paths and sentences are other people's. The tab and the end of a line stay.
+_CONTROLS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
+)
 
 
 def process_rank() -> int:
@@ -21,19 +33,29 @@ def is_main_process() -> bool:
     return process_rank() == 0
 
 
-def say(text: str = "") -> None:
+def be_quiet() -> None:
+    """Print only errors and results from now on, in this process and those that it starts."""
+    os.environ[_QUIET] = "1"
+    os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+    os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+    warnings.simplefilter("ignore")
+
+
+def is_quiet() -> bool:
+    """Return whether only errors and results are printed."""
+    return os.environ.get(_QUIET) == "1"
+
+
+def say(text: str = "", *, result: bool = False) -> None:
     """Print a line on stdout, from the main process only.
 
     Args:
         text: The line; nothing prints an empty one.
+        result: It is what the script was started for, and is printed with --quiet too.
     """
-    if is_main_process():
+    if is_main_process() and (result or not is_quiet()):
         # Flushed, so that a log file grows with the run and keeps its order beside stderr.
-        try:
-            print(text, flush=True)
-        except UnicodeEncodeError:  # a file's name need not be text, nor a terminal know all signs
-            encoding = sys.stdout.encoding
-            print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+        print_to(text, sys.stdout)
 
 
 def warn(text: str) -> None:
@@ -42,5 +64,20 @@ def warn(text: str) -> None:
     Args:
         text: What is unusual, and what to do about it.
     """
-    if is_main_process():
-        print(f"warning: {text}", file=sys.stderr, flush=True)
+    if is_main_process() and not is_quiet():
+        print_to(f"warning: {text}", sys.stderr)
+
+
+def printable(text: str) -> str:
+    r"""Return a text in which what would steer a terminal is spelled out, such as \x1b."""
+    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def print_to(text: str, stream: TextIO) -> None:
+    """Print a text on a stream, whatever characters it holds and the stream's encoding has."""
+    text = printable(text)
+    try:
+        print(text, file=stream, flush=True)
+    except UnicodeEncodeError:  # a file's name need not be text, nor a terminal know all signs
+        encoding = stream.encoding or "ascii"
+        print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)

@@ -17,6 +17,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from utils.cli.console import print_to
+
 EXIT_FAILURE = 1
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -118,7 +120,7 @@ def _tell(message: str, hint: str, exit_code: int) -> int:
     speaker = "" if rank == "0" else f"process {rank}: "
     lines = [f"{speaker}error: {message}", *(f"  {line}" for line in hint.splitlines())]
     sys.stdout.flush()
-    print("\n".join(lines), file=sys.stderr, flush=True)
+    print_to("\n".join(lines), sys.stderr)
     return exit_code
 
 

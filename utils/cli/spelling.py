@@ -1,102 +1,94 @@
-"""How a flag or a plain YAML value is spelled, and what is said when it is spelled wrongly."""
+"""How settings are spelled: lists, near misses, and what is said of a value that does not fit."""
 
 from __future__ import annotations
 
-import dataclasses
+import csv
 import difflib
-import types
-import typing
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from utils.cli.errors import UserError
+from utils.cli.values import (
+    MOST,
+    NONE_WORDS,
+    Given,
+    choices_of,
+    is_list,
+    item_type_of,
+    members_of,
+    read,
+)
 
-NONE_WORDS = ("none", "null")
-BOOLEAN_WORDS = {"true": True, "1": True, "false": False, "0": False}
 _TYPE_WORDS = {
     int: "a whole number",
     float: "a number",
-    bool: "True or False",
+    bool: "yes or no",
     str: "text",
     Path: "a path",
     type(None): "None",
 }
+_MOST_SHOWN = 100
 
 
-@dataclasses.dataclass(frozen=True)
-class Given:
-    """A value as the user wrote it, and where: "--n=3" or "run.yaml, line 2: n"."""
-
-    value: Any
-    origin: str
-    is_quoted: bool = False
-
-
-def spell(given: Given, field_type: Any) -> Any:
-    """Return the value in the spelling that jsonargparse takes.
+def read_given(given: Given, field_type: Any) -> Any:
+    """Read a value, or say what was expected, what was found, and the nearest there is.
 
     Args:
-        given: The value as written; text to the letter if it was quoted.
-        field_type: The field's resolved type, which decides what `1` or `None` mean.
+        given: The value as written.
+        field_type: The field's resolved type.
 
     Raises:
-        UserError: The value is None and the field cannot be.
+        UserError: The value is none of the type's.
     """
-    value, members = given.value, members_of(field_type)
-    if not isinstance(value, str):
-        return value
-    if not given.is_quoted and value.lower() in NONE_WORDS:
-        if type(None) not in members:
-            raise type_error(given, field_type)
-        return None
-    if Path in members:
-        return Path(value)  # as text it would be read as YAML, in which `?` means something else
-    if given.is_quoted:
-        return value
-    if bool in members and int not in members:
-        return BOOLEAN_WORDS.get(value.lower(), value)
-    return value
+    try:
+        return read(given, field_type)
+    except ValueError as error:
+        raise UserError(_what_is_wrong(given, field_type), _hint(given, field_type)) from error
 
 
-def type_error(given: Given, field_type: Any) -> UserError:
-    """Say what was expected, what was found, and the nearest choice where there are choices.
-
-    Args:
-        given: The value that does not fit.
-        field_type: The field's resolved type.
-    """
+def _what_is_wrong(given: Given, field_type: Any) -> str:
     value = given.value if isinstance(given.value, str) else f"[{', '.join(given.value)}]"
-    choices = [str(c) for m in members_of(field_type) for c in _literal_choices(m)]
-    return UserError(
-        f"{given.origin}: expected {_describe(field_type)}, got {value!r}",
-        nearest(value, choices, ""),
-    )
+    return f"{given.origin}: expected {_describe(field_type)}, got {_shortened(value)!r}"
 
 
-def members_of(field_type: Any) -> tuple[Any, ...]:
-    """Return the types of a union, or the one type itself."""
-    if typing.get_origin(field_type) in (typing.Union, types.UnionType):
-        return typing.get_args(field_type)
-    return (field_type,)
+def _hint(given: Given, field_type: Any) -> str:
+    if not isinstance(given.value, str):
+        return ""
+    members = members_of(field_type)
+    if int in members:
+        return _whole_number_hint(given.value)
+    return nearest(given.value, [str(c) for each in members for c in choices_of(each)], "")
 
 
-def is_list(field_type: Any) -> bool:
-    """Whether the field takes several values."""
-    return any(typing.get_origin(member) in (list, tuple) for member in members_of(field_type))
+def _whole_number_hint(value: str) -> str:
+    """Spell 1e3 and 5.0 as whole numbers are spelled."""
+    try:
+        number = float(read(Given(value, ""), float))
+    except ValueError:
+        return ""
+    return f"Write {int(number)}." if number.is_integer() and abs(number) < MOST else ""
 
 
-def takes_text(field_type: Any) -> bool:
-    """Whether any text at all is a value of the field."""
-    return set(members_of(field_type)) <= {str, type(None)} and str in members_of(field_type)
+def _shortened(text: str) -> str:
+    return text if len(text) <= _MOST_SHOWN else text[: _MOST_SHOWN - 3] + "..."
+
+
+def flag_origin(name: str, value: str) -> str:
+    """Return a flag as it was given, for messages: "--n=3"."""
+    return f"--{name}={_shortened(value)}"
 
 
 def split_list(value: str) -> list[str] | str:
-    """Return the items of `a,b` or `[a, "b"]`, or the word None as it is."""
+    """Return the items of `a,b` or `[a, "b, c"]`, or the word None as it is."""
     if value.lower() in NONE_WORDS:
         return value
     inner = value[1:-1] if value.startswith("[") and value.endswith("]") else value
-    return [item.strip().strip("\"'") for item in inner.split(",") if item.strip()]
+    if '"' in inner and inner.isprintable():  # only then may an item hold a comma
+        items = next(csv.reader([inner], skipinitialspace=True), [])
+    else:
+        items = inner.split(",")
+    return [item.strip().strip("\"'") for item in items if item.strip()]
 
 
 def nearest(name: str, known: Iterable[str], prefix: str) -> str:
@@ -119,15 +111,11 @@ def _describe(field_type: Any) -> str:
     """Say in words what a field takes: "a whole number or None"."""
     words = []
     for member in members_of(field_type):
-        if choices := _literal_choices(member):
+        if choices := choices_of(member):
             words.append(f"one of {', '.join(map(str, choices))}")
         elif is_list(member):
-            words.append("a list such as a,b")
-        else:
-            words.append(_TYPE_WORDS.get(member, str(member)))
+            many = {int: "whole numbers", float: "numbers"}.get(item_type_of(member))
+            words.append(f"{many} separated by commas" if many else "a list such as a,b")
+        elif not (member is str and is_list(field_type)):
+            words.append(_TYPE_WORDS[member])
     return " or ".join(words)
-
-
-def _literal_choices(field_type: Any) -> tuple[Any, ...]:
-    """Return the values of a Literal; empty for any other type."""
-    return typing.get_args(field_type) if typing.get_origin(field_type) is typing.Literal else ()

@@ -14,8 +14,8 @@ DEFAULT_MODEL = "models/whisper-tiny-finetune"
 
 
 @dataclass(frozen=True)
-class EvaluationSettings:
-    """What is scored, how it is transcribed, and where the report goes."""
+class _SetSettings:
+    """Test sets and models."""
 
     test_data: list[str] | str = "dataset/test.json"
     """Manifests to score on, parted by commas; name=path gives one a name."""
@@ -27,12 +27,24 @@ class EvaluationSettings:
     predictions: list[str] | None = None
     """Files of ready predictions (JSON lines with id and hypothesis) to score like models; the
     default of model_path is then left out."""
+
+
+@dataclass(frozen=True)
+class _OutputSettings:
+    """What is written."""
+
     cache_dir: str = "output/cache/"
     """Folder that keeps predictions, so that a killed run goes on; may be deleted at any time."""
     no_cache: bool = False
     """Neither read nor keep predictions: everything is transcribed, and measured."""
     report_dir: str = "output/evaluation/"
     """Folder for results.json, report.md and the predictions."""
+
+
+@dataclass(frozen=True)
+class _ScoreSettings:
+    """What is counted, and what passes."""
+
     gate: str | None = None
     """Conditions such as "cer<=0.05, cer.delta<=0.002, failed<=0", or a YAML file of them for
     each test set; see the exit codes."""
@@ -45,6 +57,12 @@ class EvaluationSettings:
     """Leave punctuation, case and width out of the score."""
     to_simple: bool = True
     """Convert Chinese to simplified characters before scoring."""
+
+
+@dataclass(frozen=True)
+class _DecodingSettings:
+    """How it is transcribed."""
+
     language: str | None = "Chinese"
     """Language of utterances that state none, a name or code; None detects it."""
     task: Literal["transcribe", "translate"] = "transcribe"
@@ -72,6 +90,12 @@ class EvaluationSettings:
     """Never ask the hub for a model."""
     seed: int = 0
     """Seed of the resampling behind intervals and p values."""
+
+
+# The last of the parents gives the first section of --help, under its docstring.
+@dataclass(frozen=True)
+class EvaluationSettings(_DecodingSettings, _ScoreSettings, _OutputSettings, _SetSettings):
+    """What is scored, how it is transcribed, and where the report goes."""
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "num_beams"):

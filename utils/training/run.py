@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from transformers.trainer_utils import set_seed
 
 from utils.audio.cache import discard_cache
+from utils.cli.config import save_settings
 from utils.cli.console import is_main_process, say, warn
 from utils.cli.errors import UserError
 from utils.cli.files import atomic_write
-from utils.cli.flags import save_settings
 from utils.data.batching import StepSampler
 from utils.data.dataset import SpeechDataset
 from utils.manifest.languages import language_code
