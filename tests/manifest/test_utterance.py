@@ -37,7 +37,8 @@ def timed(*sentences: Any) -> dict[str, Any]:
 ACCEPTED = {
     "smallest": line(),
     "all fields": line(
-        audio={"path": "a.wav", "start_time": 0.5, "end_time": 2, "offset": 0, "size": 9},
+        audio={"path": "a.wav", "start_time": 0.5, "end_time": 2, "offset": 0, "size": 9}
+        | {"channel": 1},
         id="1",
         language="Chinese",
         duration=1.5,
@@ -52,7 +53,8 @@ ACCEPTED = {
     "nulls": line(
         id=None, language=None, duration=None, speaker=None, prompt=None, task=None, sentences=None
     ),
-    "audio nulls": audio(start_time=None, end_time=None, offset=None, size=None),
+    "audio nulls": audio(start_time=None, end_time=None, offset=None, size=None, channel=None),
+    "channel": audio(channel=0),
     "numbers as names": line(id=7, speaker=12),
     "unknown fields": line(words=[1, {"a": None}], gender="f") | {"": 1},
     "unknown audio fields": audio(sampling_rate=16000),
@@ -82,6 +84,9 @@ REFUSED = {
     "size alone": (audio(size=3, offset=None), "belong together"),
     "size zero": (audio(offset=0, size=0), '"audio.size" is the number 0'),
     "offset fraction": (audio(offset=0.5, size=3), '"audio.offset" is the number 0.5'),
+    "negative channel": (audio(channel=-1), '"audio.channel" is the number -1; expected'),
+    "channel letter": (audio(channel="A"), "\"audio.channel\" is the text 'A'"),
+    "channel bool": (audio(channel=True), '"audio.channel" is true/false True'),
     "negative duration": (line(duration=-0.1), '"duration" is -0.1; expected seconds'),
     "duration text": (line(duration="1"), '"duration" is the text'),
     "language number": (line(language=3), '"language" is the number 3; expected a name or code'),
@@ -156,7 +161,7 @@ def test_the_reader_refuses(name: str) -> None:
 
 def test_fields_are_read_and_typed() -> None:
     assert Utterance.from_json(ACCEPTED["all fields"], default_id="default") == Utterance(
-        audio=AudioRef("a.wav", 0.5, 2.0, 0, 9),
+        audio=AudioRef("a.wav", 0.5, 2.0, 0, 9, 1),
         sentence="hello",
         id="1",
         language="zh",
@@ -211,6 +216,7 @@ def utterances(draw: st.DrawFn) -> Utterance:
     start = draw(st.none() | FINITE)
     end = None if start is None else draw(st.none() | FINITE.map(lambda more: start + more + 1))
     span = draw(st.none() | st.tuples(st.integers(0), st.integers(1)))
+    channel = st.none() | st.integers(0)
     path = draw(TEXT.filter(lambda text: text.strip() and "\0" not in text))
     sentence = draw(TEXT.filter(lambda text: not text or text.strip()))
     times = st.tuples(FINITE, FINITE).map(sorted)
@@ -221,7 +227,7 @@ def utterances(draw: st.DrawFn) -> Utterance:
         st.none() | (st.lists(each, min_size=1, max_size=3) if sentence else st.just([]))
     )
     return Utterance(
-        audio=AudioRef(path, start, end, *(span or (None, None)), draw(EXTRA)),
+        audio=AudioRef(path, start, end, *(span or (None, None)), draw(channel), draw(EXTRA)),
         sentence=sentence,
         id=draw(TEXT.filter(bool)),
         language=draw(st.none() | st.sampled_from(["zh", "en", "yue"])),

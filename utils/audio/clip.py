@@ -15,19 +15,23 @@ from utils.cli.json_fields import (
 
 Seconds = float
 
-_AUDIO_FIELDS = frozenset({"path", "start_time", "end_time", "offset", "size"})
+_AUDIO_FIELDS = frozenset({"path", "start_time", "end_time", "offset", "size", "channel"})
 _SENTENCE_FIELDS = frozenset({"start", "end", "text"})
 
 
 @dataclass(frozen=True, slots=True)
 class AudioRef:
-    """Where the sound is: a file, a piece of it in time, or a byte range of an uncompressed tar."""
+    """Where the sound is: a file, a piece of it in time, or a byte range of an uncompressed tar.
+
+    `channel` is one of several, from 0; None is the mean of all.
+    """
 
     path: str
     start_time: Seconds | None = None
     end_time: Seconds | None = None
     offset: int | None = None
     size: int | None = None
+    channel: int | None = None
     extra: Mapping[str, Any] = field(default_factory=nothing, hash=False)
 
     @classmethod
@@ -55,7 +59,8 @@ class AudioRef:
         offset, size = _bytes(value, "offset"), _bytes(value, "size")
         if (offset is None) != (size is None):
             raise ValueError('"audio.offset" and "audio.size" belong together; only one is given')
-        return cls(path, start, end, offset, size, unknown_fields(value, _AUDIO_FIELDS))
+        channel = _channel(value.get("channel"))
+        return cls(path, start, end, offset, size, channel, unknown_fields(value, _AUDIO_FIELDS))
 
     def to_json(self) -> dict[str, Any]:
         """Return the `audio` object of a manifest line; what is None is left out."""
@@ -65,6 +70,7 @@ class AudioRef:
             ("end_time", self.end_time),
             ("offset", self.offset),
             ("size", self.size),
+            ("channel", self.channel),
         )
         return {name: value for name, value in known if value is not None} | dict(self.extra)
 
@@ -118,5 +124,13 @@ def _bytes(audio: dict[str, Any], name: str) -> int | None:
     if type(value) is not int or value < smallest:
         raise ValueError(
             f'"audio.{name}" is {shown(value)}; expected a number of bytes, {smallest} or more'
+        )
+    return value
+
+
+def _channel(value: Any) -> int | None:
+    if value is not None and (type(value) is not int or value < 0):
+        raise ValueError(
+            f'"audio.channel" is {shown(value)}; expected the number of a channel, 0 or more'
         )
     return value

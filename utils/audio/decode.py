@@ -1,16 +1,16 @@
 """Audio files -> samples as they are: every channel, at the file's own rate.
 
-soundfile reads wav, flac, ogg, opus and mp3; PyAV reads those and everything else (m4a, mp4, webm,
-amr, ...). Only the wanted piece is read, and a member of an uncompressed tar by its byte range.
-Whatever cannot be read completely raises `AudioError`; nothing is repaired or replaced.
+soundfile reads wav, flac, ogg and opus; PyAV reads those and everything else (m4a, mp4, webm, amr,
+...). MP3 has no length that can be believed, and is read frame by frame (`mpeg.py`) wherever its
+header is wrong or a piece is wanted. Only the wanted piece is read, where a format allows to seek,
+and a member of an uncompressed tar by its byte range. Whatever cannot be read completely raises
+`AudioError`; nothing is repaired or replaced.
 
 Dimensions: S samples of one channel, C channels.
 """
 
 from __future__ import annotations
 
-import os
-import struct
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,14 +25,15 @@ from utils.audio.limits import (
     describe,
     expect_content,
     expect_rate,
-    open_source,
     outside,
     sample_at,
     truncated,
+    wanted_channel,
 )
+from utils.audio.mpeg import mpeg_blocks
+from utils.audio.mpeg_frames import is_mpeg, mpeg_length
+from utils.audio.open_file import open_soundfile
 
-# Writers that cannot go back leave the largest number, or one near it, or 0 as the data's size.
-_UNKNOWN_WAV_SIZE = 0x7FFF0000
 # Formats (as libsndfile calls them) whose headers count every sample.
 _LOSSLESS = ("WAV", "WAVEX", "FLAC", "AIFF", "AU", "W64", "RF64", "CAF")
 
@@ -45,10 +46,11 @@ def decode_audio(ref: AudioRef) -> tuple[np.ndarray, int]:
 
     Returns:
         samples, float32 (S, C) with S >= 1, nominally in [-1, 1] (a file of floats may pass it);
-        and the sampling rate in Hz.
+        C is 1 where `ref` names a channel. And the sampling rate in Hz.
 
     Raises:
-        AudioError: missing, empty, truncated, not decodable, not finite, or the piece lies outside.
+        AudioError: missing, empty, truncated, not decodable, not finite, the piece lies outside, or
+            the file lacks the channel.
     """
     blocks = list(decode_blocks(ref))
     if len(blocks) == 1:
@@ -71,7 +73,8 @@ def decode_blocks(ref: AudioRef) -> Iterator[tuple[np.ndarray, int]]:
     """
     expect_content(ref)
     is_empty = True
-    for samples, rate in _blocks(ref):
+    for channels, rate in _blocks(ref):
+        samples = wanted_channel(ref, channels)
         bad = samples.size - int(np.count_nonzero(np.isfinite(samples)))
         if bad:
             raise AudioError(
@@ -86,18 +89,18 @@ def decode_blocks(ref: AudioRef) -> Iterator[tuple[np.ndarray, int]]:
 
 
 def _blocks(ref: AudioRef) -> Iterator[tuple[np.ndarray, int]]:
-    import soundfile
-
-    source = open_source(ref)
-    try:
-        file = soundfile.SoundFile(source)
-    except (soundfile.SoundFileError, RuntimeError, TypeError):
-        # Not its format (a name that ends in .raw is a TypeError): PyAV knows the rest.
+    is_piece = ref.start_time is not None or ref.end_time is not None
+    if is_mpeg(ref):
+        _, is_stated = mpeg_length(ref)
+        if is_piece or not is_stated:
+            yield from mpeg_blocks(ref)
+            return
+    file = open_soundfile(ref)
+    if file is None:
         yield from av_blocks(ref)
         return
     with file:
         expect_rate(ref, file.samplerate)
-        _expect_whole_wav(ref, file)
         yield from _soundfile_blocks(ref, file)
 
 
@@ -112,8 +115,7 @@ def _soundfile_blocks(ref: AudioRef, file: Any) -> Iterator[tuple[np.ndarray, in
         raise outside(ref, frames / rate)
     most = block_length(rate, file.channels)
     try:
-        if position:
-            file.seek(position)
+        _go_to(file, position, most)
         while position < last:
             samples = file.read(min(most, last - position), dtype="float32", always_2d=True)
             if not len(samples):
@@ -132,20 +134,15 @@ def _soundfile_blocks(ref: AudioRef, file: Any) -> Iterator[tuple[np.ndarray, in
         raise truncated(ref, position / rate, frames / rate)
 
 
-def _expect_whole_wav(ref: AudioRef, file: Any) -> None:
-    """Refuse a wav file that ends before its header says; libsndfile takes what is there."""
-    if file.format not in ("WAV", "WAVEX"):
+def _go_to(file: Any, position: int, most: int) -> None:
+    """Bring an open file to a sample; where libsndfile cannot seek (GSM 6.10, G.72x), read on."""
+    if not position:
         return
-    with open(ref.path, "rb") as raw:
-        start = ref.offset or 0
-        end = start + ref.size if ref.size is not None else os.fstat(raw.fileno()).st_size
-        raw.seek(start + 12)
-        while raw.tell() + 8 <= end:
-            name, size = struct.unpack("<4sI", raw.read(8))
-            if name == b"data":
-                available = end - raw.tell()
-                if size > available and size < _UNKNOWN_WAV_SIZE:
-                    found = file.frames / file.samplerate
-                    raise truncated(ref, found, found * size / max(available, 1))
-                return
-            raw.seek(size + size % 2, os.SEEK_CUR)
+    if file.seekable():
+        file.seek(position)
+        return
+    while position > 0:
+        skipped = len(file.read(min(most, position), dtype="float32"))
+        if not skipped:
+            return
+        position -= skipped

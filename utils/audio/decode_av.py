@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -75,13 +75,15 @@ def _wanted_chunks(ref: AudioRef, container: Any, stream: Any) -> Iterator[tuple
     stated = stated_duration(container, stream)
     if stated is not None and start >= stated + END_TOLERANCE:
         raise outside(ref, stated)
+    origin = None
     if stated is not None and start > _PREROLL:
-        origin = stream.start_time or 0
-        stream_time = int((start - _PREROLL) / stream.time_base)
-        container.seek(origin + stream_time, stream=stream)
+        origin = _first_frame(container, stream)
+        container.seek(
+            int(origin.pts + (start - _PREROLL) / stream.time_base) if origin else 0, stream=stream
+        )
     rate = 0
     position = 0  # of the next sample, in samples from the beginning of the sound
-    for chunk, chunk_position, rate in sound_chunks(container, stream):
+    for chunk, chunk_position, rate in sound_chunks(container, stream, origin):
         expect_rate(ref, rate)
         position = chunk_position if chunk_position is not None else position
         first = max(0, sample_at(start, rate) - position)
@@ -98,26 +100,63 @@ def _wanted_chunks(ref: AudioRef, container: Any, stream: Any) -> Iterator[tuple
         raise truncated(ref, position / rate, wanted)
 
 
-def sound_chunks(container: Any, stream: Any) -> Iterator[tuple[np.ndarray, int | None, int]]:
+class _First(NamedTuple):
+    """The first frame that a decoder gives: its time stamp, and its samples of each channel.
+
+    What it begins with is the beginning of the sound, whatever its time stamp: what comes before
+    is the codec's run-in, which decoders leave out.
+    """
+
+    pts: int
+    samples: int
+
+
+def _first_frame(container: Any, stream: Any) -> _First | None:
+    """Decode the first frame; None where it has no time stamp, so that nothing can be sought."""
+    for frame in container.decode(stream):
+        return None if frame.pts is None else _First(frame.pts, frame.samples)
+    return None
+
+
+def sound_chunks(
+    container: Any, stream: Any, origin: _First | None = None
+) -> Iterator[tuple[np.ndarray, int | None, int]]:
     """Yield (samples float32 (S, C), position in samples of the first if known, rate in Hz).
 
-    Only the first position is asked of the file: later ones would turn jitter of time stamps into
-    gaps and overlaps.
+    Only after a seek is the file asked for a position, and only once: later ones would turn jitter
+    of time stamps into gaps and overlaps.
+
+    Args:
+        container: an open file.
+        stream: its sound track.
+        origin: the first frame of the sound, after a seek; None reads from the beginning.
     """
     import av
 
     resampler = av.AudioResampler(format="fltp")
-    known = False
+    known = origin is None
     for frame in container.decode(stream):
         position = None
-        if not known and frame.pts is not None:
-            seconds = (frame.pts - (stream.start_time or 0)) * stream.time_base
-            # Before 0 lies the codec's run-in, which decoders leave out by themselves.
-            position = max(0, round(seconds * frame.sample_rate))
+        if not known and origin is not None and frame.pts is not None:
+            position = _position(frame, origin, stream)
         known = True
         for plain in resampler.resample(frame):
             yield plain.to_ndarray().T, position, plain.sample_rate
             position = None
+
+
+def _position(frame: Any, origin: _First, stream: Any) -> int:
+    """Return which sample a frame begins with, from its time stamp.
+
+    Matroska rounds those to milliseconds; where all frames have one length, they say the rest.
+    """
+    position = max(0, round((frame.pts - origin.pts) * stream.time_base * frame.sample_rate))
+    codec = stream.codec_context
+    length = codec.frame_size or (frame.samples if codec.name in ("opus", "libopus") else 0)
+    is_exact = stream.time_base * frame.sample_rate <= 1
+    if is_exact or not position or frame.samples != length:
+        return position
+    return int(origin.samples + round((position - origin.samples) / length) * length)
 
 
 def stated_duration(container: Any, stream: Any) -> Seconds | None:

@@ -21,7 +21,8 @@ from utils.cli.files import cache_folder
 # Several processes of one run come at the same time.
 SECONDS_TO_WAIT_FOR_OTHERS = 10.0
 
-_TABLE = """CREATE TABLE IF NOT EXISTS durations
+# The number goes up where files are measured in another way, so that nothing old is believed.
+_TABLE = """CREATE TABLE IF NOT EXISTS durations_2
     (piece TEXT PRIMARY KEY, bytes INTEGER, changed INTEGER, seconds REAL) WITHOUT ROWID"""
 
 
@@ -49,7 +50,7 @@ def remember_durations(audio: Sequence[AudioRef], durations: Sequence[Seconds]) 
             cache.execute(_TABLE)
             pairs = zip(audio, durations, strict=True)
             rows = [(_piece(each), *_fingerprint(each), seconds) for each, seconds in pairs]
-            cache.executemany("INSERT OR REPLACE INTO durations VALUES (?, ?, ?, ?)", rows)
+            cache.executemany("INSERT OR REPLACE INTO durations_2 VALUES (?, ?, ?, ?)", rows)
     except (OSError, sqlite3.Error):
         return
 
@@ -60,7 +61,7 @@ def _open() -> sqlite3.Connection:
 
 def _look_up(cache: sqlite3.Connection, audio: AudioRef) -> Seconds | None:
     row = cache.execute(
-        "SELECT bytes, changed, seconds FROM durations WHERE piece = ?", (_piece(audio),)
+        "SELECT bytes, changed, seconds FROM durations_2 WHERE piece = ?", (_piece(audio),)
     ).fetchone()
     if row is None:
         return None
@@ -72,7 +73,7 @@ def _look_up(cache: sqlite3.Connection, audio: AudioRef) -> Seconds | None:
 
 def _piece(audio: AudioRef) -> str:
     """The key of a sound: its file's full path and what of it is meant."""
-    cut = (audio.start_time, audio.end_time, audio.offset, audio.size)
+    cut = (audio.start_time, audio.end_time, audio.offset, audio.size, audio.channel)
     return f"{os.path.abspath(audio.path)}|{'|'.join('' if c is None else repr(c) for c in cut)}"
 
 

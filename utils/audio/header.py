@@ -7,53 +7,69 @@ from utils.audio.decode_av import sound_chunks, sound_track, stated_duration
 from utils.audio.limits import (
     AudioError,
     describe,
+    expect_channel,
     expect_content,
     open_source,
     outside,
 )
+from utils.audio.mpeg_frames import is_mpeg, mpeg_channels, mpeg_length
+from utils.audio.open_file import open_soundfile
 
 
 def header_duration(ref: AudioRef) -> Seconds:
     """Return how long the sound that `ref` names lasts.
 
     Raises:
-        AudioError: the file is missing, empty or not decodable.
+        AudioError: the file is missing, empty or not decodable, or lacks the channel.
     """
-    if ref.end_time is not None and ref.start_time is not None:
+    if ref.end_time is not None and ref.start_time is not None and ref.channel is None:
         return ref.end_time - ref.start_time
     expect_content(ref)
-    total = _file_duration(ref)
+    total, channels = _file_length(ref)
+    expect_channel(ref, channels)
     start = ref.start_time or 0.0
     if start >= total:
         raise outside(ref, total)
     return (total if ref.end_time is None else min(total, ref.end_time)) - start
 
 
-def _file_duration(ref: AudioRef) -> Seconds:
-    import soundfile
+def header_channels(ref: AudioRef) -> int:
+    """Return how many channels a file has.
 
-    try:
-        info = soundfile.info(open_source(ref))
-        return float(info.frames / info.samplerate)
-    except (soundfile.SoundFileError, RuntimeError, TypeError):
-        return _av_duration(ref)
+    Raises:
+        AudioError: as of `header_duration`.
+    """
+    expect_content(ref)
+    return _file_length(ref)[1]
 
 
-def _av_duration(ref: AudioRef) -> Seconds:
+def _file_length(ref: AudioRef) -> tuple[Seconds, int]:
+    """Return how long the whole file is, and its channels."""
+    if is_mpeg(ref):
+        return mpeg_length(ref)[0], mpeg_channels(ref)
+    file = open_soundfile(ref)
+    if file is None:
+        return _av_length(ref)
+    with file:
+        return float(file.frames / file.samplerate), int(file.channels)
+
+
+def _av_length(ref: AudioRef) -> tuple[Seconds, int]:
     import av
 
     try:
         with av.open(open_source(ref)) as container:
             stream = sound_track(ref, container)
+            channels = int(stream.codec_context.channels)
             stated = stated_duration(container, stream)
             if stated is not None:
-                return stated
+                return stated, channels
             # Recordings that were streamed state no duration: count the samples, keep none.
-            seconds = 0.0
-            for chunk, _, rate in sound_chunks(container, stream):
-                seconds += len(chunk) / rate
+            samples, rate = 0, 1
+            for chunk, _, sampling_rate in sound_chunks(container, stream):
+                samples, rate = samples + len(chunk), sampling_rate
     except (av.error.FFmpegError, ValueError) as error:
         raise AudioError(f"{describe(ref)} is no audio that can be read: {error}") from None
-    if not seconds:
+    if not samples:
         raise AudioError(f"{describe(ref)} holds no samples", kind="empty")
-    return seconds
+    return samples / rate, channels

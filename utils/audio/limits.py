@@ -9,6 +9,8 @@ import io
 import os
 from typing import Any, BinaryIO
 
+import numpy as np
+
 from utils.audio.clip import AudioRef, Seconds
 from utils.cli.errors import UserError
 
@@ -27,8 +29,9 @@ NEVER: Seconds = 1e9
 class AudioError(UserError):
     """An audio file that cannot be read; `kind` groups such files in a report.
 
-    Kinds: `missing`, `empty`, `truncated`, `undecodable`, `not finite` and `outside` (the piece
-    wanted begins after the end of the file).
+    Kinds: `missing`, `empty`, `truncated`, `undecodable`, `not finite`, `joined` (a second file
+    behind the first), `outside` (the piece wanted begins after the end of the file) and `channel`
+    (the file does not have the channel wanted).
     """
 
     def __init__(self, message: str, hint: str = "", kind: str = "undecodable") -> None:
@@ -48,6 +51,8 @@ def describe(ref: AudioRef) -> str:
     if ref.start_time is not None or ref.end_time is not None:
         end = "end" if ref.end_time is None else f"{ref.end_time:g} s"
         name += f" ({ref.start_time or 0.0:g} s to {end})"
+    if ref.channel is not None:
+        name += f" (channel {ref.channel})"
     return name
 
 
@@ -108,7 +113,7 @@ def outside(ref: AudioRef, total: Seconds) -> AudioError:
     """Return the error for a piece that begins after the end of its file."""
     return AudioError(
         f"{describe(ref)} begins after the end of the sound, which lasts {total:g} s",
-        "mend the start_time, or copy the file again if it should be longer",
+        "correct the start_time, or copy the file again if it should be longer",
         kind="outside",
     )
 
@@ -143,3 +148,41 @@ def expect_rate(ref: AudioRef, rate: int) -> None:
             f"{describe(ref)} states a sampling rate of {rate} Hz",
             "its header is damaged: copy or make it again",
         )
+
+
+# ---------------------------------------------------------------------------------------------
+# Channels.
+
+
+def expect_channel(ref: AudioRef, channels: int) -> None:
+    """Refuse a channel that the file does not have.
+
+    Raises:
+        AudioError: naming the channels that it has.
+    """
+    if ref.channel is not None and ref.channel >= channels:
+        has = "only channel 0" if channels == 1 else f"only channels 0 to {channels - 1}"
+        raise AudioError(
+            f"{describe(ref)} cannot be read: the file has {has}",
+            "channels are counted from 0; without audio.channel the mean of all is taken",
+            kind="channel",
+        )
+
+
+def wanted_channel(ref: AudioRef, samples: np.ndarray) -> np.ndarray:
+    """Return the channel that `ref` names, all where it names none.
+
+    Args:
+        ref: the sound that is read.
+        samples: float32 (S, C).
+
+    Returns:
+        float32 (S, 1) or (S, C).
+
+    Raises:
+        AudioError: there is no such channel.
+    """
+    expect_channel(ref, samples.shape[1])
+    if ref.channel is None:
+        return samples
+    return np.ascontiguousarray(samples[:, ref.channel : ref.channel + 1])

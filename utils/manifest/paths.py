@@ -1,4 +1,4 @@
-"""Relative audio paths of a manifest, seen from the current folder."""
+"""Relative audio paths of a manifest -> paths relative to the current folder."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from utils.audio.clip import AudioRef
 from utils.manifest.utterance import Utterance
 
 
@@ -27,10 +26,7 @@ class PathResolver:
         path = self._last[1]
         if path == audio.path:
             return utterance
-        audio = AudioRef(
-            path, audio.start_time, audio.end_time, audio.offset, audio.size, audio.extra
-        )
-        return replace(utterance, audio=audio)
+        return replace(utterance, audio=replace(audio, path=path))
 
     def _resolved(self, path: str) -> str:
         if os.path.isabs(path) or self._folder == ".":

@@ -15,9 +15,9 @@ from utils.manifest.utterance import Utterance
 AUDIO_SUFFIXES = frozenset(
     f".{name}"
     for name in (
-        *("wav", "flac", "aif", "aiff", "au", "caf", "w64"),
-        *("mp3", "ogg", "oga", "opus", "aac", "amr", "wma"),
-        *("m4a", "m4b", "mp4", "mov", "mkv", "webm", "3gp"),
+        *("wav", "flac", "aif", "aiff", "au", "caf", "w64", "rf64", "sph", "vox", "gsm"),
+        *("mp3", "mp2", "mpga", "ogg", "oga", "opus", "spx", "aac", "ac3", "amr", "awb", "wma"),
+        *("m4a", "m4b", "mp4", "mov", "mkv", "mka", "webm", "3gp", "avi", "flv", "ts"),
     )
 )
 
@@ -123,7 +123,7 @@ def csv_rows(path: Path, text: str, **form: Any) -> Iterator[tuple[int, list[str
             yield reader.line_num, row
     except csv.Error as error:
         raise UserError(
-            f"{path}, line {reader.line_num}: {error}", "mend it, or save it as tsv"
+            f"{path}, line {reader.line_num}: {error}", "correct the file, or save it as tsv"
         ) from None
 
 
@@ -139,6 +139,23 @@ def one_line(text: str) -> str:
     'two words'
     """
     return " ".join(text.split())
+
+
+def channel_number(text: str | int) -> int:
+    """Return the number of a channel from 0: corpora write 0 and 1, or A and B.
+
+    Raises:
+        ValueError: it is neither a number from 0 nor a letter.
+
+    >>> channel_number("B")
+    1
+    """
+    name = str(text).strip()
+    if len(name) == 1 and name.upper() in "ABCDEFGH":
+        return "ABCDEFGH".index(name.upper())
+    if not (name.isascii() and name.isdigit()):
+        raise ValueError(f"{name!r} is no channel")
+    return int(name)
 
 
 def speaker_of(name: str, pattern: str | None) -> str | None:

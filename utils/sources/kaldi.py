@@ -1,4 +1,4 @@
-"""A Kaldi data folder: wav.scp, text, and where they are there utt2spk and segments.
+"""A Kaldi data folder: wav.scp, text, and where they are there segments, utt2spk and utt2lang.
 
 https://kaldi-asr.org/doc/data_prep.html says what each holds. A line of wav.scp may be a command
 whose output is the audio; commands from a file are never run here, so such a folder is refused.
@@ -7,25 +7,38 @@ whose output is the audio; commands from a file are never run here, so such a fo
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from utils.audio.clip import AudioRef
 from utils.cli.errors import UserError
+from utils.manifest.languages import language_code
 from utils.manifest.utterance import Utterance
-from utils.sources.files import expect_file, expect_folder, one_line, table_lines
+from utils.sources.files import (
+    channel_number,
+    expect_file,
+    expect_folder,
+    is_file,
+    one_line,
+    table_lines,
+)
 from utils.sources.source_data import LeftOut, SourceData, SourceSettings
+
+_OPTIONAL = ("utt2spk", "utt2lang")
+_PATHS_TRIED = 50
 
 
 @dataclass(frozen=True, kw_only=True)
 class KaldiSettings(SourceSettings):
-    """A Kaldi data folder with wav.scp, text, and utt2spk and segments where there are any."""
+    """A Kaldi data folder: wav.scp, text, and segments, utt2spk, utt2lang where they are there."""
 
     path: str
     """The folder."""
     audio_dir: str | None = None
-    """Folder from which relative paths in wav.scp are seen; None: the current one, as in Kaldi."""
+    """Folder that relative paths in wav.scp are relative to; None: the current one, as in Kaldi, or
+    the data folder or one of the two above it, where more of the files are there."""
 
 
 def gather(settings: KaldiSettings) -> SourceData:
@@ -39,20 +52,25 @@ def gather(settings: KaldiSettings) -> SourceData:
     for name in ("wav.scp", "text"):
         expect_file(folder / name, "a Kaldi data folder with wav.scp and text")
     left_out: list[LeftOut] = []
-    recordings = _recordings(folder / "wav.scp", Path(settings.audio_dir or ""), left_out)
-    has_segments = (folder / "segments").is_file()
-    if has_segments:
+    audio_dir = Path(settings.audio_dir) if settings.audio_dir else None
+    recordings = _recordings(folder, audio_dir, left_out)
+    if (folder / "segments").is_file():
         audio = _segments(folder / "segments", recordings, left_out)
     else:
-        audio = {name: AudioRef(path) for name, path in recordings.items()}
+        audio = recordings
     texts = _pairs(folder / "text", left_out)
-    utt2spk = folder / "utt2spk"
-    speakers = _pairs(utt2spk, left_out) if utt2spk.is_file() else {}
-    utterances = [
-        Utterance(audio[name], text, name, speaker=speakers.get(name) or None)
-        for name, text in texts.items()
-        if name in audio and text
-    ]
+    speakers, languages = (_optional_pairs(folder / each, left_out) for each in _OPTIONAL)
+    utterances = []
+    for name, text in texts.items():
+        if name not in audio or not text:
+            continue
+        try:
+            language = language_code(languages[name]) if languages.get(name) else None
+        except UserError as error:
+            left_out.append(LeftOut(name, f"unknown language: {error.message}"))
+            continue
+        speaker = speakers.get(name) or None
+        utterances.append(Utterance(audio[name], text, name, language, speaker=speaker))
     left_out += [LeftOut(name, "empty text") for name in texts if not texts[name]]
     known = {each.id for each in left_out}
     left_out += [
@@ -64,21 +82,32 @@ def gather(settings: KaldiSettings) -> SourceData:
     return SourceData(utterances, left_out)
 
 
-def _pairs(path: Path, left_out: list[LeftOut]) -> dict[str, str]:
-    """Read lines of a key and the rest; a key that comes again is left out."""
+def _optional_pairs(path: Path, left_out: list[LeftOut]) -> dict[str, str]:
+    return _pairs(path, left_out) if path.is_file() else {}
+
+
+def _pairs(path: Path, left_out: list[LeftOut], is_path: bool = False) -> dict[str, str]:
+    """Read lines of a key and the rest; a key that comes again is left out.
+
+    White space inside of the rest counts in paths alone.
+    """
     pairs: dict[str, str] = {}
     for number, line in table_lines(path):
         key, *rest = line.split(maxsplit=1)
         if key in pairs:
             left_out.append(LeftOut(key, f"the id a second time: line {number} of {path.name}"))
             continue
-        pairs[key] = one_line(rest[0]) if rest else ""
+        value = rest[0] if rest else ""
+        pairs[key] = value.strip() if is_path else one_line(value)
     return pairs
 
 
-def _recordings(path: Path, audio_dir: Path, left_out: list[LeftOut]) -> dict[str, str]:
-    """Return the file of each recording; refuse commands and archives."""
-    pairs = _pairs(path, left_out)
+def _recordings(
+    folder: Path, audio_dir: Path | None, left_out: list[LeftOut]
+) -> dict[str, AudioRef]:
+    """Return the sound of each recording; refuse commands and archives."""
+    path = folder / "wav.scp"
+    pairs = _pairs(path, left_out, is_path=True)
     commands = [name for name, rest in pairs.items() if rest.endswith("|") or rest.startswith("|")]
     if commands:
         raise UserError(
@@ -94,24 +123,52 @@ def _recordings(path: Path, audio_dir: Path, left_out: list[LeftOut]) -> dict[st
             "path of an audio file",
             "write the audio to files and name those in wav.scp",
         )
-    return {name: str(audio_dir / rest) for name, rest in pairs.items() if rest}
+    paths = [rest for rest in pairs.values() if rest]
+    base = audio_dir or _base(folder, paths)
+    # Each side of a call may be a recording of its own; its channel then stands elsewhere.
+    shared = {rest for rest, times in Counter(paths).items() if times > 1}
+    channels = _channels_of_recordings(folder / "reco2file_and_channel") if shared else {}
+    return {
+        name: AudioRef(str(base / rest), channel=channels.get(name) if rest in shared else None)
+        for name, rest in pairs.items()
+        if rest
+    }
+
+
+def _base(folder: Path, paths: Sequence[str]) -> Path:
+    """Return the folder from which most of the paths lead to files, the current one first."""
+    candidates = (Path(), folder, folder.parent, folder.resolve().parent.parent)
+    some = paths[:: max(1, len(paths) // _PATHS_TRIED)]
+    return max(candidates, key=lambda base: sum(is_file(base / path) for path in some))
+
+
+def _channels_of_recordings(path: Path) -> dict[str, int]:
+    """Read lines of recording, file and channel, A or B."""
+    if not path.is_file():
+        return {}
+    rows = [line.split() for _, line in table_lines(path)]
+    return {row[0]: channel_number(row[2]) for row in rows if len(row) == 3}
 
 
 def _segments(
-    path: Path, recordings: dict[str, str], left_out: list[LeftOut]
+    path: Path, recordings: dict[str, AudioRef], left_out: list[LeftOut]
 ) -> dict[str, AudioRef]:
-    """Read lines of utterance, recording, start and end; an end of -1 is that of the recording."""
+    """Read lines of utterance, recording, start, end and perhaps a channel.
+
+    An end of -1 is that of the recording, and a channel of -1 is all of them.
+    """
     segments: dict[str, AudioRef] = {}
     for number, line in table_lines(path):
         place = f"line {number} of {path.name}"
         fields = line.split()
         try:
             name, recording, start, end = fields[0], fields[1], float(fields[2]), float(fields[3])
+            channel = channel_number(fields[4]) if fields[4:] and fields[4] != "-1" else None
         except (IndexError, ValueError):
             raise UserError(
                 f"{path}, line {number}: {line.strip()!r}; expected <utterance> <recording> "
-                "<start> <end>",
-                "times are in seconds",
+                "<start> <end>, and perhaps <channel>",
+                "times are in seconds; a channel is a number from 0, or A or B",
             ) from None
         if recording not in recordings:
             left_out.append(LeftOut(name, f"unknown recording {recording}: {place}"))
@@ -121,7 +178,9 @@ def _segments(
             left_out.append(LeftOut(name, f"the id a second time: {place}"))
         else:
             stop = None if end == -1 else end
-            segments[name] = AudioRef(recordings[recording], start, stop)
+            known = recordings[recording]
+            channel = known.channel if channel is None else channel
+            segments[name] = replace(known, start_time=start, end_time=stop, channel=channel)
     return segments
 
 

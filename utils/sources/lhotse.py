@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from utils.audio.clip import AudioRef, TimedSentence
-from utils.audio.header import header_duration
+from utils.audio.header import header_channels, header_duration
 from utils.cli.errors import UserError
 from utils.cli.files import atomic_write
 from utils.manifest.joining import join_sentences
@@ -91,7 +91,8 @@ def _cuts_of(
         heard.add(str(supervision["recording_id"]))
         times = {"start": supervision.get("start"), "duration": supervision.get("duration")}
         whole = {**supervision, "start": 0.0}
-        yield name, {"recording": recording, "supervisions": [whole], **times}
+        place = {**times, "channel": supervision.get("channel")}
+        yield name, {"recording": recording, "supervisions": [whole], **place}
     left_out += [LeftOut(name, "audio without text") for name in known if name not in heard]
 
 
@@ -101,14 +102,11 @@ def _utterance(path: Path, name: str, cut: dict[str, Any]) -> Utterance:
     Raises:
         ValueError: saying why it cannot be used.
     """
-    if cut.get("type", "MonoCut") != "MonoCut":
+    if cut.get("type", "MonoCut") not in ("MonoCut", "MultiCut"):
         raise ValueError(f"another kind of cut: {cut['type']}, expected MonoCut")
     recording, start = cut["recording"], float(cut["start"])
     end = start + float(cut["duration"])
-    sources = recording["sources"]
-    if len(sources) != 1 or sources[0]["type"] != "file":
-        kinds = ", ".join(str(each["type"]) for each in sources)
-        raise ValueError(f"no audio file: {len(sources)} sources ({kinds}), expected one file")
+    file, channel = _file_and_channel(recording, cut.get("channel"))
     spoken = [each for each in cut.get("supervisions") or () if (each.get("text") or "").strip()]
     if not spoken:
         raise ValueError("audio without text")
@@ -123,9 +121,11 @@ def _utterance(path: Path, name: str, cut: dict[str, Any]) -> Utterance:
     speakers = {each.get("speaker") for each in spoken}
     languages = {each.get("language") for each in spoken} - {None}
     is_whole = start == 0 and abs(end - float(recording["duration"])) < 10**-DIGITS
-    file = seen_from(path, sources[0]["source"])
+    audio = AudioRef(seen_from(path, file), channel=channel)
+    if not is_whole:
+        audio = replace(audio, start_time=start, end_time=round(end, DIGITS))
     fields = {
-        "audio": AudioRef(file, *(() if is_whole else (start, round(end, DIGITS)))).to_json(),
+        "audio": audio.to_json(),
         "sentence": join_sentences(each.text for each in sentences),
         "sentences": [each.to_json() for each in sentences],
         "id": name,
@@ -134,6 +134,34 @@ def _utterance(path: Path, name: str, cut: dict[str, Any]) -> Utterance:
         "source": (cut.get("custom") or {}).get("source"),
     }
     return Utterance.from_json(fields, default_id=name)
+
+
+def _file_and_channel(recording: dict[str, Any], wanted: Any) -> tuple[str, int | None]:
+    """Return the file that holds a cut's channel, and its number there; None for the only one.
+
+    Args:
+        recording: Lhotse's, whose sources may hold some channels each.
+        wanted: the cut's `channel`: a number, or a list of them.
+
+    Raises:
+        ValueError: no file holds it, or several channels of the recording are wanted.
+    """
+    sources = recording["sources"]
+    if any(each["type"] != "file" for each in sources):
+        kinds = ", ".join(str(each["type"]) for each in sources)
+        raise ValueError(f"no audio file: {len(sources)} sources ({kinds}), expected files")
+    known = sorted(channel for each in sources for channel in each.get("channels") or (0,))
+    asked = [wanted] if isinstance(wanted, int) else list(wanted or known)
+    if len(sources) == 1 and sorted(asked) == known:
+        return sources[0]["source"], None  # all of them, or the only one
+    if len(asked) != 1:
+        raise ValueError(f"several channels: {asked} of {known}, expected one")
+    for each in sources:
+        channels = list(each.get("channels") or (0,))
+        if asked[0] in channels:
+            number = channels.index(asked[0])
+            return each["source"], number if len(channels) > 1 else None
+    raise ValueError(f"unknown channel: {asked[0]}, the recording has {known}")
 
 
 # ---------------------------------------------------------------------------------------------
@@ -145,7 +173,7 @@ def write_cuts(path: Path, utterances: Iterable[Utterance]) -> int:
 
     Args:
         path: where to.
-        utterances: with durations, and audio paths as seen from the manifest's folder.
+        utterances: with durations, and audio paths relative to the manifest's folder.
 
     Returns:
         The number of cuts written.
@@ -158,7 +186,7 @@ def write_cuts(path: Path, utterances: Iterable[Utterance]) -> int:
     with atomic_write(path) as file:
         for utterance in utterances:
             expect_own_file(utterance, "no recording of Lhotse's")
-            # Lhotse sees relative paths from the current folder, which may be any.
+            # Lhotse takes relative paths from the current folder, which may be any.
             audio = os.path.abspath(path.parent / utterance.audio.path)
             if audio not in recordings:
                 recordings[audio] = _recording(audio)
@@ -170,13 +198,14 @@ def write_cuts(path: Path, utterances: Iterable[Utterance]) -> int:
 
 def _recording(path: str) -> dict[str, Any]:
     seconds, rate = header_duration(AudioRef(path)), _sampling_rate(path)
+    channels = list(range(header_channels(AudioRef(path))))
     return {
         "id": Path(path).stem,
-        "sources": [{"type": "file", "channels": [0], "source": path}],
+        "sources": [{"type": "file", "channels": channels, "source": path}],
         "sampling_rate": rate,
         "num_samples": round(seconds * rate),
         "duration": seconds,
-        "channel_ids": [0],
+        "channel_ids": channels,
     }
 
 
@@ -193,6 +222,10 @@ def _sampling_rate(path: str) -> int:
 
 def _cut(utterance: Utterance, recording: dict[str, Any]) -> dict[str, Any]:
     duration = utterance.duration or 0.0
+    channels = recording["channel_ids"]
+    channel: int | list[int] = channels if len(channels) > 1 else 0
+    if utterance.audio.channel is not None:
+        channel = utterance.audio.channel
     timed = utterance.sentences
     if timed is None:
         timed = (TimedSentence(0.0, duration, utterance.sentence),)
@@ -202,7 +235,7 @@ def _cut(utterance: Utterance, recording: dict[str, Any]) -> dict[str, Any]:
             "recording_id": recording["id"],
             "start": each.start,
             "duration": round(each.end - each.start, DIGITS),
-            "channel": 0,
+            "channel": channel,
             "text": each.text,
             "language": utterance.language,
             "speaker": utterance.speaker,
@@ -213,12 +246,12 @@ def _cut(utterance: Utterance, recording: dict[str, Any]) -> dict[str, Any]:
         "id": utterance.id,
         "start": utterance.audio.start_time or 0.0,
         "duration": duration,
-        "channel": 0,
+        "channel": channel,
         "supervisions": [
             {name: value for name, value in each.items() if value is not None}
             for each in supervisions
         ],
         "recording": recording,
         "custom": {"source": utterance.source},
-        "type": "MonoCut",
+        "type": "MonoCut" if isinstance(channel, int) else "MultiCut",
     }

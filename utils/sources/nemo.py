@@ -1,7 +1,7 @@
 """NeMo's manifests, in and out: JSON lines of `audio_filepath`, `offset`, `duration`, `text`.
 
 https://docs.nvidia.com/nemo-framework/user-guide/latest/nemotoolkit/asr/datasets.html
-A relative path is seen from the manifest's folder, there as here.
+A relative path is relative to the manifest's folder, there as here.
 """
 
 from __future__ import annotations
@@ -72,14 +72,12 @@ def _utterance(path: Path, value: Any, default_id: str) -> Utterance:
     if not isinstance(text, str) or not text.strip():
         raise ValueError('"text" is missing or empty')
     audio: dict[str, Any] = {"path": seen_from(path, file)}
-    offset, duration = value.get("offset"), value.get("duration")
-    if offset is not None:
-        audio["start_time"] = offset
-        if duration is not None:
-            try:
-                audio["end_time"] = round(offset + duration, 6)
-            except (TypeError, OverflowError):
-                raise ValueError('"offset" and "duration" are no seconds') from None
+    audio |= _times(value)
+    channel = value.get("channel_selector")
+    if type(channel) is int and channel >= 0:
+        audio["channel"] = channel
+    elif channel not in (None, "average"):
+        raise ValueError(f'"channel_selector" is {channel!r}; expected one channel or "average"')
     language = next((value[name] for name in _LANGUAGE_FIELDS if value.get(name)), None)
     known = {
         "audio": audio,
@@ -92,12 +90,28 @@ def _utterance(path: Path, value: Any, default_id: str) -> Utterance:
     return Utterance.from_json(known, default_id=default_id)
 
 
+def _times(value: dict[str, Any]) -> dict[str, float]:
+    """Return the piece that a line names: without an offset it begins at 0.
+
+    Raises:
+        ValueError: the times are no numbers.
+    """
+    offset, duration = value.get("offset"), value.get("duration")
+    if duration is None:
+        return {} if offset is None else {"start_time": offset}
+    try:
+        end = round((offset or 0.0) + duration, 6)
+    except (TypeError, OverflowError):
+        raise ValueError('"offset" and "duration" are no seconds') from None
+    return {"end_time": end} if offset is None else {"start_time": offset, "end_time": end}
+
+
 def write_nemo(path: Path, utterances: Iterable[Utterance]) -> int:
     """Write utterances as a NeMo manifest.
 
     Args:
         path: where to.
-        utterances: with durations, and audio paths as seen from the manifest's folder.
+        utterances: with durations, and audio paths relative to the manifest's folder.
 
     Returns:
         The number of lines written.
@@ -118,6 +132,7 @@ def write_nemo(path: Path, utterances: Iterable[Utterance]) -> int:
                 "lang": utterance.language,
                 "speaker": utterance.speaker,
                 "id": utterance.id,
+                "channel_selector": audio.channel,
                 "source": utterance.source,
             }
             kept = {name: value for name, value in line.items() if value is not None}

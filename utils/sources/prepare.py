@@ -6,10 +6,12 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 from utils.audio.clip import AudioRef, Seconds
 from utils.audio.decode import END_TOLERANCE, AudioError
+from utils.audio.header import header_channels
 from utils.cli.console import say
 from utils.cli.errors import UserError
 from utils.cli.files import atomic_write
@@ -25,6 +27,7 @@ from utils.sources.nemo import write_nemo
 from utils.sources.source_data import LeftOut, SourceData, SourceSettings
 
 EXAMPLES_SHOWN = 3
+_ROUNDED: Seconds = 0.002
 
 # What --format writes: the ending of a part's name, and the writer.
 WRITERS: dict[str, tuple[str, Callable[[Path, Iterable[Utterance]], object]]] = {
@@ -92,7 +95,7 @@ def prepare(source_data: SourceData, settings: SourceSettings, name: str) -> Pre
     if settings.split:
         parts = split_utterances(complete, shares, settings.split_by, settings.seed)
     for part, utterances in parts.items():
-        writer(files[part], [_seen_from(files[part], each) for each in utterances])
+        writer(files[part], [_relative_to(files[part], each) for each in utterances])
     write_left_out(left_out_file, left_out)
     return summarise(files, parts, left_out, left_out_file)
 
@@ -239,12 +242,20 @@ def _measured(utterances: Sequence[Utterance]) -> tuple[list[Utterance], list[Le
         if problem:
             left_out.append(LeftOut(utterance.id, f"outside the recording: {problem}"))
         else:
-            kept.append(_within(utterance, length))
+            kept.append(_without_only_channel(_within(utterance, length)))
     return kept, left_out
 
 
 def _whole(audio: AudioRef) -> AudioRef:
-    return AudioRef(audio.path, offset=audio.offset, size=audio.size)
+    return replace(audio, start_time=None, end_time=None, extra={})
+
+
+def _without_only_channel(utterance: Utterance) -> Utterance:
+    """Leave the channel out where there is but one: many corpora name channel 0 of mono files."""
+    audio = utterance.audio
+    if audio.channel != 0 or channels_of(_whole(audio)) > 1:
+        return utterance
+    return replace(utterance, audio=replace(audio, channel=None))
 
 
 def _outside(audio: AudioRef, length: Seconds) -> str | None:
@@ -259,7 +270,9 @@ def _within(utterance: Utterance, length: Seconds) -> Utterance:
     """Cut rounded times at the end of the file and state the duration."""
     audio = utterance.audio
     if audio.end_time is not None:
-        audio = replace(audio, end_time=min(audio.end_time, length))
+        # Many corpora state the length of every file; the whole of it needs no cut.
+        is_whole = audio.start_time is None and audio.end_time > length - _ROUNDED
+        audio = replace(audio, end_time=None if is_whole else min(audio.end_time, length))
     end = length if audio.end_time is None else audio.end_time
     duration = round(end - (audio.start_time or 0.0), 3)
     sentences = utterance.sentences
@@ -271,6 +284,12 @@ def _within(utterance: Utterance, length: Seconds) -> Utterance:
     return replace(utterance, audio=audio, duration=duration, sentences=sentences)
 
 
-def _seen_from(file: Path, utterance: Utterance) -> Utterance:
+@lru_cache(maxsize=4096)
+def channels_of(audio: AudioRef) -> int:
+    """Return how many channels a sound's file has; pieces of one file follow each other."""
+    return header_channels(audio)
+
+
+def _relative_to(file: Path, utterance: Utterance) -> Utterance:
     path = path_from_manifest(utterance.audio.path, file)
     return replace(utterance, audio=replace(utterance.audio, path=path))

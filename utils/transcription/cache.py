@@ -100,10 +100,12 @@ def utterance_key(utterance: Utterance) -> str | None:
     """Hash of an utterance's sound and of what is asked about it; None if it cannot be read."""
     audio = utterance.audio
     try:
-        sound = _sound_sha256(replace(audio, start_time=None, end_time=None))
+        sound = _sound_sha256(replace(audio, start_time=None, end_time=None, channel=None))
     except OSError:
         return None
     asked = [utterance.language, utterance.task, audio.start_time, audio.end_time]
+    if audio.channel is not None:
+        asked.append(f"channel {audio.channel}")
     return hash_of([sound, *asked])
 
 

@@ -40,7 +40,8 @@ def check_sound(line: Line, heard: AudioFacts) -> Iterator[Finding]:
         message = f"{heard.sampling_rate} Hz; the model was trained on {SAMPLING_RATE} Hz"
         yield line.finding("note", "low sampling rate", message)
     if heard.channels > 1:
-        yield line.finding("note", "several channels", f"{heard.channels} channels, to be mixed")
+        message = f"{heard.channels} channels, to be mixed; audio.channel names one of them"
+        yield line.finding("note", "several channels", message)
     kind = names_another_kind(line.utterance.audio)
     if kind:
         message = f"{line.utterance.audio.path} is {kind} inside; it is read as what it is"
