@@ -19,8 +19,8 @@ import finetune_all
 from tests.test_launchers import curve
 from utils.cli.errors import Failure, UserError
 from utils.model.load import load_model
-from utils.training.launch import refuse_unshardable, sharing_asked_for
-from utils.training.sharding import expect_sharing
+from utils.training.sharding.launch import refuse_unshardable, sharing_asked_for
+from utils.training.sharding.verification import expect_sharing
 
 pytestmark = pytest.mark.timeout(900)
 

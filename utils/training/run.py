@@ -40,7 +40,6 @@ from utils.training.best_average import BestAverage
 from utils.training.build import make_trainer
 from utils.training.data import RunData, read_augmenter, read_data, read_manifests
 from utils.training.generation_settings import allow_what_is_taught
-from utils.training.launch import describe_sharing, refuse_unshardable, sharing_asked_for
 from utils.training.memory.plan import fit_to_memory
 from utils.training.rate_search import (
     find_learning_rate,
@@ -52,7 +51,8 @@ from utils.training.resume.identity import run_identity, write_run_file
 from utils.training.resume.start import Start, choose_start, refuse_foreign_folder, sole_writer
 from utils.training.resume.state import cut_as_before
 from utils.training.settings.common import TrainSettings
-from utils.training.sharding import keep_models_whole
+from utils.training.sharding.launch import describe_sharing, refuse_unshardable, sharing_asked_for
+from utils.training.sharding.zero import keep_models_whole
 from utils.training.trainer import WhisperTrainer
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,13 +26,15 @@ from utils.model.loaded import LoadedModel
 from utils.training.audio_context.plan import make_sampler
 from utils.training.callbacks import RunCounters
 from utils.training.distillation import SelfDistillation, kept_loss
-from utils.training.launch import sharing_asked_for
 from utils.training.loader_wait import LoaderWatch
 from utils.training.loss import StepLoss
 from utils.training.parameter_groups import RateFactors, group_parameters
 from utils.training.resume.resumable_trainer import GO_ON, ResumableTrainer
 from utils.training.resume.state import same_randomness
-from utils.training.sharding import WholeModel, expect_sharing, prepare_fsdp
+from utils.training.sharding.fsdp import prepare_fsdp
+from utils.training.sharding.launch import sharing_asked_for
+from utils.training.sharding.verification import expect_sharing
+from utils.training.sharding.whole_model import WholeModel
 from utils.transcription.decoding import Decoding
 from utils.transcription.score import score_of
 
@@ -113,23 +114,24 @@ class WhisperTrainer(ResumableTrainer):
 
     # -- processes ----------------------------------------------------------------------------
 
-    def create_accelerator_and_postprocess(self) -> None:
+    def create_accelerator_and_postprocess(self, *args: Any, **options: Any) -> None:
         """The library's, with FSDP2 on CPUs too and sums in float32."""
-        super().create_accelerator_and_postprocess()
+        super().create_accelerator_and_postprocess(*args, **options)
         prepare_fsdp(self.accelerator)
         self.is_fsdp_enabled = self.accelerator.distributed_type == DistributedType.FSDP
 
-    def _prepare_for_training(self, *args: Any, **kwargs: Any) -> Any:
-        prepared = super()._prepare_for_training(*args, **kwargs)
-        expect_sharing(self.model_wrapped, self.sharing)
-        return prepared
+    def check_prepared(self, prepared: Any) -> None:
+        """Hold how the model is shared out against what the launcher asked for."""
+        expect_sharing(prepared, self.sharing)
 
-    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+    def create_optimizer(
+        self, model: Any = None, *args: Any, **options: Any
+    ) -> torch.optim.Optimizer:
         """The optimizer, with the learning rates that differ between weights."""
         if self.optimizer is None and not self.rate_factors.is_trivial:
             trained = self.model if model is None else model
             self.optimizer_cls_and_kwargs = group_parameters(self, trained, self.rate_factors)
-        return super().create_optimizer(model)
+        return super().create_optimizer(model, *args, **options)
 
     # -- data ---------------------------------------------------------------------------------
 
@@ -146,20 +148,12 @@ class WhisperTrainer(ResumableTrainer):
             prefetch_factor=4 if workers else None,
         )
 
-    def _prepare_input(self, data: Any) -> Any:
-        # From pinned memory a copy need not be waited for: the GPU goes on computing meanwhile.
-        if isinstance(data, torch.Tensor) and data.is_pinned() and not self.is_deepspeed_enabled:
-            return data.to(self.args.device, non_blocking=True)
-        return super()._prepare_input(data)
-
-    def get_batch_samples(
-        self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
-    ) -> tuple[list[Any], Any]:
+    def get_batch_samples(self, *args: Any, **options: Any) -> tuple[list[Any], Any]:
         """The micro-batches of a step, without the lists that the model does not take."""
         self.memory_guard.begin_step()
         self.begin_step()
         with self.loader_watch:
-            batches, tokens = super().get_batch_samples(epoch_iterator, num_batches, device)
+            batches, tokens = super().get_batch_samples(*args, **options)
         for batch in batches:
             failures = batch.pop("failures")
             self.failures.update(failures)
@@ -169,7 +163,7 @@ class WhisperTrainer(ResumableTrainer):
         return batches, tokens
 
     def training_step(
-        self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None
+        self, model: Any, inputs: dict[str, Any], *args: Any, **options: Any
     ) -> torch.Tensor:
         """Add a micro-batch's gradient to the step's, in pieces if it does not fit at once."""
 
@@ -178,7 +172,7 @@ class WhisperTrainer(ResumableTrainer):
             self._exchanges = is_last and self.accelerator.sync_gradients
             # Processes may cut differently; each exchanges its gradients once, with the last.
             with nullcontext() if is_last else self.accelerator.no_sync(model):
-                return super(WhisperTrainer, self).training_step(model, piece, num_items_in_batch)
+                return super(WhisperTrainer, self).training_step(model, piece, *args, **options)
 
         loss = self.memory_guard.run(inputs, run_piece, lambda: self._drop_gradients(model))
         self.skipped_steps.note(loss, inputs["utterances"])
@@ -207,13 +201,14 @@ class WhisperTrainer(ResumableTrainer):
         inputs: dict[str, Any],
         return_outputs: bool = False,
         num_items_in_batch: Any = None,
+        **options: Any,
     ) -> Any:
         """The micro-batch's part of the step's loss, with AdaLoRA's regulariser if it is used."""
         bare = self.accelerator.unwrap_model(model)
         taught, inputs = kept_loss(self.distillation, bare, inputs, num_items_in_batch)
         inputs |= self.step_loss.model_inputs(inputs["labels"])
         loss, outputs = super().compute_loss(
-            model, inputs, return_outputs=True, num_items_in_batch=num_items_in_batch
+            model, inputs, return_outputs=True, num_items_in_batch=num_items_in_batch, **options
         )
         if taught is not None:
             loss = loss + taught * self.accelerator.num_processes  # gradients are averaged
@@ -226,9 +221,7 @@ class WhisperTrainer(ResumableTrainer):
 
     # -- dev set ------------------------------------------------------------------------------
 
-    def evaluate(
-        self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "dev"
-    ) -> dict[str, float]:
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Transcribe and score the dev set; a new best model is written to `checkpoint-best/`.
 
         Returns:
@@ -322,13 +315,13 @@ class WhisperTrainer(ResumableTrainer):
 
     # -- logs and files -----------------------------------------------------------------------
 
-    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+    def log(self, logs: dict[str, float], *args: Any, **options: Any) -> None:
         """Add what the run has seen so far to every event."""
         self.counters.synchronise()
         seen = {**self.counters.totals(), "bad_steps": self.skipped_steps.total}
-        super().log({**logs, **seen}, start_time)
+        super().log({**logs, **seen}, *args, **options)
 
-    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+    def save_model(self, output_dir: str | None = None, *_: Any, **__: Any) -> None:
         """Write the whole model; all processes must call it together."""
         with self.whole.of(self.accelerator.unwrap_model(self.model)) as model:
             if self.args.should_save:

@@ -3,6 +3,10 @@
 Compared with the library's: checkpoints are written beside, sealed and verified; they hold all that
 the next step depends on; a full disk ends all processes with one sentence; a checkpoint of the last
 step is not trained on any further; and a step without a usable gradient is skipped.
+
+All private members of the library's Trainer that this project overrides or touches stand in this
+file, each with its reason; tests/training/test_library_hooks.py fails by name where one of them is
+missing or takes other arguments. Overrides take what they don't use, and pass it on.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import torch
 from accelerate import DistributedType
 from safetensors.torch import load_file, save_file
 from transformers import Trainer
@@ -82,6 +87,23 @@ class ResumableTrainer(Trainer):
         """The run's folder."""
         return Path(str(self.args.output_dir))
 
+    # -- before the first step ----------------------------------------------------------------
+
+    def _prepare_for_training(self, *args: Any, **options: Any) -> Any:
+        # The only place between wrapping the model and its first step.
+        prepared = super()._prepare_for_training(*args, **options)
+        self.check_prepared(self.model_wrapped)
+        return prepared
+
+    def check_prepared(self, prepared: Any) -> None:
+        """Called with the model as it is wrapped for training; raises if it must not begin."""
+
+    def _prepare_input(self, data: Any, *args: Any, **options: Any) -> Any:
+        # From pinned memory a copy need not be waited for: the GPU goes on computing meanwhile.
+        if isinstance(data, torch.Tensor) and data.is_pinned() and not self.is_deepspeed_enabled:
+            return data.to(self.args.device, non_blocking=True)
+        return super()._prepare_input(data, *args, **options)
+
     # -- going on -----------------------------------------------------------------------------
 
     def train(self, resume_from_checkpoint: Any = None, **options: Any) -> Any:
@@ -108,14 +130,18 @@ class ResumableTrainer(Trainer):
             if isinstance(callback, MetricsFile):
                 callback.lines_kept = kept.metrics_lines
 
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+    def _load_from_checkpoint(
+        self, resume_from_checkpoint: str, *args: Any, **options: Any
+    ) -> None:
+        # AdaLoRA's ranks have moved, so that its tensors fit no newly attached adapter; and a
+        # checkpoint of other parts must end in a sentence that names it.
         try:
             if (Path(resume_from_checkpoint) / ADAPTIVE_FILE).is_file() and is_adaptive(self.model):
                 tensors = load_file(Path(resume_from_checkpoint) / ADAPTIVE_FILE)
                 pattern = self._resumed.rank_pattern if self._resumed is not None else None
                 restore_adaptive_state(self.model, tensors, pattern)
             else:
-                super()._load_from_checkpoint(resume_from_checkpoint, model)
+                super()._load_from_checkpoint(resume_from_checkpoint, *args, **options)
             if self.moving_average is not None:
                 self.moving_average.load(Path(resume_from_checkpoint))
         except (RuntimeError, KeyError, ValueError) as error:
@@ -126,12 +152,15 @@ class ResumableTrainer(Trainer):
                 "model, the script),\nor begin anew with --overwrite_output_dir=True.",
             ) from error
 
-    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+    def _load_optimizer_and_scheduler(
+        self, checkpoint: str | None, *args: Any, **options: Any
+    ) -> None:
+        # It takes rates and weight decay from the checkpoint, also where they were changed since.
         wanted = [
             (group.get("initial_lr", group["lr"]), group["weight_decay"])
             for group in (self.optimizer.param_groups if self.optimizer is not None else ())
         ]
-        super()._load_optimizer_and_scheduler(checkpoint)
+        super()._load_optimizer_and_scheduler(checkpoint, *args, **options)
         if checkpoint is None or not self.settings_changed or self.is_deepspeed_enabled:
             return
         # What was loaded holds the earlier settings; the changed ones are wanted.
@@ -144,6 +173,8 @@ class ResumableTrainer(Trainer):
         self.lr_scheduler._last_lr = [group["lr"] for group in groups]  # what the log shows
 
     def _run_epoch(self, *args: Any, **options: Any) -> Any:
+        # `_tr_loss` and `_globalstep_last_logged` are set to zero just before the first epoch, so
+        # only here can the losses since the last log line come back.
         if self._resumed is not None:
             self._restore_losses(self._resumed)
             self._resumed = None
@@ -162,10 +193,12 @@ class ResumableTrainer(Trainer):
 
     # -- saving -------------------------------------------------------------------------------
 
-    def _get_output_dir(self, trial: Any) -> str:
+    def _get_output_dir(self, *_: Any, **__: Any) -> str:
+        # A checkpoint gets its name only when all of it is on the disk.
         return str(unfinished_folder(self.run))
 
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+    def _save_checkpoint(self, *_: Any, **__: Any) -> None:
+        # The library's writes under the final name, and removes old ones before the new one counts.
         step = int(self.state.global_step)
         what = f"checkpoint-{step}"
         folder = unfinished_folder(self.run) / what
@@ -175,7 +208,7 @@ class ResumableTrainer(Trainer):
         write_together(what, GO_ON, lambda: self._seal(step))
 
     def _write_checkpoint(self, folder: Path, kept: ResumeState) -> None:
-        self.store_flos()
+        self.store_flos()  # into the state that is written below
         folder.mkdir(parents=True, exist_ok=True)
         self.save_model(str(folder), _internal_call=True)
         self._save_optimizer_and_scheduler(str(folder))
@@ -228,8 +261,9 @@ class ResumableTrainer(Trainer):
         self.skipped_steps.begin_step()
         self._losses_before_step = self._tr_loss.clone()
 
-    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
-        found = super()._get_grad_norm(model, grad_norm=grad_norm)
+    def _get_grad_norm(self, model: Any, *args: Any, **options: Any) -> Any:
+        # The only place between the gradient's length and the optimizer's step.
+        found = super()._get_grad_norm(model, *args, **options)
         norm = float(found)
         scaler = getattr(self.accelerator, "scaler", None)
         finding_scale = scaler is not None and scaler.get_scale() > 1
