@@ -102,7 +102,7 @@ def test_times_and_prompts_are_shown_in_their_share() -> None:
     assert Shares(0.0, 0.0).apply(silent, rng).sentences == ()
 
 
-def test_kept_rows_make_up_their_share(speech_manifest: Path, encoder: LabelEncoder) -> None:
+def test_replayed_rows_make_up_their_share(speech_manifest: Path, encoder: LabelEncoder) -> None:
     table = training_table(read_manifest(speech_manifest), encoder, 0.5, 30.0)
     few = replace(table, rows=table.rows.select([0, 1]))
     for share, expected in ((0.1, 1), (0.5, 9), (0.75, 27)):

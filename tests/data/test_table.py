@@ -11,14 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from utils.audio.clip import TimedSentence
 from utils.cli.errors import UserError
 from utils.cli.files import cache_folder
 from utils.data import dataset
-from utils.data.dataset import open_table, training_table, write_rows
-from utils.data.labels import LabelEncoder
-from utils.data.table import RowFile, new_folder, open_rows, read_dropped
+from utils.data.dataset import Shares, SpeechDataset, open_table, training_table, write_rows
+from utils.data.labels import LabelEncoder, Labels
+from utils.data.table import Row, RowFile, new_folder, open_rows, read_dropped
 from utils.manifest import read
 from utils.manifest.read import Dropped, read_manifest
+from utils.manifest.utterance import Utterance
 from utils.manifest.write import write_manifest
 from utils.model.load import load_model
 from utils.parallel.shards import Shard
@@ -75,16 +77,72 @@ def test_workers_map_the_file_instead_of_copying_it(
 ) -> None:
     table = training_table(read_manifest(speech_manifest), encoder, *LIMITS)
     copied = pickle.dumps(table.rows)
-    assert table.rows[0]["line"].encode() not in copied
-    assert pickle.loads(copied)[:] == table.rows[:]
+    assert table.rows[0].line.encode() not in copied
+    again = pickle.loads(copied)
+    assert len(again) == len(table.rows)
+    for name in Row._fields:
+        assert list(again.values(name)) == list(table.rows.values(name))
 
 
-def test_nothing_written_is_nothing_read() -> None:
+def test_nothing_written_is_nothing_read(encoder: LabelEncoder) -> None:
     folder = new_folder()
-    with RowFile(folder):
+    with RowFile(folder, encoder):
         pass
-    assert len(open_rows(folder)) == 0
+    assert len(open_rows([folder])) == 0
     assert read_dropped(folder) == []
+
+
+def test_columns_answer_what_the_utterances_would(
+    speech_manifest: Path, encoder: LabelEncoder, tmp_path: Path
+) -> None:
+    lines = list(read_manifest(speech_manifest))
+    silent = replace(lines[1], id="silent", sentence="", sentences=())
+    write_manifest(tmp_path / "a.json", [*lines, silent])
+    table = training_table(read_manifest(tmp_path / "a.json"), encoder, *LIMITS)
+    for index, utterance in enumerate(table.utterances):
+        row = table.rows[index]
+        labels = encoder.encode(utterance)
+        assert tuple(row.decoder_input_ids) == labels.decoder_input_ids
+        assert tuple(row.labels) == labels.labels
+        assert row.num_tokens == len(labels)
+        assert row.is_silent == (not utterance.sentence)
+        assert (row.language, row.source) == (utterance.language, utterance.source)
+    places = (3, 3, 0, 1)
+    chosen = table.rows.select([3, 3, 0]).followed_by(table.rows.select([1]))
+    assert list(chosen.values("line")) == [table.rows[place].line for place in places]
+    assert list(chosen.numbers("num_tokens")) == [table.rows[n].num_tokens for n in places]
+
+
+def test_an_utterance_is_encoded_once_unless_it_is_shown_otherwise(
+    speech_manifest: Path, encoder: LabelEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = TimedSentence(0.0, 1.0, "x")
+    lines = [
+        replace(line, prompt="before", sentences=(times,))
+        for line in read_manifest(speech_manifest)
+    ]
+    path = speech_manifest.parent / "shown.json"
+    write_manifest(path, lines)
+    table = training_table(read_manifest(path), encoder, *LIMITS)
+    encoded: list[str] = []
+    encode = LabelEncoder.encode
+
+    def count(self: LabelEncoder, utterance: Utterance) -> Labels:
+        encoded.append(utterance.id)
+        return encode(self, utterance)
+
+    monkeypatch.setattr(LabelEncoder, "encode", count)
+    shown = SpeechDataset(table, encoder)
+    expected = [encode(encoder, utterance) for utterance in table.utterances]
+    assert [shown[row].labels for row in range(len(table))] == expected
+    assert encoded == []
+    without = SpeechDataset(table, encoder, shares=Shares(timestamps=0.0, prompt=0.0))
+    bare = [replace(u, sentences=None, prompt=None) for u in table.utterances]
+    expected = [encode(encoder, utterance) for utterance in bare]
+    assert [without[row].labels for row in range(len(table))] == expected
+    assert len(encoded) == len(table)
+    other = LabelEncoder(encoder.tokenizer, language="en", timestamps=False)
+    assert SpeechDataset(table, other)[0].labels == encode(other, table.utterances[0])
 
 
 LEAVE = """

@@ -241,7 +241,7 @@ class Example:
         window: seconds that its batch is padded to, at least.
         seed: for what the collator draws at random.
         failure: why the sound could not be read, else None; such an example carries no loss.
-        kept: whether it is there against forgetting.
+        replayed: whether it is there against forgetting.
     """
 
     samples: np.ndarray
@@ -250,7 +250,7 @@ class Example:
     window: float = WINDOW_SECONDS
     seed: tuple[int, ...] = (0,)
     failure: str | None = None
-    kept: bool = False
+    replayed: bool = False
 
 
 class Collator:
@@ -284,10 +284,9 @@ class Collator:
 
         Returns:
             `input_features` float32 `(B, M, F)`, `decoder_input_ids` int64 `(B, T)`, `labels`
-            int64 `(B, T)` with -100 where no loss is wanted, `kept` bool `(B,)` where an example
-            is there against forgetting, and what the trainer takes out again:
-            `failures`, a list of (id, reason), `utterances`, B pairs of (id, seconds), and
-            `audio_seconds`.
+            int64 `(B, T)` with -100 where no loss is wanted, `replayed` bool `(B,)` if an example
+            is there against forgetting, and what the trainer takes out again: `failures`, a list of
+            (id, reason), `utterances`, B pairs of (id, seconds), and `audio_seconds`.
         """
         lengths = [len(example.samples) for example in examples]
         longest = max(lengths) + round(self.margin * SAMPLE_RATE)
@@ -296,9 +295,9 @@ class Collator:
         features = self.log_mel(pad_samples([e.samples for e in examples], frames))
         if self.augmenter is not None:
             self._mask(features, examples, lengths)
-        kept = {"kept": torch.tensor([example.kept for example in examples])}
+        replayed = torch.tensor([example.replayed for example in examples])
         return {
-            **(kept if any(example.kept for example in examples) else {}),
+            **({"replayed": replayed} if replayed.any() else {}),
             "input_features": features,
             **pad_labels([example.labels for example in examples], self.pad_token),
             "failures": [(e.id, e.failure) for e in examples if e.failure],

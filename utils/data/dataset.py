@@ -9,7 +9,6 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import datasets
 import numpy as np
 from torch.utils.data import Dataset
 
@@ -22,7 +21,7 @@ from utils.cli.progress import progress
 from utils.data.batching import PADDING_EXAMPLE, Example, ExampleKey
 from utils.data.concat import PARTS, load_joined
 from utils.data.labels import IGNORED, LabelEncoder, Labels
-from utils.data.table import Row, RowFile, new_folder, open_rows, read_dropped
+from utils.data.table import Row, RowFile, Rows, new_folder, open_rows, read_dropped
 from utils.manifest.durations import known_durations
 from utils.manifest.read import Dropped, Manifest
 from utils.manifest.utterance import Utterance
@@ -61,25 +60,24 @@ class TrainingTable:
     """The utterances that will be trained on.
 
     Attributes:
-        rows: Arrow table with `line` (the manifest line as JSON), `duration` in seconds and
-            `num_tokens`, shared by workers without a copy.
+        rows: on disk, shared by workers without a copy.
         dropped: what was left out and why.
-        num_kept: rows at the end that are there against forgetting.
+        num_replayed: rows at the end that are there against forgetting.
     """
 
-    rows: datasets.Dataset
+    rows: Rows
     dropped: list[Dropped] = field(default_factory=list)
-    num_kept: int = 0
+    num_replayed: int = 0
 
     @property
     def durations(self) -> np.ndarray:
         """Seconds of each kept utterance, float64 `(rows,)`: 8 bytes a row."""
-        return np.asarray(self.rows.with_format("numpy")["duration"][:], dtype=np.float64)
+        return self.rows.numbers("duration")
 
     @property
     def num_tokens(self) -> np.ndarray:
         """Label tokens of each kept utterance, int64 `(rows,)`: 8 bytes a row."""
-        return np.asarray(self.rows.with_format("numpy")["num_tokens"][:], dtype=np.int64)
+        return self.rows.numbers("num_tokens")
 
     @property
     def utterances(self) -> list[Utterance]:
@@ -88,27 +86,19 @@ class TrainingTable:
 
     def each_utterance(self) -> Iterator[Utterance]:
         """Yield the manifest lines behind the rows."""
-        for number, line in enumerate(self._each_line()):
+        for number, line in enumerate(self.rows.values("line")):
             yield Utterance.from_json(json.loads(line), default_id=str(number))
-
-    def _each_line(self) -> Iterator[str]:
-        for batch in self.rows.select_columns("line").iter(ROWS_AT_ONCE):
-            yield from batch["line"]
 
     @property
     def teaches_silence(self) -> bool:
         """Whether an example is one in which nothing is said."""
-        # Few lines hold such a text at all; a joined one may hold it in one of its parts.
-        lines = (line for line in self._each_line() if '"sentence": ""' in line)
-        return any(not json.loads(line)["sentence"] for line in lines)
+        return any(self.rows.values("is_silent"))
 
     @property
     def latest_start(self) -> Seconds | None:
         """When the first sentence of an example begins, at the latest; None if none has times."""
-        timed = (json.loads(line) for line in self._each_line() if '"sentences": [{' in line)
-        # Any of the clips that are joined may come first.
-        parts = (part for line in timed for part in (line, *line.get(PARTS, ())))
-        return max((p["sentences"][0]["start"] for p in parts if p.get("sentences")), default=None)
+        starts = (start for start in self.rows.values("first_start") if start is not None)
+        return max(starts, default=None)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -147,7 +137,7 @@ def write_rows(
     """
     folder = new_folder()
     utterances = part.of(manifest.utterances)
-    with RowFile(folder) as file:
+    with RowFile(folder, encoder) as file:
         known = progress(_with_durations(utterances), total=len(utterances), desc="reading data")
         for utterance, seconds in known:
             try:
@@ -161,7 +151,7 @@ def write_rows(
                 continue
             if utterance.duration is None:  # once measured, it need not be at each evaluation
                 utterance = replace(utterance, duration=seconds)
-            file.add(Row.of(utterance, float(seconds or 0.0), len(labels)))
+            file.add(Row.of(utterance, float(seconds or 0.0), labels))
     return folder
 
 
@@ -171,7 +161,7 @@ def open_table(folders: Sequence[Path], manifest: Manifest) -> TrainingTable:
     Raises:
         UserError: nothing is left.
     """
-    rows = datasets.concatenate_datasets([open_rows(folder) for folder in folders])
+    rows = open_rows(folders)
     dropped = [each for folder in folders for each in read_dropped(folder)]
     if not len(rows):
         raise UserError(
@@ -234,6 +224,7 @@ class SpeechDataset(Dataset[Example]):
         shares: Shares | None = None,
     ) -> None:
         self.table = table
+        self.has_labels = table.rows.encodings == {encoder.signature}
         self.shares = shares or Shares()
         self.encoder = encoder
         self.augmenter = augmenter
@@ -242,11 +233,6 @@ class SpeechDataset(Dataset[Example]):
 
     def __len__(self) -> int:
         return len(self.table)
-
-    def utterance(self, index: int) -> Utterance:
-        """The manifest line behind an index."""
-        line = self.table.rows[index]["line"]
-        return Utterance.from_json(json.loads(line), default_id=str(index))
 
     def __getitem__(self, key: ExampleKey | int) -> Example:
         """One example.
@@ -257,33 +243,43 @@ class SpeechDataset(Dataset[Example]):
         if not isinstance(key, ExampleKey):
             key = ExampleKey(int(key), 0, WINDOW_SECONDS)
         if key.row == PADDING_EXAMPLE:
-            return self._weightless(key, "", None)
-        utterance = self.utterance(key.row)
+            return self._padding(key, "", None)
+        line = json.loads(self.table.rows.value("line", key.row))
+        utterance = shown = Utterance.from_json(line, default_id=str(key.row))
         seed = (self.seed, key.epoch, key.row)
         draws = np.random.default_rng([*seed, 2])
         try:
             if PARTS in utterance.extra:
-                samples, utterance = load_joined(utterance, draws)
+                samples, shown = load_joined(utterance, draws)
             else:
                 samples = self._samples(key.row, utterance)
         except UserError as error:
-            return self._weightless(key, utterance.id, error.message)
-        utterance = self.shares.apply(utterance, draws)
+            return self._padding(key, utterance.id, error.message)
+        shown = self.shares.apply(shown, draws)
         if self.augmenter is not None:
             rng = np.random.default_rng([*seed, 0])
-            samples, sentences = self.augmenter.waveform(samples, utterance.sentences, rng)
-            utterance = replace(utterance, sentences=sentences)
+            samples, sentences = self.augmenter.waveform(samples, shown.sentences, rng)
+            shown = replace(shown, sentences=sentences)
         samples = samples[: int(WINDOW_SECONDS * SAMPLE_RATE)]
-        kept = key.row >= len(self.table) - self.table.num_kept
-        labels = self.encoder.encode(utterance)
-        return Example(samples, labels, utterance.id, key.window, seed, kept=kept)
+        replayed = key.row >= len(self.table) - self.table.num_replayed
+        labels = self._labels(key.row, utterance, shown)
+        return Example(samples, labels, utterance.id, key.window, seed, replayed=replayed)
+
+    def _labels(self, row: int, utterance: Utterance, shown: Utterance) -> Labels:
+        """Those of the table, where the utterance is shown as it stands there."""
+        same_times = not self.encoder.timestamps or shown.sentences == utterance.sentences
+        same_text = shown.sentence == utterance.sentence and shown.prompt == utterance.prompt
+        if self.has_labels and same_times and same_text:
+            columns = (self.table.rows.value(name, row) for name in ("decoder_input_ids", "labels"))
+            return Labels(*(tuple(column.tolist()) for column in columns))
+        return self.encoder.encode(shown)
 
     def _samples(self, row: int, utterance: Utterance) -> np.ndarray:
         if self.cache is None:
             return load_audio(utterance.audio)
         return self.cache.get(row, lambda: load_audio(utterance.audio))
 
-    def _weightless(self, key: ExampleKey, name: str, failure: str | None) -> Example:
+    def _padding(self, key: ExampleKey, name: str, failure: str | None) -> Example:
         prompt = tuple(self.encoder.prompt(self.encoder.language or "en"))
         labels = Labels(prompt, (IGNORED,) * len(prompt))
         silence = np.zeros(SAMPLE_RATE, dtype=np.float32)

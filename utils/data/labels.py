@@ -94,6 +94,12 @@ class LabelEncoder:
             if int(index) > self.last_timestamp and token not in self.special_ids
         )
 
+    @property
+    def signature(self) -> str:
+        """All that decides about the labels of an utterance: equal for equal encoders."""
+        shape = (self.language, self.task, self.timestamps, self.multilingual, self.max_tokens)
+        return repr((*shape, len(self.tokenizer), sorted(self.special_ids.items())))
+
     def _special(self, *names: str) -> int:
         """Id of the first of the tokens that the tokenizer has as a special one."""
         for name in names:

@@ -6,7 +6,6 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import Literal
 
-import datasets
 import numpy as np
 
 from utils.data.concat import group_rows, joined_line
@@ -36,11 +35,11 @@ def join_clips(
     whole = (joined_line([utterances[row] for row in group]) for group in groups)
     seconds = table.durations
     folder = new_folder()
-    with RowFile(folder) as file:
+    with RowFile(folder, encoder) as file:
         for group, each in zip(groups, whole, strict=True):
             length = float(sum(seconds[row] for row in group))
-            file.add(Row.of(each, length, len(encoder.encode(each))))
-    return TrainingTable(open_rows(folder), table.dropped)
+            file.add(Row.of(each, length, encoder.encode(each)))
+    return TrainingTable(open_rows([folder]), table.dropped)
 
 
 def balance(
@@ -63,9 +62,9 @@ def balance(
         The table, and for each group its rows before and after.
     """
     groups: dict[str, list[int]] = defaultdict(list)
-    for row, utterance in enumerate(table.each_utterance()):
-        stated = utterance.source if by == "source" else utterance.language or default_language
-        groups[stated or "unknown"].append(row)
+    default = default_language if by == "language" else None
+    for row, stated in enumerate(table.rows.values(by)):
+        groups[stated or default or "unknown"].append(row)
     rng = np.random.default_rng([seed, 4])
     largest = max(len(rows) for rows in groups.values())
     chosen: list[int] = []
@@ -79,18 +78,18 @@ def balance(
     return replace(table, rows=table.rows.select(sorted(chosen))), sizes
 
 
-def replay(table: TrainingTable, kept: TrainingTable, share: float, seed: int) -> TrainingTable:
+def replay(table: TrainingTable, others: TrainingTable, share: float, seed: int) -> TrainingTable:
     """A table with rows of another, so that they make up a share of all.
 
     Args:
         table: what is to be learned; all its rows stay.
-        kept: what is not to be forgotten; a part of it, or all of it more than once.
-        share: of the kept rows in the result, above 0 and below 1.
+        others: what is not to be forgotten; a part of it, or all of it more than once.
+        share: of the others in the result, above 0 and below 1.
         seed: of the rows that are chosen.
     """
     wanted = max(1, round(len(table) * share / (1 - share)))
     rng = np.random.default_rng([seed, 5])
-    repeats, more = divmod(wanted, len(kept))
-    chosen = [*range(len(kept))] * repeats + rng.choice(len(kept), more, replace=False).tolist()
-    rows = datasets.concatenate_datasets([table.rows, kept.rows.select(sorted(chosen))])
-    return TrainingTable(rows, [*table.dropped, *kept.dropped], num_kept=wanted)
+    repeats, more = divmod(wanted, len(others))
+    chosen = [*range(len(others))] * repeats + rng.choice(len(others), more, replace=False).tolist()
+    rows = table.rows.followed_by(others.rows.select(sorted(chosen)))
+    return TrainingTable(rows, [*table.dropped, *others.dropped], num_replayed=wanted)

@@ -1,4 +1,9 @@
-"""Rows of a training table, written to disk as they are made and mapped by all who read them."""
+"""Rows of a training table: columns on disk, written as they are made, mapped by all who read them.
+
+A row holds what is asked for again and again as a value of its own, so that no later step parses
+text or runs the tokenizer to answer: lengths, labels, group, times. The utterance itself stands
+beside them as JSON.
+"""
 
 from __future__ import annotations
 
@@ -7,36 +12,154 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import datasets
+import numpy as np
 import pyarrow
 from filelock import FileLock, Timeout
 
 from utils.cli.files import cache_folder, writable_folder
+from utils.data.concat import PARTS
+from utils.data.labels import LabelEncoder, Labels
 from utils.manifest.read import Dropped
 from utils.manifest.utterance import Utterance
 
 ROWS_FILE, DROPPED_FILE = "rows.arrow", "dropped.jsonl"
+_TOKENS = pyarrow.list_(pyarrow.int32())
 _SCHEMA = pyarrow.schema(
-    {"line": pyarrow.string(), "duration": pyarrow.float64(), "num_tokens": pyarrow.int64()}
+    {
+        "line": pyarrow.string(),
+        "duration": pyarrow.float64(),
+        "num_tokens": pyarrow.int64(),
+        "decoder_input_ids": _TOKENS,
+        "labels": _TOKENS,
+        "is_silent": pyarrow.bool_(),
+        "first_start": pyarrow.float64(),
+        "language": pyarrow.string(),
+        "source": pyarrow.string(),
+    }
 )
+_TOKEN_COLUMNS = ("decoder_input_ids", "labels")
+_ENCODING = b"encoding"
 _ROWS_AT_ONCE = 1000
 
 
 class Row(NamedTuple):
-    """An utterance as JSON, its seconds and its label tokens."""
+    """One example of a training table.
+
+    Attributes:
+        line: the utterance as JSON.
+        duration: its seconds.
+        num_tokens: its label tokens, T.
+        decoder_input_ids: T of them, as of `Labels`.
+        labels: T of them, likewise.
+        is_silent: whether nothing is said in it.
+        first_start: when its first sentence begins, in seconds, at the latest of all clips that are
+            joined in it; None without times.
+        language: code, if it states one.
+        source: the corpus, if it states one.
+    """
 
     line: str
     duration: float
     num_tokens: int
+    decoder_input_ids: Sequence[int]
+    labels: Sequence[int]
+    is_silent: bool
+    first_start: float | None
+    language: str | None
+    source: str | None
 
     @classmethod
-    def of(cls, utterance: Utterance, seconds: float, num_tokens: int) -> Row:
+    def of(cls, utterance: Utterance, seconds: float, labels: Labels) -> Row:
         """Return the row of an utterance."""
-        return cls(json.dumps(utterance.to_json(), ensure_ascii=False), seconds, num_tokens)
+        own = [utterance.sentences[0].start] if utterance.sentences else []
+        # Any of the clips that are joined may come first.
+        parts = [part.get("sentences") for part in utterance.extra.get(PARTS, ())]
+        starts = [*own, *(float(sentences[0]["start"]) for sentences in parts if sentences)]
+        return cls(
+            json.dumps(utterance.to_json(), ensure_ascii=False),
+            seconds,
+            len(labels),
+            labels.decoder_input_ids,
+            labels.labels,
+            not utterance.sentence,
+            max(starts, default=None),
+            utterance.language,
+            utterance.source,
+        )
+
+
+class Rows:
+    """Rows that lie in files; a copy for another process is as small as their names.
+
+    Args:
+        files: that a `RowFile` wrote, in their order.
+        places: int64 `(rows,)`, which of their rows, in this order; None for all.
+
+    Attributes:
+        encodings: signatures of the encoders that made the labels.
+    """
+
+    def __init__(self, files: Sequence[Path], places: np.ndarray | None = None) -> None:
+        self.files = tuple(files)
+        self.places = places
+        parts = [pyarrow.ipc.open_stream(pyarrow.memory_map(str(file))) for file in self.files]
+        self.encodings = {
+            (part.schema.metadata or {}).get(_ENCODING, b"").decode() for part in parts
+        }
+        tables = [part.read_all().replace_schema_metadata() for part in parts]
+        self._table = pyarrow.concat_tables(tables)
+        self._columns = {name: self._table.column(name) for name in Row._fields}
+
+    def __len__(self) -> int:
+        return self._table.num_rows if self.places is None else len(self.places)
+
+    def __getitem__(self, index: int) -> Row:
+        return Row(*(self.value(name, index) for name in Row._fields))
+
+    def value(self, name: str, index: int) -> Any:
+        """Return what a column holds for a row; tokens as int32 `(T,)`."""
+        place = index if self.places is None else int(self.places[index])
+        found = self._columns[name][place]
+        return found.values.to_numpy() if name in _TOKEN_COLUMNS else found.as_py()
+
+    def __reduce__(self) -> Any:
+        return Rows, (self.files, self.places)
+
+    def numbers(self, name: str) -> np.ndarray:
+        """Return a column of numbers, `(rows,)`, in the type that it is stored in."""
+        column: np.ndarray = self._table.column(name).to_numpy()
+        return column if self.places is None else column[self.places]
+
+    def values(self, name: str) -> Iterator[Any]:
+        """Yield the values of a column, None where there is none."""
+        column = self._columns[name]
+        if self.places is None:
+            for chunk in column.chunks:
+                yield from chunk.to_pylist()
+            return
+        for place in self.places.tolist():
+            yield column[place].as_py()
+
+    def select(self, places: Sequence[int]) -> Rows:
+        """Return some rows, in the order in which their places are given; repeats are repeated."""
+        chosen = np.asarray(places, dtype=np.int64)
+        return Rows(self.files, chosen if self.places is None else self.places[chosen])
+
+    def followed_by(self, others: Rows) -> Rows:
+        """Return these rows and after them others'."""
+        files = (*self.files, *others.files)
+        if self.places is None and others.places is None:
+            return Rows(files)
+        before = self._table.num_rows
+        return Rows(files, np.concatenate([self._all_places(), others._all_places() + before]))
+
+    def _all_places(self) -> np.ndarray:
+        return np.arange(len(self)) if self.places is None else self.places
 
 
 class RowFile:
@@ -44,12 +167,14 @@ class RowFile:
 
     Args:
         folder: an existing one.
+        encoder: that made the labels.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, encoder: LabelEncoder) -> None:
         self._waiting: list[Row] = []
         self._file = pyarrow.OSFile(str(folder / ROWS_FILE), "wb")
-        self._writer = pyarrow.ipc.new_stream(self._file, _SCHEMA)
+        self._schema = _SCHEMA.with_metadata({_ENCODING: encoder.signature})
+        self._writer = pyarrow.ipc.new_stream(self._file, self._schema)
         self._dropped = open(folder / DROPPED_FILE, "w", encoding="utf-8")  # noqa: SIM115
 
     def __enter__(self) -> RowFile:
@@ -85,15 +210,15 @@ class RowFile:
                         pyarrow.array(column, each.type)
                         for column, each in zip(columns, _SCHEMA, strict=True)
                     ],
-                    schema=_SCHEMA,
+                    schema=self._schema,
                 )
             )
             self._waiting = []
 
 
-def open_rows(folder: Path) -> datasets.Dataset:
-    """Map the rows that a `RowFile` wrote."""
-    return datasets.Dataset.from_file(str(folder / ROWS_FILE))
+def open_rows(folders: Sequence[Path]) -> Rows:
+    """Map the rows that a `RowFile` wrote into each folder, one after another."""
+    return Rows([folder / ROWS_FILE for folder in folders])
 
 
 def read_dropped(folder: Path) -> list[Dropped]:

@@ -1,4 +1,4 @@
-"""Kept utterances taught by the base model itself, in place of their texts.
+"""Replayed utterances taught by the base model itself, in place of their texts.
 
 On utterances of `--keep_data` the model is to go on answering as its base does (learning without
 forgetting, arXiv 1606.09282): the loss is the divergence of its distribution from the base's at
@@ -32,20 +32,22 @@ class SelfDistillation:
         if not hasattr(model, "disable_adapter"):
             self.teacher = copy.deepcopy(model).eval().requires_grad_(False)
 
-    def loss(self, model: Any, inputs: dict[str, torch.Tensor], kept: torch.Tensor) -> torch.Tensor:
-        """Divergence of the model from its base, nats, summed over the kept rows' tokens.
+    def loss(
+        self, model: Any, inputs: dict[str, torch.Tensor], replayed: torch.Tensor
+    ) -> torch.Tensor:
+        """Divergence of the model from its base, nats, summed over the replayed rows' tokens.
 
         Args:
             model: what is trained.
             inputs: a micro-batch: `input_features (B, M, F)`, `decoder_input_ids (B, T)` and
                 `labels (B, T)`, -100 where nothing is learned.
-            kept: bool `(B,)`, the rows that count.
+            replayed: bool `(B,)`, the rows that count.
 
         Returns:
             Scalar, 0 for a model that answers as its base.
         """
-        read = {name: inputs[name][kept] for name in ("input_features", "decoder_input_ids")}
-        counts = inputs["labels"][kept] != IGNORED
+        read = {name: inputs[name][replayed] for name in ("input_features", "decoder_input_ids")}
+        counts = inputs["labels"][replayed] != IGNORED
         with torch.no_grad():
             target = self._teacher_logits(model, read)[counts].float().log_softmax(-1)
         found = model(**read).logits[counts].float().log_softmax(-1)
@@ -67,25 +69,25 @@ class SelfDistillation:
         return logits
 
 
-def kept_loss(
+def replay_loss(
     distillation: SelfDistillation | None, model: Any, inputs: dict[str, Any], num_items: Any
 ) -> tuple[torch.Tensor | None, dict[str, Any]]:
-    """The kept rows' part of a step's loss, and what is left to learn from the texts.
+    """The replayed rows' part of a step's loss, and what is left to learn from the texts.
 
     Args:
         distillation: None learns from the texts of all rows.
         model: what is trained, without what processes wrap around it.
-        inputs: a micro-batch, with `kept` bool `(B,)` if it has such rows.
+        inputs: a micro-batch, with `replayed` bool `(B,)` if it has such rows.
         num_items: tokens that count in the whole step; this micro-batch's if None.
 
     Returns:
-        The loss, or None if there is none; and the inputs without `kept`, the labels of its rows
-        -100 if the base model taught them.
+        The loss, or None if there is none; and the inputs without `replayed`, the labels of its
+        rows -100 if the base model taught them.
     """
     rest = dict(inputs)
-    kept = rest.pop("kept", None)
-    if distillation is None or kept is None or not kept.any():
+    replayed = rest.pop("replayed", None)
+    if distillation is None or replayed is None or not replayed.any():
         return None, rest
     tokens = rest["labels"].ne(IGNORED).sum() if num_items is None else num_items
-    loss = distillation.loss(model, rest, kept) / tokens
-    return loss, {**rest, "labels": rest["labels"].masked_fill(kept[:, None], IGNORED)}
+    loss = distillation.loss(model, rest, replayed) / tokens
+    return loss, {**rest, "labels": rest["labels"].masked_fill(replayed[:, None], IGNORED)}

@@ -25,7 +25,7 @@ from utils.model.folders import BEST, save_model, write_folder
 from utils.model.loaded import LoadedModel
 from utils.training.audio_context.plan import make_sampler
 from utils.training.callbacks import RunCounters
-from utils.training.distillation import SelfDistillation, kept_loss
+from utils.training.distillation import SelfDistillation, replay_loss
 from utils.training.loader_wait import LoaderWatch
 from utils.training.loss import StepLoss
 from utils.training.parameter_groups import RateFactors, group_parameters
@@ -205,7 +205,7 @@ class WhisperTrainer(ResumableTrainer):
     ) -> Any:
         """The micro-batch's part of the step's loss, with AdaLoRA's regulariser if it is used."""
         bare = self.accelerator.unwrap_model(model)
-        taught, inputs = kept_loss(self.distillation, bare, inputs, num_items_in_batch)
+        taught, inputs = replay_loss(self.distillation, bare, inputs, num_items_in_batch)
         inputs |= self.step_loss.model_inputs(inputs["labels"])
         loss, outputs = super().compute_loss(
             model, inputs, return_outputs=True, num_items_in_batch=num_items_in_batch, **options
