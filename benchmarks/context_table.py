@@ -8,13 +8,12 @@ Fine-tunes the base once for each kind (finetune.py, or finetune_all.py with
 --train_all=True) and scores each model on cut, thinned and 30 s windows (evaluation.py); the base
 as it is comes first. A kind is an audio context, with what spares a model that only knows 30 s
 windows after a plus: warmup, match, margin, or several (dynamic+warmup+margin). Finished parts are
-kept in --work_dir: a run that was stopped goes on. Writes the measurements to --output and the
-table beside it, with the ending .md.
+kept in --work_dir: a run that was stopped goes on. Writes the measurements to --output and prints
+the table.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -24,12 +23,11 @@ from pathlib import Path
 # A script's own folder is on the path; the repository, which holds `utils`, is not.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.measured import REPOSITORY, read_measured, write_measured
 from utils.cli.console import say
 from utils.cli.errors import UserError, run_script
-from utils.cli.files import atomic_write
 from utils.cli.flags import parse_settings
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 CONTEXTS = ("full", "thinned", "mixed", "dynamic")
 AIDS = ("warmup", "match", "margin")
 
@@ -82,6 +80,8 @@ class ContextTableSettings:
     """For the runs and their scores."""
     output: Path = Path("benchmarks/results/context_table.json")
     """File for the measurements."""
+    table: bool = False
+    """Print the table of docs/speed.md from --output; nothing is measured."""
 
     def __post_init__(self) -> None:
         for kind in self.kinds:
@@ -103,16 +103,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     # torch and transformers are imported after the flags are read, so that --help is instant.
     from benchmarks.speed.contexts import markdown_table, measure_all
 
-    found = measure_all(settings)
-    with atomic_write(settings.output) as file:
-        json.dump(found, file, ensure_ascii=False, indent=2)
-        file.write("\n")
-    table = markdown_table(found)
-    page = settings.output.with_suffix(".md")
-    with atomic_write(page) as file:
-        file.write(table)
-    say("\n" + table)
-    say(f"wrote {settings.output} and {page}")
+    if not settings.table:
+        write_measured(settings.output, measure_all(settings))
+    say(markdown_table(read_measured(settings.output)))
 
 
 if __name__ == "__main__":

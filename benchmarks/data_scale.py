@@ -26,6 +26,7 @@ from typing import Any
 # A script's own folder is on the path; the repository, which holds `utils`, is not.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.measured import REPOSITORY, read_measured, write_measured
 from benchmarks.report_scale import machine
 from benchmarks.scale.made import write_clips, write_lines
 from utils.cli.console import say
@@ -33,7 +34,6 @@ from utils.cli.errors import run_script
 from utils.cli.files import atomic_write
 from utils.cli.flags import parse_settings
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 # What is measured on each manifest of lines: its name, and what `measure` is asked for.
 ON_LINES = {"opened": "open", "opened again": "open", "walked through": "walk", "checked": "check"}
 ON_CLIPS = {"checked with sound": "listen", "packed": "pack"}
@@ -61,21 +61,23 @@ class BenchSettings:
     """File for the measurements."""
     page: str | None = "docs/doctor.md"
     """The page whose table is written anew; None leaves it."""
+    table: bool = False
+    """Print the table of docs/doctor.md from --output; nothing is measured."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Make the data, measure, write."""
     settings = parse_settings(BenchSettings, argv, prog="data_scale.py", description=__doc__ or "")
     os.chdir(REPOSITORY)
+    if settings.table:
+        say(table(read_measured(settings.output)))
+        return
     found: dict[str, Any] = {"schema": 1, "machine": machine(), "measured": []}
     with tempfile.TemporaryDirectory(dir=settings.folder) as folder:
         for measured in _measurements(settings, Path(folder)):
             say(table_line(measured))
             found["measured"].append(measured)
-            with atomic_write(settings.output) as handle:
-                json.dump(found, handle, indent=2)
-                handle.write("\n")
-    say(f"wrote {settings.output}")
+            write_measured(settings.output, found)
     if settings.page:
         before, after = around_table(Path(settings.page).read_text(encoding="utf-8"))
         with atomic_write(settings.page) as handle:

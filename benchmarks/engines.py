@@ -27,13 +27,12 @@ from typing import Any
 # A script's own folder is on the path; the repository, which holds `utils`, is not.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.run import machine, spread
+from benchmarks.measured import REPOSITORY, machine, read_measured, spread, write_measured
+from benchmarks.speed.tables import engine_table
 from utils.cli.console import say
 from utils.cli.errors import UserError, run_script
-from utils.cli.files import atomic_write
 from utils.cli.flags import parse_settings
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 DEMO = "demo"
 # (width, layers, heads) of the published models.
 SHAPES = {"tiny": (384, 4, 6), "base": (512, 6, 8)}
@@ -59,6 +58,8 @@ class EngineBenchSettings:
     """Times that each engine is measured, after one round that does not count."""
     output: str = "benchmarks/results/engines.json"
     """File for the measurements."""
+    table: bool = False
+    """Print the table of docs/evaluation.md from --output; nothing is measured."""
 
     def __post_init__(self) -> None:
         for name in self.models:
@@ -75,16 +76,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         EngineBenchSettings, argv, prog="engines.py", description=__doc__ or ""
     )
     os.chdir(REPOSITORY)
+    if settings.table:
+        say(engine_table(read_measured(settings.output)))
+        return
     results: dict[str, Any] = {}
     for name in settings.models:
         with TemporaryDirectory() as folder:
             results[name] = measure_model(name, Path(folder), settings)
         describe(name, results[name])
     content = {"machine": _machine(), "settings": vars(settings), "models": results}
-    with atomic_write(settings.output) as file:
-        json.dump(content, file, indent=2)
-        file.write("\n")
-    say(f"wrote {settings.output}")
+    write_measured(settings.output, content)
 
 
 def measure_model(name: str, folder: Path, settings: EngineBenchSettings) -> dict[str, Any]:

@@ -23,12 +23,11 @@ from typing import Any
 # A script's own folder is on the path; the repository, which holds `utils`, is not.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.measured import REPOSITORY, machine, write_measured
 from utils.cli.console import say
 from utils.cli.errors import Failure, UserError, run_script
-from utils.cli.files import atomic_write
 from utils.cli.flags import parse_settings
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 # Width, layers of encoder and decoder, heads, mel bins, vocabulary.
 SIZES = {
     "tiny": (384, 4, 4, 6, 80, 51865),
@@ -104,13 +103,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"{found['peak_bytes'] / 1e9:6.2f} GB, {found['examples_per_second']:8.2f} examples/s, "
             f"utilisation {found['utilisation']:.1%}"
         )
-    from benchmarks.run import machine
-
-    with atomic_write(settings.output) as file:
-        content = {"machine": machine(), "settings": vars(settings), "measurements": measured}
-        json.dump(content, file, indent=2)
-        file.write("\n")
-    say(f"wrote {settings.output}")
+    content = {"machine": machine(), "settings": vars(settings), "measurements": measured}
+    write_measured(settings.output, content)
 
 
 def in_a_process(case: Case) -> dict[str, Any]:

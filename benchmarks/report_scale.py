@@ -16,10 +16,12 @@ import json
 import os
 import platform
 import random
+import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,19 +29,18 @@ from typing import Any
 # A script's own folder is on the path; the repository, which holds `utils`, is not.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.measured import REPOSITORY, write_measured
 from benchmarks.scoring import HAN, misheard
-from tests.browser import open_browser
 from utils.cli.console import say
-from utils.cli.errors import run_script
-from utils.cli.files import atomic_write
+from utils.cli.errors import UserError, run_script
 from utils.cli.flags import parse_settings
 from utils.evaluation.results import Evaluated, build_results, write_results
 from utils.report.forms import make_forms
 from utils.scoring.predictions import Prediction, write_predictions
 from utils.scoring.score import score_predictions
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 WORDS = [f"{a}{b}" for a in ("ba", "lo", "mi", "re", "su", "ta", "von") for b in "adeiknorst"]
+PATIENCE_SECONDS = 60.0
 FILTERS = ("von[ade] mi", r"\b(\w+) \1\b", "^ba.*ta$", "中.{0,3}国", "u-99")
 
 
@@ -78,11 +79,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             **measure_page(page, settings.repeats),
         }
     found = {"schema": 1, "machine": machine(), "utterances": settings.utterances}
-    with atomic_write(settings.output) as handle:
-        json.dump({**found, "models": settings.models, **measured}, handle, indent=2)
-        handle.write("\n")
     say(json.dumps(measured, indent=2))
-    say(f"wrote {settings.output}")
+    write_measured(settings.output, {**found, "models": settings.models, **measured})
 
 
 def processor_seconds() -> float:
@@ -142,34 +140,79 @@ def texts(
 
 def measure_page(page: Path, repeats: int) -> dict[str, Any]:
     """Open a page again and again, and set each filter."""
-    opened, unpacked, worked = [], [], []
-    filter_worked: dict[str, list[float]] = {each: [] for each in FILTERS}
-    filtered: dict[str, list[float]] = {each: [] for each in FILTERS}
-    first: dict[str, list[float]] = {each: [] for each in FILTERS}
+    measured: dict[str, Any] = {name: [] for name in ("open_seconds", "unpacked_seconds")}
+    measured["unpacked_processor_seconds"] = []
+    for name in ("filter_seconds", "filter_first_seconds", "filter_processor_seconds"):
+        measured[name] = {pattern: [] for pattern in FILTERS}
     for _ in range(repeats):
-        with open_browser() as browser:
-            browser.get(page.as_uri())
-            browser.wait("document.body.dataset.ready")
-            opened.append(float(browser.run("return document.body.dataset.opened")))
-            unpacked.append(float(browser.run("return document.body.dataset.ready")))
-            worked.append(browser.processor_seconds())
+        with open_page(page) as driver:
+            loaded = driver.execute_script("return {...document.body.dataset}")
+            measured["open_seconds"].append(float(loaded["opened"]))
+            measured["unpacked_seconds"].append(float(loaded["ready"]))
+            measured["unpacked_processor_seconds"].append(page_processor_seconds(driver))
             for pattern in FILTERS:
-                before = browser.processor_seconds()
-                browser.run("document.getElementById('chosen').dataset.done = 'false'")
-                browser.type_into("q", pattern)
-                browser.wait("document.getElementById('chosen').dataset.done === 'true'")
-                chosen = "return document.getElementById('chosen').dataset"
-                filtered[pattern].append(float(browser.run(f"{chosen}.took")))
-                first[pattern].append(float(browser.run(f"{chosen}.first")))
-                filter_worked[pattern].append(browser.processor_seconds() - before)
-    return {
-        "open_seconds": opened,
-        "unpacked_seconds": unpacked,
-        "unpacked_processor_seconds": worked,
-        "filter_seconds": filtered,
-        "filter_first_seconds": first,
-        "filter_processor_seconds": filter_worked,
-    }
+                before = page_processor_seconds(driver)
+                chosen = filter_by(driver, pattern)
+                worked = page_processor_seconds(driver) - before
+                measured["filter_seconds"][pattern].append(float(chosen["took"]))
+                measured["filter_first_seconds"][pattern].append(float(chosen["first"]))
+                measured["filter_processor_seconds"][pattern].append(worked)
+    return measured
+
+
+@contextmanager
+def open_page(page: Path) -> Iterator[Any]:
+    """Open a report in headless Chromium and wait until all texts are unpacked."""
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    chromium, driver_program = shutil.which("chromium"), shutil.which("chromedriver")
+    if not (chromium and driver_program):
+        raise UserError("chromium or chromedriver is not installed", "The page is opened in it.")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1280,900"):
+        options.add_argument(flag)
+    driver = webdriver.Chrome(options=options, service=Service(driver_program))
+    try:
+        driver.get(page.as_uri())
+        wait(driver, "document.body.dataset.ready")
+        yield driver
+    finally:
+        driver.quit()
+
+
+def wait(driver: Any, condition: str) -> None:
+    """Wait until a JavaScript expression is true."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    until = WebDriverWait(driver, PATIENCE_SECONDS, poll_frequency=0.02).until
+    until(lambda page: page.execute_script(f"return {condition}"), condition)
+
+
+def filter_by(driver: Any, pattern: str) -> dict[str, str]:
+    """Type a pattern into the filter; return what the page says about the time it took."""
+    driver.execute_script(
+        "document.getElementById('chosen').dataset.done = 'false';"
+        "const field = document.getElementById('q');"
+        "field.value = arguments[0];"
+        "field.dispatchEvent(new Event('input', {bubbles: true}));",
+        pattern,
+    )
+    wait(driver, "document.getElementById('chosen').dataset.done === 'true'")
+    chosen: dict[str, str] = driver.execute_script(
+        "return {...document.getElementById('chosen').dataset}"
+    )
+    return chosen
+
+
+def page_processor_seconds(driver: Any) -> float:
+    """Return what the processes that show the page have worked."""
+    import psutil
+
+    children = psutil.Process(driver.service.process.pid).children(recursive=True)
+    times = [each.cpu_times() for each in children if "--type=renderer" in each.cmdline()]
+    return sum(each.user + each.system for each in times)
 
 
 if __name__ == "__main__":

@@ -10,27 +10,22 @@ single measurement, and the ratios.
 
 from __future__ import annotations
 
-import json
 import os
-import platform
-import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 # A script's own folder is on the path; the repository, which holds `utils`, is not.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.measured import REPOSITORY, machine, spread, write_measured
 from utils.cli.console import say
 from utils.cli.errors import run_script
-from utils.cli.files import atomic_write
 from utils.cli.flags import parse_settings
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 Work = Callable[[], Any]
 
 
@@ -62,10 +57,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"{name:12} ours is {ratio['median']:.1f} times as fast "
             f"({ratio['minimum']:.1f} to {ratio['maximum']:.1f})"
         )
-    with atomic_write(settings.output) as file:
-        json.dump({"machine": machine(), "settings": vars(settings), **results}, file, indent=2)
-        file.write("\n")
-    say(f"wrote {settings.output}")
+    found = {"machine": machine(), "settings": vars(settings), **results}
+    write_measured(settings.output, found)
 
 
 def measure(stock: Work, ours: Work, rounds: int) -> dict[str, Any]:
@@ -79,15 +72,6 @@ def measure(stock: Work, ours: Work, rounds: int) -> dict[str, Any]:
                 seconds[name].append(time.perf_counter() - began)
     ratios = [a / b for a, b in zip(seconds["stock"], seconds["ours"], strict=True)]
     return {"seconds": seconds, "ratios": ratios, "stock_over_ours": spread(ratios)}
-
-
-def spread(ratios: Sequence[float]) -> dict[str, float]:
-    """Least, middle and largest of the rounds' ratios."""
-    return {
-        "minimum": min(ratios),
-        "median": statistics.median(ratios),
-        "maximum": max(ratios),
-    }
 
 
 def pairs(settings: BenchSettings) -> dict[str, tuple[Work, Work]]:
@@ -130,22 +114,6 @@ def pairs(settings: BenchSettings) -> dict[str, tuple[Work, Work]]:
         ),
         "step": (lambda: step(WINDOW_FRAMES), lambda: step(short)),
         "transcribe": (generate, lambda: transcribe(loaded, utterances, decoding)),
-    }
-
-
-def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
-    import torch
-
-    names = ("torch", "transformers", "accelerate", "tokenizers", "numpy")
-    return {
-        "processor": platform.processor() or platform.machine(),
-        "system": platform.system(),
-        "python": platform.python_version(),
-        "cores": os.cpu_count(),
-        "torch_threads": torch.get_num_threads(),
-        "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "versions": {name: version(name) for name in names},
     }
 
 

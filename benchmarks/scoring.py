@@ -11,7 +11,6 @@ benchmarks/results/scoring.json: the machine, the versions, every single measure
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import random
@@ -27,15 +26,14 @@ from typing import Any
 # A script's own folder is on the path; the repository, which holds `utils`, is not.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.measured import REPOSITORY, write_measured
 from utils.cli.console import say
 from utils.cli.errors import run_script
-from utils.cli.files import atomic_write
 from utils.cli.flags import parse_settings
 from utils.scoring.predictions import Prediction
 from utils.scoring.score import score_predictions
 from utils.scoring.statistics import compare, rate_interval
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 HAN = [chr(point) for point in range(0x4E00, 0x4E00 + 3000)]
 WORDS = [f"word{number}" for number in range(20_000)]
 SPEAKER_EVERY = 350
@@ -86,10 +84,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "utterances": settings.utterances,
         "sets": sets,
     }
-    with atomic_write(settings.output) as handle:
-        json.dump(result, handle, indent=2)
-        handle.write("\n")
-    say(f"wrote {settings.output}")
+    write_measured(settings.output, result)
 
 
 def measure(

@@ -1,18 +1,18 @@
-r"""How near a model hears a window of 30 s when its silence is cut off or thinned.
+r"""How close the answers on cut and thinned windows are to those on windows of 30 s.
 
-    python benchmarks/thinned_silence.py --model=output/real_speech/base-30s \
-        --data=output/real_speech/en/data/test.jsonl
+    python benchmarks/thinned_silence.py --model=../shared/models/whisper-base \
+        --data=../shared/data/zh_aishell_S0150/test.jsonl
 
-The model transcribes some clips on windows of 30 s; then it reads its own answers again on shorter
-windows. For each stride of the silence (0 cuts it off, 1 is all of it): how many positions the
-encoder computes; how far the decoder's probabilities diverge from those on 30 s (Kullback-Leibler,
-nats a token); at how many tokens the likeliest is still the same; and the error of the encoder's
-states of the speech, relative to their norm. Writes benchmarks/results/thinned_silence.json.
+The model transcribes some clips on windows of 30 s; then its own transcripts are teacher-forced on
+shorter windows. For each stride of the silence (0 cuts it off, 1 is all of it): how many positions
+the encoder computes; how far the decoder's probabilities diverge from those on 30 s
+(Kullback-Leibler, nats a token); at how many tokens the likeliest is still the same; and the error
+of the encoder's states of the speech, relative to their norm. Writes
+benchmarks/results/thinned_silence.json.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -23,10 +23,9 @@ from typing import TYPE_CHECKING, Any
 # A script's own folder is on the path; the repository, which holds `utils`, is not.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.run import machine
+from benchmarks.measured import REPOSITORY, machine, read_measured, write_measured
 from utils.cli.console import say
 from utils.cli.errors import run_script
-from utils.cli.files import atomic_write
 from utils.cli.flags import parse_settings
 from utils.cli.progress import progress
 from utils.report.tables import markdown_table
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
 
     from utils.transcription.engines.transformers import TransformersEngine
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 MOST_TOKENS = 60
 
 
@@ -45,17 +43,19 @@ class ThinnedSilenceSettings:
     """What is measured."""
 
     model: str = "demo/base"
-    """Whisper that hears, best one that knows windows of 30 s alone."""
+    """Whisper that transcribes, best one that was trained on windows of 30 s alone."""
     data: str = "demo/zh/test.jsonl"
     """Manifest whose clips are spread over."""
     clips: int = 30
-    """Clips that are heard."""
+    """Clips that are transcribed."""
     strides: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6, 8, 16)
     """Of the silence; 0 cuts it off."""
     margin: float = 0.5
     """Seconds of silence after the speech that are kept whole."""
     output: str = "benchmarks/results/thinned_silence.json"
     """File for the measurements."""
+    table: bool = False
+    """Print the table of docs/speed.md from --output; nothing is measured."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -64,12 +64,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         ThinnedSilenceSettings, argv, prog="thinned_silence.py", description=__doc__ or ""
     )
     os.chdir(REPOSITORY)
-    found = {"schema": 1, "machine": machine(), "settings": vars(settings), **measure(settings)}
-    with atomic_write(settings.output) as file:
-        json.dump(found, file, indent=2)
-        file.write("\n")
-    say(table(found))
-    say(f"wrote {settings.output}")
+    if not settings.table:
+        found = {"machine": machine(), "settings": vars(settings), **measure(settings)}
+        write_measured(settings.output, {"schema": 1, **found})
+    say(table(read_measured(settings.output)))
 
 
 def measure(settings: ThinnedSilenceSettings) -> dict[str, Any]:

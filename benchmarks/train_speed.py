@@ -13,7 +13,6 @@ the ratios.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import tempfile
@@ -25,14 +24,14 @@ from typing import Any
 # A script's own folder is on the path; the repository, which holds `utils`, is not.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.measured import REPOSITORY, machine, read_measured, spread, write_measured
+from benchmarks.speed.tables import growth_table, recipe_table
 from utils.cli.console import say
 from utils.cli.errors import UserError, run_script
-from utils.cli.files import atomic_write
 from utils.cli.flags import parse_settings
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 TINY = "tiny"
-PLACES = ("data_dir", "output")  # of this machine, and of no interest to others
+PLACES = ("data_dir", "output", "table")  # of no interest to others
 CONTEXTS = ("dynamic", "mixed", "thinned", "full")
 
 
@@ -64,6 +63,8 @@ class TrainSpeedSettings:
     """Of lengths, weights and order."""
     output: Path = Path("benchmarks/results/train_speed.json")
     """File for the measurements."""
+    table: bool = False
+    """Print the tables of docs/speed.md from --output; nothing is measured."""
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.contexts if name not in CONTEXTS]
@@ -89,8 +90,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         TrainSpeedSettings, argv, prog="train_speed.py", description=__doc__ or ""
     )
     os.chdir(REPOSITORY)
-    from benchmarks.run import machine
-
+    if settings.table:
+        found = read_measured(settings.output)
+        say(f"{recipe_table(found)}\n\n{growth_table(found)}")
+        return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         model = tiny_model(folder / TINY, settings.seed) if settings.model == TINY else None
@@ -108,10 +111,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             ],
             "growth": growth(settings, path, folder),
         }
-    with atomic_write(settings.output) as file:
-        json.dump(found, file, indent=2)
-        file.write("\n")
-    say(f"wrote {settings.output}")
+    write_measured(settings.output, found)
 
 
 def tiny_model(folder: Path, seed: int) -> Path:
@@ -144,7 +144,6 @@ class Case:
 
 def compare(settings: TrainSpeedSettings, model: str, folder: Path, case: Case) -> dict[str, Any]:
     """Both recipes on clips of a mean length in steps of one size."""
-    from benchmarks.run import spread
     from benchmarks.speed.clips import sources, write_clips
     from benchmarks.speed.recipes import Pass, Timing, ours, steps_of, stock
 

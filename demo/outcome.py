@@ -48,6 +48,11 @@ class Places:
         """The merged model."""
         return f"{self.models}/{Path(self.base).name}-finetune"
 
+    @property
+    def page(self) -> str:
+        """The folder of the page with every utterance of both test sets."""
+        return f"{self.out}/report"
+
     def report(self, step: str, language: str) -> str:
         """The folder of one evaluation's results and predictions."""
         return f"{self.out}/{step}-{language}"
@@ -55,13 +60,14 @@ class Places:
     def written(self) -> list[tuple[str, str]]:
         """Everything that the demo wrote: what it is, and its path."""
         return [
+            ("every utterance", f"{self.page}/report.html"),
             ("loss and error curves", f"{self.out}/curves.png"),
             ("summary", f"{self.out}/summary.json"),
             ("adapter", f"{self.adapter}/"),
             ("merged model", f"{self.merged}/"),
             ("log of the training", f"{self.run}/metrics.jsonl"),
             *(
-                ("report, predictions", f"{self.report(step, language)}/")
+                ("results, predictions", f"{self.report(step, language)}/")
                 for step in STEPS
                 for language in METRICS
             ),

@@ -1,10 +1,10 @@
-"""The whole job on the bundled data: check, score the base model, fine-tune, merge, score again.
+"""The whole job on the bundled data: check, score the base, fine-tune, merge, score, report.
 
     python demo/run.py                # what `make demo` calls; four minutes on two cores
 
 Runs the scripts as a person would, and prints each command before it starts. Everything is written
-to output/demo/: results.json and predictions of each evaluation, the run, the merged model, a
-picture of the curves, and summary.json.
+to output/demo/: results.json and predictions of each evaluation, the run, the merged model, a page
+with every utterance, a picture of the curves, and summary.json.
 """
 
 from __future__ import annotations
@@ -75,14 +75,17 @@ def commands(places: Places, max_steps: int = -1) -> list[list[str]]:
         *([f"--max_steps={max_steps}"] if max_steps > 0 else []),
     ]
     merge = ["merge_lora.py", f"--lora_model={places.adapter}", f"--output_dir={places.models}"]
-    # What the adapter said is the merged model's baseline: merging must change nothing.
-    merged = [f"--model_path={places.merged}", f"--baseline={places.adapter}"]
+    # Beside the base stands the adapter: merging must change nothing.
+    merged = [f"--model_path={places.merged}", f"--baseline={places.base},{places.adapter}"]
+    results = (f"{places.report('finetuned', language)}/results.json" for language in METRICS)
+    page = ["report.py", f"--results={','.join(results)}", f"--output_dir={places.page}"]
     return [
         check,
         *_evaluations(places, "base", [f"--model_path={places.base}"]),
         train,
         merge,
         *_evaluations(places, "finetuned", merged),
+        [*page, "--forms=html", "--title=The demo: before and after fine-tuning"],
     ]
 
 
@@ -91,7 +94,7 @@ def _evaluations(places: Places, step: str, models: Sequence[str]) -> list[list[
         [
             "evaluation.py",
             *models,
-            f"--test_data=demo/{language}/test.jsonl",
+            f"--test_data={language}=demo/{language}/test.jsonl",
             f"--language={language}",
             f"--metric={metric}",
             f"--report_dir={places.report(step, language)}",

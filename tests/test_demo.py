@@ -303,7 +303,7 @@ def test_a_grammar_without_enough_sentences_says_so():
 
 def test_without_espeak_the_maker_says_what_to_install(tmp_path):
     run = subprocess.run(
-        [sys.executable, "demo/make_assets.py", f"--demo_dir={tmp_path}/demo"],
+        [sys.executable, "demo/make", f"--demo_dir={tmp_path}/demo"],
         cwd=DEMO.parent,
         env={"PATH": str(tmp_path), "HOME": str(tmp_path)},
         capture_output=True,
@@ -436,10 +436,10 @@ def test_the_demo_brings_the_error_under_a_third(tmp_path):
         # Usable, but clearly wrong on words that it has hardly heard; then under a third of that.
         assert 0.25 <= each["base"] <= 0.70, name
         assert each["finetuned"] < each["base"] / 3, name
-    assert "[1/7]" in run.stdout and "finetune.py --config=configs/demo.yaml" in run.stdout
+    assert "[1/8]" in run.stdout and "finetune.py --config=configs/demo.yaml" in run.stdout
     assert run.stdout.count("demo/zh/test.jsonl  ") >= 3  # the rows of the table
     for line in run.stdout.splitlines():
-        if line.startswith(("loss and error curves", "adapter", "merged model")):
+        if line.startswith(("every utterance", "loss and error curves", "adapter", "merged model")):
             assert Path(line[22:].strip()).exists(), line
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from pathlib import Path
@@ -10,6 +11,7 @@ import jsonschema
 import pytest
 import yaml
 
+from demo.make.readme_table import with_table
 from tests.test_layers import ROOMS
 from utils.manifest.utterance import Utterance
 
@@ -97,7 +99,39 @@ def test_python_examples_are_python(page):
         compile(block, page.name, "exec")
 
 
-def test_every_exit_code_is_told():
-    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", ["exit-codes.md", "zh.md"])
+def test_every_exit_code_is_told(name):
+    page = (REPOSITORY / "docs" / name).read_text(encoding="utf-8")
     for code in (0, 1, 2, 3, 4, 130, 143):
-        assert re.search(rf"^\| {code} \|", readme, re.M), code
+        assert re.search(rf"^\| {code} \|", page, re.M), code
+
+
+@pytest.mark.parametrize("name", ["README.md", "README_zh.md"])
+def test_a_readme_is_short_and_its_table_is_that_of_the_kept_run(name):
+    page = (REPOSITORY / name).read_text(encoding="utf-8")
+    assert len(page.splitlines()) <= 150
+    scores = json.loads((REPOSITORY / "demo" / "scores.json").read_text(encoding="utf-8"))
+    assert with_table(page, scores) == page
+
+
+def literals() -> list[str]:
+    """All texts in the code that may be printed, with … for each value that is put in."""
+    found = []
+    for path in [*REPOSITORY.glob("*.py"), *sorted((REPOSITORY / "utils").rglob("*.py"))]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.append(node.value)
+            elif isinstance(node, ast.JoinedStr):
+                parts = (p.value if isinstance(p, ast.Constant) else "…" for p in node.values)
+                found.append("".join(map(str, parts)))
+    return found
+
+
+def test_every_message_in_troubleshooting_is_printed_by_the_code():
+    page = (REPOSITORY / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    messages = re.findall(r"^> (`+) ?(.+?) ?\1$", page, re.M)
+    printed = literals()
+    assert len(re.findall(r"^### \d+\. ", page, re.M)) == 20
+    for _, message in messages:
+        pattern = re.compile(".*".join(map(re.escape, message.split("…"))), re.S)
+        assert any(map(pattern.search, printed)), message

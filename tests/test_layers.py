@@ -80,6 +80,28 @@ def test_a_module_imports_no_script_demo_or_test(path):
     assert not {module.split(".")[0] for module in imports_of(parse(path))} & outside
 
 
+def modules_under(folder: str) -> list[Path]:
+    return sorted((REPOSITORY / folder).rglob("*.py"))
+
+
+@pytest.mark.parametrize("folder", ["benchmarks", "demo"])
+def test_what_measures_and_shows_imports_from_utils_and_itself_alone(folder):
+    """What they run of the repository's scripts they start as a person would."""
+    own = {path.stem for path in REPOSITORY.glob("*.py")} | {"benchmarks", "demo", "tests"}
+    for path in modules_under(folder):
+        imported = {module.split(".")[0] for module in imports_of(parse(path))}
+        assert imported & (own - {folder}) == set(), path
+
+
+def test_tests_import_nothing_from_benchmarks():
+    importing = [
+        path
+        for path in modules_under("tests")
+        if any(module.split(".")[0] == "benchmarks" for module in imports_of(parse(path)))
+    ]
+    assert names(importing) == []
+
+
 @pytest.mark.parametrize("path", SCRIPTS, ids=names(SCRIPTS))
 def test_a_script_imports_no_other_script(path):
     roots = {module.split(".")[0] for module in imports_of(parse(path))}

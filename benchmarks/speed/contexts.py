@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.run import machine
+from benchmarks.measured import machine
 from utils.cli.steps import run_step
 from utils.evaluation.results import read_results
 from utils.report.figures.curves import read_metrics

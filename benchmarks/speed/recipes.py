@@ -124,7 +124,7 @@ def stock(work: Pass) -> Timing:
     set_seed(work.seed)
     processor = WhisperProcessor.from_pretrained(work.model)
     processor.tokenizer.set_prefix_tokens(language="zh", task="transcribe")
-    model = WhisperForConditionalGeneration.from_pretrained(work.model)
+    model = WhisperForConditionalGeneration.from_pretrained(work.model, dtype=torch.float32)
     longest = model.config.max_target_positions
     trainer = Seq2SeqTrainer(
         model=model,

@@ -1,1 +1,1 @@
-"""How the demo's base model, tokenizer and corpora are made (see `demo/make_assets.py`)."""
+"""How the demo's base model, tokenizer and corpora are made (`python demo/make`)."""

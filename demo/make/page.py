@@ -32,7 +32,7 @@ def write_page(path: Path, facts: AssetFacts) -> None:
 
 _HEAD = """# The demo's assets
 
-Made by `make demo-assets` (`demo/make_assets.py`) from nothing but the sentence templates in
+Made by `make demo-assets` (`python demo/make`) from nothing but the sentence templates in
 `demo/make/` and the speech synthesiser espeak-ng. Nothing was recorded, nothing downloaded.
 Run again, it makes the same sentences, speech and batches; weights may differ in their last
 digits from one machine to the next."""

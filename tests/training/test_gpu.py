@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 import finetune
 import finetune_all
-from benchmarks.memory import Case, in_a_process
 from tests.training.test_run import flags, losses
 from utils.model.load import load_model
 from utils.model.precision import Precision
@@ -41,19 +43,24 @@ def test_the_probe_stops_short_of_the_devices_memory(tiny_model: Path) -> None:
     assert probe._trial(fits, 1000) <= 1.1 * budget
 
 
-def case(kind: str, batch: int) -> dict[str, float]:
-    shape = {"window": 30.0, "batch": batch, "tokens": 64, "steps": 5, "loss_chunk": 256}
-    return in_a_process(Case("large-v3", kind, gradient_checkpointing=True, **shape))
+def step(repository: Path, output: Path, kind: str, batch: int, checkpointing: bool) -> Any:
+    """Measure a training step of large-v3's shape; return what the script wrote about it."""
+    shape = ["--sizes=large-v3", "--windows=30", "--tokens=64", "--steps=5", f"--batch={batch}"]
+    flags = [f"--kinds={kind}", f"--gradient_checkpointing={checkpointing}", f"--output={output}"]
+    command = [sys.executable, "benchmarks/memory.py", *shape, *flags]
+    subprocess.run(command, cwd=repository, check=True, timeout=500)
+    (found,) = json.loads(output.read_text())["measurements"]
+    return found
 
 
-def test_large_v3_trains_within_the_memory_of_common_gpus() -> None:
-    assert case("lora", 4)["peak_bytes"] < 12e9
-    assert case("full_8bit", 8)["peak_bytes"] < 40e9
+def test_large_v3_trains_within_the_memory_of_common_gpus(repository: Path, tmp_path: Path) -> None:
+    output = tmp_path / "memory.json"
+    assert step(repository, output, "lora", 4, True)["peak_bytes"] < 12e9
+    assert step(repository, output, "full_8bit", 8, True)["peak_bytes"] < 40e9
 
 
-def test_full_fine_tuning_uses_the_device() -> None:
+def test_full_fine_tuning_uses_the_device(repository: Path, tmp_path: Path) -> None:
     if torch.cuda.get_device_properties(0).total_memory < 70e9:
         pytest.skip("the goal is set for a large GPU")
-    shape = {"window": 30.0, "batch": 16, "tokens": 64, "steps": 5, "loss_chunk": 256}
-    found = in_a_process(Case("large-v3", "full_8bit", gradient_checkpointing=False, **shape))
+    found = step(repository, tmp_path / "memory.json", "full_8bit", 16, False)
     assert found["utilisation"] > 0.45

@@ -1,7 +1,7 @@
 """Make the demo's assets again from nothing: speech, tokenizer, base model, corpora.
 
-    python demo/make_assets.py                      # about twenty minutes on two cores
-    python demo/make_assets.py --steps=20 --utterances=200 --demo_dir=output/assets   # a quick try
+    python demo/make                                # about twenty minutes on two cores
+    python demo/make --steps=20 --utterances=200 --demo_dir=output/assets   # a quick try
 
 Needs the program espeak-ng (`apt-get install espeak-ng`, `brew install espeak-ng`). Every stage
 keeps its result in the work folder, so that a run that was stopped goes on where it was.
@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-# A script's own folder is on the path; the repository, which holds `utils` and `demo`, is not.
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+# This folder is on the path; the repository, which holds `utils` and `demo`, is not.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from utils.cli.errors import UserError, run_script
 from utils.cli.flags import parse_settings
@@ -62,7 +62,7 @@ class AssetSettings:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Make all assets."""
-    settings = parse_settings(AssetSettings, argv, prog="make_assets.py", description=str(__doc__))
+    settings = parse_settings(AssetSettings, argv, prog="demo/make", description=str(__doc__))
     # torch and transformers are imported after the flags are read, so that --help is instant.
     from demo.make.pipeline import Plan, make_assets
 

@@ -1,10 +1,12 @@
-"""A picture of a step summary as a runner's page shows it.
+r"""The pictures of pages in docs/images/.
 
-    python benchmarks/summary_picture.py --summary=output/evaluation/summary.md
+    python tests/pictures.py --page=output/demo/evaluation/report.html \
+        --picture=docs/images/report-demo.png
+    python tests/pictures.py --page=output/evaluation/summary.md
 
-Turns the Markdown into HTML as GitHub does (tables, folded parts, nothing that runs) and takes a
-picture of its beginning in headless Chromium. Needs `chromium`, `chromedriver` and the packages of
-requirements/dev.txt.
+Takes a picture of the beginning of a page in headless Chromium. Of a step summary (Markdown) it
+first makes HTML as GitHub does (tables, folded parts, nothing that runs). Needs `chromium`,
+`chromedriver` and the packages of requirements/dev.txt.
 """
 
 from __future__ import annotations
@@ -64,8 +66,8 @@ SIGNS = {
 class PictureSettings:
     """What is shown, and how large."""
 
-    summary: str = "output/evaluation/summary.md"
-    """Markdown file to show."""
+    page: str = "output/evaluation/summary.md"
+    """HTML or Markdown file to show."""
     picture: str = "docs/images/report-summary.png"
     """PNG file to write."""
     width: int = 1000
@@ -78,15 +80,15 @@ class PictureSettings:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Make the page, and take its picture."""
-    settings = parse_settings(
-        PictureSettings, argv, prog="summary_picture.py", description=__doc__ or ""
-    )
-    source = Path(settings.summary)
+    settings = parse_settings(PictureSettings, argv, prog="pictures.py", description=__doc__ or "")
+    source = Path(settings.page)
     if not source.is_file():
-        raise UserError(f"{source}: no such file", "evaluation.py and report.py write summary.md.")
+        raise UserError(f"{source}: no such file", "evaluation.py and report.py write pages.")
     with tempfile.TemporaryDirectory() as folder:
-        page = Path(folder, "summary.html")
-        page.write_text(as_page(source.read_text(encoding="utf-8")), encoding="utf-8")
+        page = source.resolve()
+        if source.suffix == ".md":
+            page = Path(folder, "summary.html")
+            page.write_text(as_page(source.read_text(encoding="utf-8")), encoding="utf-8")
         with open_browser(settings.width, settings.height, dark=settings.dark) as browser:
             browser.get(page.as_uri())
             browser.picture(Path(settings.picture))

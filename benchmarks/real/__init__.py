@@ -1,1 +1,0 @@
-"""Parts of the maker of the base model for real speech."""
