@@ -57,8 +57,8 @@ def read_whatever(path: Path) -> list[TimedSentence]:
         found = read_subtitles(path)
     except UserError:
         return []
-    assert all(isinstance(each.text, str) and each.text for each in found)
-    return found
+    assert all(each.problem or (isinstance(each.text, str) and each.text) for each in found)
+    return [each.sentence for each in found]
 
 
 @fuzz

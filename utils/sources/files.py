@@ -11,6 +11,7 @@ from typing import Any
 
 from utils.cli.errors import UserError
 from utils.manifest.utterance import Utterance
+from utils.sources.encodings import decode
 
 AUDIO_SUFFIXES = frozenset(
     f".{name}"
@@ -19,15 +20,6 @@ AUDIO_SUFFIXES = frozenset(
         *("mp3", "mp2", "mpga", "ogg", "oga", "opus", "spx", "aac", "ac3", "amr", "awb", "wma"),
         *("m4a", "m4b", "mp4", "mov", "mkv", "mka", "webm", "3gp", "avi", "flv", "ts"),
     )
-)
-
-
-# Byte order marks; that of UTF-32 begins like that of UTF-16.
-_MARKS = (
-    (b"\xff\xfe\0\0", "utf-32"),
-    (b"\0\0\xfe\xff", "utf-32"),
-    (b"\xff\xfe", "utf-16"),
-    (b"\xfe\xff", "utf-16"),
 )
 
 
@@ -80,21 +72,17 @@ def is_hidden(path: Path, folder: Path) -> bool:
     return any(part.startswith(".") for part in path.relative_to(folder).parts)
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, encoding: str | None = None) -> str:
     """Read a text file, with or without a byte order mark.
 
+    Args:
+        path: the file.
+        encoding: as the user names it; None is UTF-8, or what the mark says.
+
     Raises:
-        UserError: it is not in UTF-8, nor in UTF-16 or UTF-32 with their marks.
+        UserError: it is in another encoding, which is proposed where it can be told.
     """
-    content = path.read_bytes()
-    encoding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8-sig")
-    try:
-        return content.decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{path} is no text in UTF-8: {error.reason} at byte {error.start + 1}",
-            "save it as UTF-8",
-        ) from None
+    return decode(path.read_bytes(), str(path), encoding)
 
 
 def table_lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -24,6 +24,7 @@ from utils.manifest.write import path_from_manifest, write_manifest
 from utils.parallel.shards import Shard, parse_shard
 from utils.sources.lhotse import write_cuts
 from utils.sources.nemo import write_nemo
+from utils.sources.sclite import write_ctm, write_stm
 from utils.sources.source_data import LeftOut, SourceData, SourceSettings
 
 EXAMPLES_SHOWN = 3
@@ -34,6 +35,8 @@ WRITERS: dict[str, tuple[str, Callable[[Path, Iterable[Utterance]], object]]] = 
     "manifest": (".json", write_manifest),
     "nemo": ("_nemo.json", write_nemo),
     "lhotse": ("_cuts.jsonl", write_cuts),
+    "stm": (".stm", write_stm),
+    "ctm": (".ctm", write_ctm),
 }
 
 
@@ -46,6 +49,7 @@ class Prepared:
     seconds: Mapping[str, Seconds]
     left_out: Sequence[LeftOut]
     left_out_file: Path
+    notes: Sequence[str] = ()
 
 
 def prepare(source_data: SourceData, settings: SourceSettings, name: str) -> Prepared:
@@ -83,7 +87,7 @@ def prepare(source_data: SourceData, settings: SourceSettings, name: str) -> Pre
     left_out_file = shard.named(folder / f"{name}_left_out.jsonl")
     if not measured and shard.count > 1:  # the other parts may hold more
         write_left_out(left_out_file, left_out)
-        return summarise(files, {}, left_out, left_out_file)
+        return summarise(files, {}, left_out, left_out_file, source_data.notes)
     if not measured:
         raise nothing_left(left_out)
     language = settings.language_code
@@ -97,7 +101,7 @@ def prepare(source_data: SourceData, settings: SourceSettings, name: str) -> Pre
     for part, utterances in parts.items():
         writer(files[part], [_relative_to(files[part], each) for each in utterances])
     write_left_out(left_out_file, left_out)
-    return summarise(files, parts, left_out, left_out_file)
+    return summarise(files, parts, left_out, left_out_file, source_data.notes)
 
 
 def summarise(
@@ -105,6 +109,7 @@ def summarise(
     parts: Mapping[str, Sequence[Utterance]],
     left_out: Sequence[LeftOut],
     left_out_file: Path,
+    notes: Sequence[str] = (),
 ) -> Prepared:
     """Count what was written."""
     return Prepared(
@@ -113,11 +118,14 @@ def summarise(
         seconds={part: sum(one.duration or 0.0 for one in each) for part, each in parts.items()},
         left_out=left_out,
         left_out_file=left_out_file,
+        notes=notes,
     )
 
 
 def tell(prepared: Prepared, speak: Callable[[str], None] = say) -> None:
     """Say what was written and what was left out."""
+    for note in prepared.notes:
+        speak(note)
     if not prepared.manifests:
         speak("no manifest was written: this part holds nothing that can be used")
     for split, path in prepared.manifests.items():

@@ -24,12 +24,14 @@ class SourceData:
 
     Audio paths are absolute or relative to the current folder. Nothing was listened to yet:
     durations may be missing, and pieces may lie outside of their files. `is_part` where only what
-    belongs to `--shard` was read.
+    belongs to `--shard` was read. `notes` are sentences for the user: what was decided for him, or
+    changed in texts.
     """
 
     utterances: Sequence[Utterance]
     left_out: Sequence[LeftOut] = field(default=())
     is_part: bool = False
+    notes: Sequence[str] = field(default=())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +50,9 @@ class SourceSettings:
     """Language of the utterances for which the source states none, such as Chinese or zh."""
     source: str | None = None
     """Name of the data, written into each line; None takes the command's name."""
-    format: Literal["manifest", "nemo", "lhotse"] = "manifest"
-    """Form to write: the manifest of this repository, NeMo's, or Lhotse's cuts."""
+    format: Literal["manifest", "nemo", "lhotse", "stm", "ctm"] = "manifest"
+    """Form to write: the manifest of this repository, NeMo's, Lhotse's cuts, or sclite's STM or CTM
+    (whose words are spread evenly over each sentence)."""
     shard: str | None = None
     """Prepare only this part of the files, such as 2/8; `custom.py manifest` joins the parts, and
     splits them."""

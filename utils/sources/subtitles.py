@@ -1,31 +1,51 @@
-"""Long recordings with subtitles beside them, cut into pieces of at most 30 s."""
+"""Long recordings with subtitles or transcripts with times, cut into pieces of at most 30 s."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
-from utils.audio.clip import AudioRef, Seconds
+from utils.audio.clip import AudioRef, Seconds, TimedSentence
 from utils.audio.decode import AudioError
-from utils.audio.header import header_duration
+from utils.audio.header import header_channels, header_duration
 from utils.cli.errors import UserError
+from utils.manifest.languages import language_code
 from utils.manifest.utterance import Utterance
-from utils.sources.files import audio_files, expect_file
+from utils.sources.files import expect_file
 from utils.sources.source_data import LeftOut, SourceData, SourceSettings
-from utils.sources.text.pieces import Piece, check_times, pack, silences
-from utils.sources.text.subtitle_files import FORMATS, read_subtitles
+from utils.sources.text.cues import Cue
+from utils.sources.text.marks import Marks
+from utils.sources.text.pieces import Piece, Unusable, check_times, pack, silences
+from utils.sources.text.subtitle_files import FORMATS, OF_SEVERAL, read_subtitles
+from utils.sources.text.subtitle_pairs import Pair, Wanted, pairs_of_folder, subtitles_beside
+
+# A channel of these is a tier, and only that of a recording with as many channels.
+_TIERS = (".textgrid", ".eaf")
 
 
 @dataclass(frozen=True, kw_only=True)
 class SubtitleSettings(SourceSettings):
-    """Long recordings with srt, vtt, ass, TextGrid or Whisper's JSON, cut into pieces."""
+    """Long recordings with subtitles, TextGrid, eaf, STM, CTM, labels or JSON, cut into pieces."""
 
     path: str
-    """A recording, or a folder of recordings; each with a subtitle file of the same name."""
+    """A recording, or a folder of recordings; each with a subtitle file of the same name, which may
+    have a language before its ending: talk.en.srt belongs to talk.mp3."""
     subtitles: str | None = None
-    """The subtitle file of one recording that has another name."""
+    """The subtitle file of one recording that has another name; or an STM or CTM for a folder."""
     tier: str | None = None
-    """Name of the tier to read from TextGrids; None takes all, a speaker each, but for phones."""
+    """Name of the tier to read from TextGrids and eaf; None takes all, a speaker each, but for
+    phones and for tiers that depend on others."""
+    channels: Literal["mix", "split"] = "mix"
+    """split: the first tier of a TextGrid or eaf is heard in channel 0, the second in channel 1,
+    and so are talk.0.srt and talk.1.srt (or left and right, A and B). Channels that an STM, a CTM
+    or a JSON names are always heard alone."""
+    marks: Literal["remove", "keep"] = "remove"
+    """What becomes of that which stands in subtitles and is not said: sound tags ([music],
+    (laughs)), music signs, names of speakers (ANNA:, >>) and dialogue dashes."""
+    encoding: str | None = None
+    """Encoding of the subtitle files, such as gbk or cp1252; None: UTF-8, or as their mark says."""
     speaker: str | None = None
     """Who speaks, where it is one person; None: each recording is one."""
     no_speech: bool = False
@@ -39,97 +59,150 @@ def gather(settings: SubtitleSettings) -> SourceData:
     Raises:
         UserError: there is no such recording, or a subtitle file is broken.
     """
-    pairs, left_out = _pairs(Path(settings.path), settings.subtitles)
+    pairs, left_out = _pairs(settings)
     utterances: list[Utterance] = []
-    for name, audio, subtitles in pairs:
+    marks = Marks(settings.marks == "remove")
+    for pair in pairs:
         try:
-            length = header_duration(AudioRef(str(audio)))
+            length = header_duration(AudioRef(str(pair.audio)))
+            channels = header_channels(AudioRef(str(pair.audio)))
         except AudioError as error:
-            left_out.append(LeftOut(name, f"unreadable audio: {error.message}"))
+            left_out.append(LeftOut(pair.name, f"unreadable audio: {error.message}"))
             continue
         try:
-            found, missing = _cut(name, audio, subtitles, length, settings)
+            found, missing = _cut(pair, length, channels, settings, marks)
         except UserError as error:
             if len(pairs) == 1:
                 raise
-            left_out.append(LeftOut(name, f"unreadable subtitles: {error.message}"))
+            left_out.append(LeftOut(pair.name, f"unreadable subtitles: {error.message}"))
             continue
         utterances += found
         left_out += missing
-    return SourceData(utterances, left_out)
+    return SourceData(utterances, left_out, notes=marks.told())
 
 
 def _cut(
-    name: str, audio: Path, subtitles: Path, length: Seconds, settings: SubtitleSettings
+    pair: Pair, length: Seconds, channels: int, settings: SubtitleSettings, marks: Marks
 ) -> tuple[list[Utterance], list[LeftOut]]:
-    sentences, unusable = check_times(read_subtitles(subtitles, settings.tier), length)
-    pieces = pack(sentences, unusable)
+    suffix = pair.subtitles.suffix.lower()
+    tier = pair.audio.stem if suffix in OF_SEVERAL else settings.tier
+    cues = read_subtitles(pair.subtitles, tier, settings.encoding)
+    cues = marks.apply(_on_channels(cues, pair, channels, settings))
+    utterances: list[Utterance] = []
+    left_out: list[LeftOut] = []
+    for channel in sorted({each.channel for each in cues}, key=lambda each: each or 0):
+        side = [each for each in cues if each.channel == channel]
+        name = pair.name if channel is None else f"{pair.name}-ch{channel}"
+        audio = AudioRef(str(pair.audio), channel=channel)
+        pieces, unusable = _pieces(side, length, settings)
+        utterances += [
+            _utterance(f"{name}-{number:04d}", audio, piece, settings, pair)
+            for number, piece in enumerate(pieces, start=1)
+        ]
+        left_out += [
+            LeftOut(f"{pair.subtitles.name}: {each.sentence.text[:40]}", each.reason)
+            for each in unusable
+        ]
+    return utterances, left_out
+
+
+def _pieces(
+    cues: Sequence[Cue], length: Seconds, settings: SubtitleSettings
+) -> tuple[list[Piece], list[Unusable]]:
+    """Put cues together; over what was not understood no piece reaches, and no silence."""
+    usable = [each.sentence for each in cues if not each.problem and each.sentence.text]
+    unknown = [
+        Unusable(replace(each.sentence, end=min(each.end, length)), each.problem)
+        for each in cues
+        if each.problem
+    ]
+    sentences, unusable = check_times(usable, length)
+    unusable = [*unusable, *unknown]
+    reached = [each for each in sentences if not _is_over(each, unknown)]
+    unusable += [
+        Unusable(each, "beside text that is not understood: its times overlap")
+        for each in sentences
+        if _is_over(each, unknown)
+    ]
+    pieces = pack(reached, unusable)
     if settings.no_speech:
         pieces = sorted(
             [*pieces, *silences(pieces, unusable, length)], key=lambda piece: piece.start
         )
-    utterances = [
-        _utterance(f"{name}-{number:04d}", audio, piece, settings.speaker)
-        for number, piece in enumerate(pieces, start=1)
-    ]
-    left_out = [
-        LeftOut(f"{subtitles.name}: {each.sentence.text[:40]}", each.reason) for each in unusable
-    ]
-    return utterances, left_out
+    return pieces, unusable
 
 
-def _utterance(name: str, audio: Path, piece: Piece, speaker: str | None) -> Utterance:
+def _is_over(sentence: TimedSentence, unknown: Sequence[Unusable]) -> bool:
+    return any(
+        each.sentence.start < sentence.end and sentence.start < each.sentence.end
+        for each in unknown
+    )
+
+
+def _on_channels(
+    cues: Sequence[Cue], pair: Pair, channels: int, settings: SubtitleSettings
+) -> list[Cue]:
+    """Return the cues with the channel in which each is heard; None where that is all of them.
+
+    Raises:
+        UserError: --channels=split, but there are not as many tiers as channels.
+    """
+    if channels == 1:
+        return [replace(each, channel=None) for each in cues]
+    if pair.channel is not None:
+        return [replace(each, channel=pair.channel) for each in cues]
+    if pair.subtitles.suffix.lower() not in _TIERS:
+        return list(cues)
+    if settings.channels == "mix":
+        return [replace(each, channel=None) for each in cues]
+    tiers = len({each.channel for each in cues})
+    if tiers != channels:
+        raise UserError(
+            f"{pair.subtitles} has {tiers} tiers with text, {pair.audio} has {channels} channels",
+            "--channels=split needs a tier for each channel, in their order; leave it out, or name "
+            "one tier with --tier",
+        )
+    return list(cues)
+
+
+def _utterance(
+    name: str, audio: AudioRef, piece: Piece, settings: SubtitleSettings, pair: Pair
+) -> Utterance:
+    speakers = {each.extra.get("speaker") for each in piece.sentences}
+    sentences, speaker = piece.sentences, settings.speaker
+    if len(speakers) <= 1:  # one for all is said once
+        speaker = speaker or next(iter(speakers), None)
+        sentences = tuple(replace(each, extra={}) for each in sentences)
     return Utterance(
-        audio=AudioRef(str(audio), round(piece.start, 3), round(piece.end, 3)),
+        audio=replace(audio, start_time=round(piece.start, 3), end_time=round(piece.end, 3)),
         sentence=piece.text,
         id=name,
-        sentences=piece.sentences,
+        language=None if pair.language is None else language_code(pair.language),
+        sentences=sentences,
         speaker=speaker,
     )
 
 
-def _pairs(path: Path, subtitles: str | None) -> tuple[list[tuple[str, Path, Path]], list[LeftOut]]:
-    """Return name, recording and subtitle file; and what has no partner."""
+def _pairs(settings: SubtitleSettings) -> tuple[list[Pair], list[LeftOut]]:
+    """Return recordings with their subtitle files; and what has no partner."""
+    path, subtitles = Path(settings.path), settings.subtitles
+    wanted = Wanted(settings.language, settings.channels == "split")
     if path.is_dir():
-        if subtitles is not None:
+        named = None if subtitles is None else Path(subtitles)
+        if named is not None and named.suffix.lower() not in OF_SEVERAL:
             raise UserError(
                 f"--subtitles={subtitles} belongs to one recording, but {path} is a folder",
                 "give the recording with --path, or leave --subtitles out",
             )
-        return _pairs_of_folder(path)
+        return pairs_of_folder(path, wanted, named)
     expect_file(path, "a recording, or a folder of them")
     if subtitles is not None:
         expect_file(Path(subtitles), "a subtitle file")
-        return [(path.stem, path, Path(subtitles))], []
-    beside = _beside(path)
-    if not beside:
+        return [Pair(path.stem, path, Path(subtitles))], []
+    pairs, left_out = subtitles_beside(path, path.stem, wanted)
+    if not pairs:
         raise UserError(
             f"{path} has no subtitle file beside it",
             f"expected {path.stem} with one of {', '.join(FORMATS)}, or name it with --subtitles",
         )
-    return [(path.stem, path, beside[0])], []
-
-
-def _pairs_of_folder(folder: Path) -> tuple[list[tuple[str, Path, Path]], list[LeftOut]]:
-    pairs, left_out, used = [], [], set()
-    for audio in audio_files(folder):
-        name = audio.relative_to(folder).with_suffix("").as_posix()
-        beside = _beside(audio)
-        used |= set(beside)
-        if not beside:
-            left_out.append(LeftOut(str(audio), "audio without text"))
-            continue
-        pairs.append((name, audio, beside[0]))
-        for other in beside[1:]:
-            left_out.append(LeftOut(str(other), f"a second text of one recording: {beside[0]}"))
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in FORMATS and path not in used and path.is_file():
-            left_out.append(LeftOut(str(path), "text without audio"))
     return pairs, left_out
-
-
-def _beside(audio: Path) -> list[Path]:
-    """Return the subtitle files of a recording's name, the preferred format first."""
-    found = [path for path in audio.parent.iterdir() if path.stem == audio.stem]
-    known = [path for path in found if path.suffix.lower() in FORMATS and path.is_file()]
-    return sorted(known, key=lambda path: list(FORMATS).index(path.suffix.lower()))
