@@ -72,6 +72,14 @@ KEPT_FLAGS: dict[str, dict[str, object]] = {
     "check_data.py": {"data": ANY_DEFAULT},
     "finetune.py": {**TRAINING_FLAGS, "use_adalora": ANY_DEFAULT, "use_8bit": False},
     "finetune_all.py": {**TRAINING_FLAGS, "freeze_encoder": False, "learning_rate": None},
+    "infer.py": {
+        **dict.fromkeys(("audio_path", "use_gpu", "use_int8", "beam_size"), ANY_DEFAULT),
+        **dict.fromkeys(("num_workers", "vad_filter"), ANY_DEFAULT),
+        "model_path": "models/whisper-tiny-finetune",
+        "language": None,
+        "task": "transcribe",
+        "local_files_only": False,
+    },
     "merge_lora.py": {
         "lora_model": "output/whisper-tiny/checkpoint-best/",
         "output_dir": "models/",

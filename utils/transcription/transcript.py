@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -122,3 +122,12 @@ def compression_ratio(text: str) -> float:
     """
     raw = text.encode()
     return len(raw) / len(zlib.compress(raw)) if raw else 0.0
+
+
+def transcript_from_json(value: Mapping[str, Any]) -> ClipTranscript:
+    """What `dataclasses.asdict` made of a transcript, back."""
+    segments = []
+    for each in value["segments"]:
+        words = each["words"] and tuple(Word(**word) for word in each["words"])
+        segments.append(TimedText(**{**each, "ids": tuple(each["ids"]), "words": words}))
+    return ClipTranscript(value["text"], value["language"], tuple(segments))

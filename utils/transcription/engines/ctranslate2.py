@@ -94,6 +94,7 @@ class CTranslate2Engine:
         compute: how it was loaded.
     """
 
+    has_patience = True
     thins = False  # the library's attention takes no weights for its keys
 
     def __init__(self, path: str, model: Any, compute: Compute = DEFAULT_COMPUTE) -> None:

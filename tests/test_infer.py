@@ -1,0 +1,364 @@
+"""infer.py: any sound to transcripts; the text is evaluation's, nothing is done twice or lost."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+import infer
+from utils.audio.clip import AudioRef
+from utils.audio.load import load_audio
+from utils.cli.errors import UserError
+from utils.manifest.read import read_manifest
+from utils.manifest.utterance import Utterance
+from utils.transcription.decoding import Decoding
+from utils.transcription.engines.registry import open_engine
+from utils.transcription.infer.sound import StoredSamples, read_samples
+from utils.transcription.transcribe import transcribe_with_engine
+from utils.transcription.windows import WindowDecoder
+
+RATE = 16_000
+
+
+@pytest.fixture(scope="module")
+def clips(demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of demo sentences in both languages."""
+    folder = tmp_path_factory.mktemp("clips")
+    for language in ("zh", "en"):
+        for each in list(read_manifest(demo_model.parent / language / "test.jsonl"))[:4]:
+            path = folder / language / f"{each.id.replace('/', '-')}.wav"
+            path.parent.mkdir(exist_ok=True)
+            soundfile.write(path, load_audio(each.audio), RATE)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def talk(demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A minute of demo sentences with pauses, some of them long."""
+    sentences = list(read_manifest(demo_model.parent / "en" / "train.jsonl"))[:24]
+    rng = np.random.default_rng(0)
+    pieces = []
+    for number, each in enumerate(sentences):
+        pause = 4.0 if number % 6 == 5 else 0.4
+        pieces += [load_audio(each.audio), np.zeros(round(pause * RATE), np.float32)]
+    sound = np.concatenate(pieces) + rng.normal(0, 1e-4, sum(map(len, pieces)))
+    path = tmp_path_factory.mktemp("talks") / "talk.flac"
+    soundfile.write(path, sound, RATE)
+    assert len(sound) > 40 * RATE
+    return path
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, demo_model: Path, capsys: Any) -> Any:
+    """Run infer.py in an empty folder; returns its exit code and what it said."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*flags: str, model: Path = demo_model) -> SimpleNamespace:
+        code = infer.main([f"--model_path={model}", "--output_dir=out", *flags])
+        said = capsys.readouterr().out
+        return SimpleNamespace(code=code, said=said, last=said.splitlines()[-1])
+
+    return call
+
+
+def texts(folder: Path = Path("out")) -> dict[str, dict[str, Any]]:
+    return {
+        str(path.relative_to(folder).with_suffix("")): json.loads(path.read_text())
+        for path in folder.rglob("*.json")
+    }
+
+
+def evaluated(model: Path, paths: list[Path], **options: Any) -> dict[str, str]:
+    """What evaluation.py makes of the files, by their names."""
+    utterances = [Utterance(AudioRef(str(path)), "", str(path)) for path in paths]
+    decoding = replace(Decoding(temperature_fallback=True), **options)
+    found = transcribe_with_engine(lambda: open_engine(str(model)), utterances, decoding)
+    return {path.stem: p.hypothesis for path, p in zip(paths, found.predictions, strict=True)}
+
+
+@pytest.mark.parametrize("engine", ["transformers", "ctranslate2"])
+def test_text_is_that_of_evaluation_on_every_clip(run, clips, demo_model, ct2_model, engine):
+    model = demo_model if engine == "transformers" else ct2_model
+    done = run(f"--audio_path={clips}", "--batch_size=3", model=model)
+    assert done.code == 0
+    assert done.last == "8 transcribed, 0 failed; wrote out"
+    expected = evaluated(model, sorted(clips.rglob("*.wav")), batch_size=3)
+    found = {Path(name).name: value["text"] for name, value in texts().items()}
+    assert found == expected
+    assert all(found.values())
+    # A folder's inner folders are kept, and every format is there.
+    names = {
+        path.relative_to("out").as_posix() for path in Path("out").rglob("*") if path.is_file()
+    }
+    assert {f"zh/{Path(n).name}" for n in names if n.startswith("zh/")}
+    assert len(names) == 8 * 5 + 1
+
+
+def test_sequential_windows_are_those_of_evaluation(run, talk, demo_model):
+    done = run(f"--audio_path={talk}", "--vad_filter=False", "--language=en")
+    assert done.code == 0
+    expected = evaluated(demo_model, [talk], language="en")
+    assert {name: value["text"] for name, value in texts().items()} == expected
+
+
+def test_a_long_recording_is_cut_at_pauses_and_its_times_grow(run, talk):
+    done = run(f"--audio_path={talk}", "--language=English", "--word_timestamps=True")
+    assert done.code == 0
+    result = texts()["talk"]
+    segments = result["segments"]
+    starts = [segment["start"] for segment in segments]
+    assert len(segments) > 2
+    assert starts == sorted(starts)
+    assert 30 < segments[-1]["end"] <= load_audio(AudioRef(str(talk))).size / RATE
+    assert "".join(w["word"] for w in segments[0]["words"]).split() == segments[0]["text"].split()
+    # Each was said as it came.
+    assert done.said.count(" --> ") == len(segments)
+
+
+def test_silence_and_noise_of_minutes_hold_no_word(run, tmp_path):
+    rng = np.random.default_rng(0)
+    soundfile.write(tmp_path / "silence.flac", np.zeros(120 * RATE), RATE)
+    soundfile.write(tmp_path / "noise.flac", rng.normal(0, 0.05, 120 * RATE), RATE)
+    assert run("--audio_path=silence.flac,noise.flac").code == 0
+    assert [value["text"] for value in texts().values()] == ["", ""]
+
+
+def test_what_is_broken_is_named_and_the_others_go_on(run, clips, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    good = sorted(clips.rglob("*.wav"))[0]
+    whole = good.read_bytes()
+    (folder / "good.wav").write_bytes(whole)
+    (folder / "half.wav").write_bytes(whole[: len(whole) // 2])
+    (folder / "empty.mp3").write_bytes(b"")
+    (folder / "text.m4a").write_text("this is no sound")
+    nan = np.full(RATE, np.nan, np.float32)
+    soundfile.write(folder / "nan.wav", nan, RATE, subtype="FLOAT")
+    done = run("--audio_path=in,missing.wav", "--output_format=txt")
+    assert done.code == 1
+    assert done.last == "1 transcribed, 5 failed; wrote out"
+    failures = [line for line in done.said.splitlines() if ": failed: " in line]
+    assert [line.partition(":")[0] for line in sorted(failures)] == [
+        *("in/empty.mp3", "in/half.wav", "in/nan.wav", "in/text.m4a", "missing.wav"),
+    ]
+    assert [path.name for path in Path("out").glob("*.*")] == ["good.txt"] or {
+        path.name for path in Path("out").iterdir()
+    } == {"good.txt", "infer.jsonl"}
+
+
+def test_eight_channels_and_a_film_are_heard(run, clips, tmp_path):
+    av = pytest.importorskip("av")
+    good = sorted(clips.rglob("*.wav"))[0]
+    samples = load_audio(AudioRef(str(good)))
+    soundfile.write(tmp_path / "eight.wav", np.repeat(samples[:, None], 8, axis=1), RATE)
+    with av.open(str(tmp_path / "film.mp4"), "w") as film:
+        picture, sound = film.add_stream("mpeg4", rate=10), film.add_stream("aac", rate=RATE)
+        picture.width = picture.height = 64
+        picture.pix_fmt = "yuv420p"
+        for _ in range(5):
+            frame = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")
+            film.mux(picture.encode(frame))
+        frame = av.AudioFrame.from_ndarray(samples[None], format="fltp", layout="mono")
+        frame.sample_rate = RATE
+        film.mux(sound.encode(frame))
+        film.mux(picture.encode(None))
+        film.mux(sound.encode(None))
+    assert run("--audio_path=eight.wav,film.mp4").code == 0
+    found = texts()
+    assert found["eight"]["text"]
+    assert found["film"]["text"]
+
+
+def test_finished_files_are_skipped_until_something_changes(run, clips, tmp_path):
+    shutil.copytree(clips / "en", tmp_path / "in")
+    flags = ("--audio_path=in", "--output_format=srt", "--language=en")
+    assert run(*flags).last == "4 transcribed, 0 failed; wrote out"
+    assert run(*flags).last == "0 transcribed, 0 failed, 4 were done before; wrote out"
+    next(Path("out").glob("*.srt")).unlink()
+    changed = sorted(Path("in").iterdir())[-1]
+    soundfile.write(changed, np.zeros(RATE), RATE)
+    assert run(*flags).last in (
+        "2 transcribed, 0 failed, 2 were done before; wrote out",
+        "1 transcribed, 0 failed, 3 were done before; wrote out",
+    )
+    assert run(*flags, "--beam_size=2").last == "4 transcribed, 0 failed; wrote out"
+    assert run(*flags, "--beam_size=2", "--resume=False").last.startswith("4 transcribed")
+
+
+def test_a_killed_run_goes_on_within_a_recording(run, talk, monkeypatch):
+    flags = (f"--audio_path={talk}", "--language=en", "--batch_size=1")
+    whole = run(*flags, "--output_dir=whole")
+    assert whole.code == 0
+    decode, asked = WindowDecoder.transcripts, []
+
+    def killed(self: WindowDecoder, batch: Any, listen: Any = None) -> Any:
+        asked.append(len(batch))
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        return decode(self, batch, listen)
+
+    monkeypatch.setattr(WindowDecoder, "transcripts", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(*flags)
+    assert not list(Path("out").glob("talk.*"))
+    asked[:] = [0, 0]
+    assert run(*flags).code == 0
+    stretches = Path("out/infer.jsonl").read_text().count("\n") - 1
+    assert len(asked) - 2 == stretches - 1
+    assert texts() == texts(Path("whole"))
+
+
+def test_standard_input_patterns_shards_and_names(run, clips, tmp_path, monkeypatch):
+    good = sorted((clips / "en").iterdir())[0]
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(good.read_bytes())))
+    assert run("--audio_path=-").code == 0
+    assert texts()["stdin"]["text"]
+    (tmp_path / "in").mkdir()
+    for name in ("one.wav", "two.wav", "three.wav", "with, comma.wav"):
+        shutil.copy(good, tmp_path / "in" / name)
+    soundfile.write(tmp_path / "in" / "one.flac", load_audio(AudioRef(str(good))), RATE)
+    names = set()
+    for part in ("1/2", "2/2"):
+        assert run("--audio_path=in/*", f"--shard={part}", "--output_dir=parts").code == 0
+    names = {path.name for path in Path("parts").glob("*.txt")}
+    assert names == {"one.wav.txt", "one.flac.txt", "two.txt", "three.txt", "with, comma.txt"}
+    assert run("--audio_path=in/with, comma.wav", "--output_dir=comma").code == 0
+    assert Path("comma/with, comma.txt").is_file()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--audio_path=in"], "holds no sound"),
+        (["--audio_path=*.nothing"], "no file is called"),
+        (["--audio_path=,"], "names nothing"),
+        (["--language=Klingon"], "no language that Whisper knows"),
+        (["--engine=tensorflow"], "unknown engine"),
+        (["--device=tpu"], "no device"),
+        (["--device=cuda:7"], "no GPU was found"),
+        (["--patience=2"], "CTranslate2"),
+        (["--clip_timestamps=5,2"], "--clip_timestamps=5,2"),
+        (["--clip_timestamps=a"], "--clip_timestamps=a"),
+        (["--suppress_tokens=1,x"], "--suppress_tokens=1,x"),
+        (["--highlight_words=True"], "--highlight_words"),
+        (["--beam_size=0"], "--beam_size is 0"),
+        (["--temperature=2"], "--temperature is 2"),
+        (["--shard=3/2"], "--shard=3/2"),
+        (["--model_path=no/such/model"], "no model folder"),
+    ],
+)
+def test_unusable_flags_end_with_a_sentence(run, clips, flags, message, tmp_path):
+    (tmp_path / "in").mkdir()
+    first = sorted((clips / "en").iterdir())[0]
+    with pytest.raises(UserError) as caught:
+        run(f"--audio_path={first}", *flags) if not flags[0].startswith("--audio") else run(*flags)
+    assert message in caught.value.message
+    assert caught.value.hint
+
+
+def test_clips_of_a_recording_prompts_and_suppressed_tokens(run, talk, demo_model):
+    flags = (f"--audio_path={talk}", "--language=en", "--output_format=json")
+    run(*flags, "--clip_timestamps=0,8,20,30")
+    segments = texts()["talk"]["segments"]
+    assert all(s["start"] < 8.01 or 20 <= s["start"] < 30.01 for s in segments)
+    assert {s["start"] >= 20 for s in segments} == {False, True}
+    ids = segments[0]["tokens"][0]
+    run(*flags, "--clip_timestamps=0,8", "--suppress_tokens=-1", "--output_dir=same")
+    assert texts(Path("same"))["talk"]["segments"][0]["tokens"][0] == ids
+    run(*flags, "--clip_timestamps=0,8", f"--suppress_tokens={ids}", "--output_dir=without")
+    assert ids not in [t for s in texts(Path("without"))["talk"]["segments"] for t in s["tokens"]]
+    windowed = ("--vad_filter=False", "--temperature_increment_on_fallback=None")
+    run(*flags, *windowed, "--condition_on_previous_text=True", "--hotwords=singing")
+    assert texts()["talk"]["text"]
+
+
+def test_the_microphone_that_is_not_there_is_one_sentence(run, monkeypatch):
+    class NoDeviceError(Exception):
+        pass
+
+    def refuse(**options: Any) -> None:
+        raise NoDeviceError("Error querying device -1")
+
+    fake = SimpleNamespace(PortAudioError=NoDeviceError, InputStream=refuse)
+    monkeypatch.setitem(sys.modules, "sounddevice", fake)
+    with pytest.raises(UserError, match="microphone cannot be recorded: Error querying device"):
+        run("--audio_path=microphone")
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+    with pytest.raises(UserError, match="needs sounddevice"):
+        run("--audio_path=microphone")
+
+
+def test_a_microphone_is_recorded_until_nobody_speaks(run, clips, monkeypatch):
+    samples = load_audio(AudioRef(str(sorted((clips / "en").iterdir())[0])))
+    sound = np.concatenate([samples, np.zeros(20 * RATE, np.float32)])
+    blocks = [sound[i : i + RATE // 10, None] for i in range(0, len(sound), RATE // 10)]
+
+    class Stream:
+        def __init__(self, callback: Any, **options: Any) -> None:
+            for block in blocks:
+                callback(block, len(block), None, None)
+
+        def __enter__(self) -> None:
+            return None
+
+        def __exit__(self, *error: object) -> None:
+            return None
+
+    fake = SimpleNamespace(PortAudioError=OSError, InputStream=Stream)
+    monkeypatch.setitem(sys.modules, "sounddevice", fake)
+    monkeypatch.setattr("utils.transcription.infer.microphone.BETWEEN_LOOKS", 0.0)
+    assert run("--audio_path=microphone", "--stop_after_silence=2", "--language=en").code == 0
+    recording = next(Path("out").glob("microphone-*.flac"))
+    seconds = soundfile.info(recording).duration
+    assert len(samples) / RATE < seconds < len(samples) / RATE + 4
+    assert texts()[recording.stem]["text"]
+
+
+def test_a_long_recording_lies_on_the_disk_as_it_would_in_memory(tmp_path):
+    rng = np.random.default_rng(0)
+    path = tmp_path / "long.wav"
+    soundfile.write(path, rng.uniform(-0.5, 0.5, (200 * 44_100, 2)), 44_100)
+    stored = read_samples(path, tmp_path)
+    whole = load_audio(AudioRef(str(path)))
+    assert isinstance(stored, StoredSamples)
+    assert abs(len(stored) - len(whole)) <= 1
+    for begin, end in ((0, 1000), (RATE * 100, RATE * 101), (len(whole) - 50, len(whole))):
+        np.testing.assert_allclose(
+            stored[begin:end], whole[begin : len(stored)][: end - begin], atol=2e-3
+        )
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["long.wav"]
+
+
+def test_a_full_disk_leaves_no_half_transcripts(tmp_path, clips, demo_model, repository):
+    code = (
+        "import resource, signal, sys, infer\n"
+        "from utils.cli.errors import run_script\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (600, 600))\n"
+        "sys.exit(run_script(infer.main))\n"
+    )
+    flags = [
+        f"--audio_path={clips / 'en'}",
+        f"--model_path={demo_model}",
+        f"--output_dir={tmp_path}",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *flags, "--output_format=json", "--word_timestamps=True"],
+        capture_output=True,
+        text=True,
+        cwd=repository,
+    )
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.glob("*.unfinished"))

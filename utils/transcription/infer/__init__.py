@@ -1,0 +1,1 @@
+"""Files, pages and the microphone to transcripts: what `infer.py` does."""
