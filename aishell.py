@@ -4,8 +4,8 @@ Download it (15.6 GB) and prepare it: python aishell.py
 The archive is here already:          python aishell.py --filepath=/data/data_aishell.tgz
 It is unpacked already:               python aishell.py --filepath=/data/data_aishell/
 
-Writes dataset/train.json, dataset/dev.json and dataset/test.json, and names what is in none of
-them. What --filepath names is only read. A run that was cut off goes on where it was. Go on with
+Writes dataset/train.json, dataset/dev.json and dataset/test.json, and lists what was left out. The
+files of --filepath are only read. An interrupted run continues when it is started again. Next:
 check_data.py, then finetune.py.
 """
 
@@ -29,22 +29,22 @@ MOST_WORKERS = 8
 
 @dataclass(frozen=True)
 class Settings:
-    """Where AISHELL-1 is and where its audio and manifests go."""
+    """Where AISHELL-1 is, and where its audio and manifests go."""
 
     filepath: str | None = None
-    """data_aishell.tgz, or the folder unpacked from it; None downloads it."""
+    """The archive data_aishell.tgz, or the folder unpacked from it. None downloads the archive."""
     target_dir: str = "dataset/audio/"
-    """Folder for what is downloaded and unpacked."""
+    """Folder for downloaded and unpacked audio."""
     annotation_text: str = "dataset/"
     """Folder for train.json, dev.json and test.json."""
     add_pun: bool | str = False
-    """Folder of a local punctuation model (token classification, see docs/data.md) that punctuates
-    the transcripts; False leaves them as they were published."""
+    """Folder of a local punctuation model (token classification, see docs/data.md), which adds
+    punctuation to the transcripts. False leaves them as they were published."""
     num_workers: int | None = None
-    """Speakers unpacked at a time; None for one a core up to 8."""
+    """Speakers unpacked in parallel. None takes one for each core, at most 8."""
     shard: str | None = None
-    """Prepare only this part of the speakers, such as 2/8, of an archive that is here already;
-    `custom.py manifest` joins the parts."""
+    """Prepare only this part of the speakers, such as 2/8. The archive must have been downloaded
+    before. `custom.py manifest` joins the parts."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:

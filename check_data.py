@@ -4,9 +4,9 @@ One manifest:  python check_data.py --data=dataset/train.json
 All parts:     python check_data.py --data=dataset/test.json,dataset/train.json --html=output/check.html
 With a model:  python check_data.py --data=dataset/train.json --model_path=openai/whisper-tiny
 
-Given several, it also finds what is in two of them. Listens to every file, changes nothing;
---fix=dataset/fixed.json writes the last manifest without what is broken. Ends with exit code 0
-where nothing is to be fixed, 1 for warnings, 2 for errors.
+Given several manifests, it also finds what occurs in two of them. It decodes every file and changes
+nothing; --fix=dataset/fixed.json writes the last manifest without the broken lines. Exit code: 0
+nothing to fix, 1 warnings, 2 errors.
 """  # noqa: E501 - a command stays on its line
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from utils.cli.console import say
+from utils.cli.console import say_result
 from utils.cli.errors import UserError, run_script
 from utils.cli.flags import parse_settings
 
@@ -36,15 +36,15 @@ class _DataSettings:
     """The data, and what is looked at."""
 
     data: tuple[str, ...] = ("dataset/train.json",)
-    """Manifests, separated by commas; together they are the parts of one data set."""
+    """Manifests, separated by commas. Together they are the parts of one data set."""
     audio: bool = True
     """Decode every sound. False checks only what the manifests say, which is a first look at
     millions of lines."""
     voices: bool = True
-    """Detect speech (Silero VAD): text without speech, and speech where a line says there is none,
-    are findings."""
+    """Detect speech (Silero VAD). Finds transcripts without speech, and speech in lines that say
+    there is none."""
     examples: int = 3
-    """How many lines of each finding are shown, the worst first; -1 shows all."""
+    """Lines shown for each kind of finding, the worst first; -1 shows all."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,11 @@ class _ModelSettings:
     """Checks that use a model."""
 
     model_path: str | None = None
-    """A Whisper model that counts tokens and finds transcripts that it strongly contradicts."""
+    """Whisper model that counts tokens and finds transcripts that it strongly contradicts."""
     language: str | None = None
     """Language of lines that state none, for --model_path; None lets the model detect it."""
     batch_size: int = 16
-    """How many utterances --model_path transcribes at once."""
+    """Utterances that --model_path transcribes at a time."""
     local_files_only: bool = False
     """Never ask the hub for --model_path."""
 
@@ -66,12 +66,12 @@ class _OutputSettings:
     """What is written."""
 
     html: str | None = None
-    """Write a page with players, distributions and the worst lines first."""
+    """Write an HTML page here, with players, distributions and the worst lines first."""
     fix: str | None = None
     """Write the last manifest of --data here, without the lines that have errors. Beside it,
     <name>.dropped.jsonl says what was left out and why."""
     fix_warnings: bool = False
-    """Let --fix leave out the lines that have warnings too."""
+    """With --fix: also leave out the lines that have warnings."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,8 @@ class _WorkSettings:
     """Processes that check lines. None takes one for each core, at most 64; 0 or 1 checks in this
     process."""
     engine: Literal["local", "ray"] = "local"
-    """What decodes: processes of this machine, or Ray Data (an extra, see docs/data.md)."""
+    """Where sound is decoded: in processes of this machine (local), or with Ray Data (ray, which
+    is an extra; see docs/data.md)."""
     shard: str | None = None
     """Check only this part of each manifest, such as 2/8. The files that --html and --fix name get
     the part's name. Duplicates across parts are not found."""
@@ -173,14 +174,14 @@ def _write(diagnosis: Diagnosis, settings: Settings, shard: Shard) -> None:
 
         page = shard.named(Path(settings.html))
         write_validation_page(diagnosis, page)
-        say(f"{page}: the same as a page")
+        say_result(f"{page}: the same as a page")
     if settings.fix:
         from utils.validation.fix import write_fixed
 
         severities: list[Severity] = ["error", "warning"] if settings.fix_warnings else ["error"]
         target = shard.named(Path(settings.fix))
         fixed = write_fixed(diagnosis, Path(settings.data[-1]), target, severities)
-        say(
+        say_result(
             f"{target}: {fixed.kept} lines; {fixed.dropped} were left out, "
             f"{fixed.dropped_file} says why"
         )

@@ -1,11 +1,11 @@
-"""Write a model in the form of another program, and check that it says the same.
+"""Convert a model for another program, and check that it transcribes the same.
 
 CTranslate2:    python convert.py --model_path=models/whisper-tiny-finetune --format=ct2
 In 8 bits:      python convert.py --model_path=models/whisper-tiny-finetune --quantization=int8
 
-An adapter is merged on the way. Original and converted model transcribe the same clips (--data, or
-bundled ones): with float32 weights every token must be equal, or nothing is written; with fewer
-bits the clips that differ are counted and named.
+An adapter is merged on the way. The original and the converted model transcribe the same clips
+(--data, or bundled ones). With float32 weights every token must be equal, or nothing is written.
+With fewer bits, the clips that differ are counted and listed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from utils.cli.console import say
+from utils.cli.console import say_result
 from utils.cli.errors import UserError, run_script
 from utils.cli.flags import parse_settings
 from utils.cli.garbage import garbage_collection_paused
@@ -26,21 +26,21 @@ NAMED_CLIPS = 5
 
 @dataclass(frozen=True)
 class ConvertSettings:
-    """What is converted, into what, and where it goes."""
+    """What is converted, into which format, and where it is written."""
 
     model_path: str = "models/whisper-tiny-finetune"
-    """Model or adapter: a folder or a name on the hub."""
+    """Model or adapter: a folder, or a name on the hub."""
     format: str = "ct2"
-    """Form to write: ct2 (CTranslate2, for faster-whisper and evaluation.py)."""
+    """Format to write: ct2 (CTranslate2, for faster-whisper and evaluation.py)."""
     quantization: str | None = None
-    """Form of the weights, such as float16, int8 or int8_float16; None is float32."""
+    """Type of the weights, such as float16, int8 or int8_float16; None is float32."""
     output_dir: str = "models/"
-    """The model is written to <output_dir>/<name of the model>-<format>/, with the quantization
-    behind it where one is given."""
+    """The model is written to <output_dir>/<name of the model>-<format>/. The name of the
+    quantization is appended if one is given."""
     data: str | None = None
-    """Manifest with clips for the check; None takes bundled ones."""
+    """Manifest with clips for the check; None takes the bundled ones."""
     clips: int = 16
-    """Clips that original and converted model are compared on."""
+    """Number of clips on which the original and the converted model are compared."""
 
     def __post_init__(self) -> None:
         if self.clips < 1:
@@ -73,10 +73,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         settings.quantization,
         clips[: settings.clips],
     )
-    say(f"says the same on {parity.equal} of {parity.clips} clips")
+    say_result(f"says the same on {parity.equal} of {parity.clips} clips")
     for clip, said, now in parity.differing[:NAMED_CLIPS]:
-        say(f"  {clip}: {said!r} became {now!r}")
-    say(f"wrote {target}")
+        say_result(f"  {clip}: {said!r} became {now!r}")
+    say_result(f"wrote {target}")
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@ A table, split by speakers:        python custom.py table --path=clips.csv --spl
 An hour with subtitles:            python custom.py subtitles --path=talk.mp3 --language=English
 Many files into few tars:          python custom.py pack --path=dataset/train.json
 
-Writes train.json (with --split also dev.json and test.json) into --output_dir, and names what is
-in none of them. Your data is only read. Go on with check_data.py, then finetune.py.
+Writes train.json (with --split also dev.json and test.json) into --output_dir, and lists what was
+left out. Your data is only read. Next: check_data.py, then finetune.py.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from utils.cli.config import save_settings
-from utils.cli.console import is_main_process, say, warn
+from utils.cli.console import is_main_process, say_result, warn
 from utils.cli.errors import UserError, run_script
 from utils.cli.flags import parse_settings
 from utils.cli.garbage import garbage_collection_paused
@@ -86,8 +86,8 @@ def _report(
         # Such as predictions without references, scored where they lie: the gate is answered still.
         warn(f"report.html and its like were not made: {error.message}")
     save_settings(settings, report_dir / "settings.yaml")
-    say("\n" + format_results(results))
-    say("\nwrote " + ", ".join(map(str, written)))
+    say_result("\n" + format_results(results))
+    say_result("\nwrote " + ", ".join(map(str, written)))
     return gate.exit_code if gate is not None else 0
 
 

@@ -2,9 +2,10 @@
 
 python merge_lora.py --lora_model=output/whisper-tiny/checkpoint-best/ --output_dir=models/
 
-Writes <output_dir>/<name of the base model>-finetune/, a plain Whisper that every program loads,
-and checks before writing that it answers as the adapted model does. --alpha draws the result back
-towards the base model, --alpha_sweep finds out how far, --soup averages several runs.
+Writes <output_dir>/<name of the base model>-finetune/, a plain Whisper model that every program
+loads. Before it is written, its outputs are compared with those of the adapted model. --alpha
+interpolates between the base model and the tuned one (WiSE-FT), --alpha_sweep finds the best alpha,
+--soup averages several runs.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from utils.cli.console import say
+from utils.cli.console import say_result
 from utils.cli.errors import UserError, run_script
 from utils.cli.flags import parse_settings
 from utils.cli.garbage import garbage_collection_paused
@@ -22,7 +23,7 @@ from utils.cli.garbage import garbage_collection_paused
 
 @dataclass(frozen=True)
 class MergeSettings:
-    """What is merged and where it goes."""
+    """What is merged, and where it is written."""
 
     lora_model: str = "output/whisper-tiny/checkpoint-best/"
     """Folder of the adapter."""
@@ -31,17 +32,19 @@ class MergeSettings:
     local_files_only: bool = False
     """Never ask the hub for the base model."""
     alpha: float = 1.0
-    """How far to go from the base model (0) to the tuned one (1); in between, less is forgotten."""
+    """Interpolation between the base model (0) and the tuned one (1). Values in between forget
+    less."""
     alpha_sweep: str | None = None
-    """Alphas with commas between them, such as 0,0.25,0.5,0.75,1: each is scored on target_data and
-    keep_data, and the one with the lowest mean error is kept. Writes the curve beside the model."""
+    """Alphas separated by commas, such as 0,0.25,0.5,0.75,1. Each is scored on target_data and
+    keep_data; the one with the lowest mean error rate is kept. The curve is written beside the
+    model."""
     target_data: str | None = None
-    """With alpha_sweep: manifest of what was learned; not the test set."""
+    """With alpha_sweep: manifest of the domain that was learned. Do not use the test set."""
     keep_data: str | None = None
-    """With alpha_sweep: manifest of what is not to be forgotten."""
+    """With alpha_sweep: manifest of what the model should not forget."""
     soup: str | None = None
-    """Further adapters on the same base model, with commas between them: the average of all of them
-    and lora_model is written."""
+    """Further adapters on the same base model, separated by commas. The average of lora_model and
+    all of these is written."""
 
     def __post_init__(self) -> None:
         """Check what must hold between the settings."""
@@ -105,13 +108,13 @@ def main(argv: Sequence[str] | None = None) -> None:
             merged, settings.alphas(), settings.sets(), local_files_only=settings.local_files_only
         )
         for path in write_alphas(found, target):
-            say(f"wrote  {path}: the best alpha is {found.alpha:g}")
+            say_result(f"wrote  {path}: the best alpha is {found.alpha:g}")
     write_folder(
         target,
         lambda folder: save_model(merged.model, merged.processor, folder, merged.audio_context),
     )
-    say(f"merged {', '.join(paths)} into {merged.base_path}")
-    say(f"wrote  {target}")
+    say_result(f"merged {', '.join(paths)} into {merged.base_path}")
+    say_result(f"wrote  {target}")
 
 
 if __name__ == "__main__":

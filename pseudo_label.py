@@ -1,13 +1,13 @@
-r"""Turn long recordings without text into training data: cut, label, measure, keep the trusted.
+r"""Turn long recordings without text into training data: cut, label, measure, filter.
 
 A folder of recordings: python pseudo_label.py --audio=recordings/ --language=Chinese
 A playlist, in windows: python pseudo_label.py --audio=https://... --window=10 --overlap=2
 Only what two agree on: python pseudo_label.py --audio=talk.mp3 --second_num_beams=5 \
                             --max_disagreement=0.1 --min_confidence=0.6
 
-Writes train.json, the audio and pseudo_label.log into --output_dir, and names what is left out. Run
-it again to go on where it was; other thresholds need no labelling anew. The labels are a model's:
-read some of them before you train.
+Writes train.json, the audio and pseudo_label.log into --output_dir, and lists what was left out. An
+interrupted run continues when it is started again; other thresholds need no new labelling. The
+labels come from a model: read some of them before you train.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     write_left_out(left_out_file, left_out)
     manifest = shard.named(folder / "train.json")
     if not kept and shard.count > 1:  # the other parts may hold more
-        tell(summarise({}, {}, left_out, left_out_file), log)
+        tell(summarise({}, {}, left_out, left_out_file), log.result)
         return
     if not kept:
         raise nothing_left(left_out)
@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     ]
     write_manifest(manifest, seen)
     written = summarise({"train": manifest}, {"train": kept}, left_out, left_out_file)
-    tell(written, log)
+    tell(written, log.result)
 
 
 if __name__ == "__main__":

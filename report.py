@@ -15,7 +15,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from utils.cli.console import say
+from utils.cli.console import say_result
 from utils.cli.errors import run_script
 from utils.cli.flags import parse_settings
 from utils.report.settings import ReportSettings
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         embed_mb=settings.embed_mb,
         loudness=settings.loudness,
     )
-    say("wrote " + ", ".join(map(str, written)))
+    say_result("wrote " + ", ".join(map(str, written)))
 
 
 if __name__ == "__main__":

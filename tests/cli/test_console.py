@@ -8,7 +8,15 @@ import warnings
 
 import pytest
 
-from utils.cli.console import be_quiet, is_main_process, process_count, process_rank, say, warn
+from utils.cli.console import (
+    be_quiet,
+    is_main_process,
+    process_count,
+    process_rank,
+    say,
+    say_result,
+    warn,
+)
 from utils.cli.progress import progress
 
 
@@ -73,7 +81,7 @@ def test_quiet_leaves_only_results(quiet, capsys):
     say("on the way")
     warn("odd")
     list(progress(range(3), desc="reading"))
-    say("the result", result=True)
+    say_result("the result")
     assert capsys.readouterr() == ("the result\n", "")
 
 

@@ -46,25 +46,35 @@ def is_quiet() -> bool:
     return os.environ.get(_QUIET) == "1"
 
 
-def say(text: str = "", *, result: bool = False) -> None:
-    """Print a line on stdout, from the main process only.
+def say(text: str = "") -> None:
+    """Print a line on stdout, from the main process only, unless --quiet was given.
 
     Args:
         text: The line; nothing prints an empty one.
-        result: It is what the script was started for, and is printed with --quiet too.
     """
-    if is_main_process() and (result or not is_quiet()):
+    if not is_quiet():
+        say_result(text)
+
+
+def say_result(text: str = "") -> None:
+    """Print what the script was started for, with --quiet too.
+
+    Args:
+        text: The line; nothing prints an empty one.
+    """
+    if is_main_process():
         # Flushed, so that a log file grows with the run and keeps its order beside stderr.
         print_to(text, sys.stdout)
 
 
-def warn(text: str) -> None:
+def warn(text: str, *, changes_result: bool = False) -> None:
     """Print "warning: ..." on stderr, from the main process only.
 
     Args:
         text: What is unusual, and what to do about it.
+        changes_result: The result is another than was asked for; said with --quiet too.
     """
-    if is_main_process() and not is_quiet():
+    if is_main_process() and (changes_result or not is_quiet()):
         print_to(f"warning: {text}", sys.stderr)
 
 

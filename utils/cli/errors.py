@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from utils.cli.chatter import silence_libraries
 from utils.cli.console import print_to
 
 EXIT_FAILURE = 1
@@ -84,10 +85,12 @@ def run_script(main: Callable[[Sequence[str] | None], int | None]) -> int:
         main: Takes the arguments (None: the command line's); returns an exit code or None.
 
     Returns:
-        The exit code: main's own (None counts as 0), 2 for a `UserError` or an unusable path,
+        The exit code: main's own (None counts as 0), 2 for a `UserError`, an unusable path or a
+        library that is not installed,
         1 for a `Failure` or a full disk, 130 for Ctrl-C, 128 + the signal for `Stopped`.
         SystemExit passes through; anything else is a bug and keeps its traceback.
     """
+    silence_libraries()
     try:
         return main(None) or 0
     except UserError as error:
@@ -104,6 +107,8 @@ def run_script(main: Callable[[Sequence[str] | None], int | None]) -> int:
         # The reader of a pipe (`| head`) left. Python would complain once more when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILURE
+    except ImportError as error:
+        return _tell_missing(error)
     except Exception as error:
         if _is_disk_full(error):
             hint = "Free some space, or choose another output folder, and run the command again."
@@ -122,6 +127,19 @@ def _tell(message: str, hint: str, exit_code: int) -> int:
     sys.stdout.flush()
     print_to("\n".join(lines), sys.stderr)
     return exit_code
+
+
+def _tell_missing(error: ImportError) -> int:
+    """Tell of a library that is not installed; what is missing of ours is a bug."""
+    from utils.cli.extras import how_to
+
+    module = (error.name or "").partition(".")[0]
+    is_library = isinstance(error, ModuleNotFoundError) and module not in ("", "utils")
+    if is_library:
+        return _tell(f"{module} is not installed", how_to(module), EXIT_USER_ERROR)
+    if "pip install" in str(error):  # a library's own words for another that it needs
+        return _tell(str(error).strip(), "", EXIT_USER_ERROR)
+    raise error
 
 
 def _tell_path_error(error: OSError) -> int:

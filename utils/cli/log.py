@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
-from utils.cli.console import say
+from utils.cli.console import say, say_result
 
 
 class Log:
@@ -22,6 +22,11 @@ class Log:
     def __call__(self, text: str) -> None:
         """Say a line and write it down."""
         say(text)
+        self.note(text)
+
+    def result(self, text: str) -> None:
+        """Say a line that is printed with --quiet too, and write it down."""
+        say_result(text)
         self.note(text)
 
     def note(self, text: str) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from utils.cli.errors import Failure, UserError
+from utils.cli.extras import how_to
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -130,7 +131,7 @@ def _started(num_workers: int | None) -> Any:
     except ImportError:
         raise UserError(
             "--engine=ray needs Ray, which is not installed",
-            "pip install -r requirements/ray.txt -c constraints.txt, or leave --engine out",
+            f"{how_to('ray')}, or leave --engine out",
         ) from None
     if not ray.is_initialized():
         is_cluster = bool(os.environ.get("RAY_ADDRESS"))

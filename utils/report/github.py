@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from utils.cli.console import say
+from utils.cli.console import say_result
 from utils.report.report_data import ReportData
 from utils.report.summary import SUMMARY_BYTES
 from utils.report.worst import losses, regressed_first
@@ -30,7 +30,7 @@ def tell_github(report_data: ReportData, summary: str) -> None:
         _append(Path(path), summary)
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for line in annotation_lines(report_data):
-            say(line)
+            say_result(line)
 
 
 def _append(path: Path, summary: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from utils.cli.console import say
+from utils.cli.console import say_result
 from utils.report.tables import text_table
 from utils.validation.diagnosis import Diagnosis
 from utils.validation.findings import SEVERITIES, Finding, Summary, worst_of_each_kind
@@ -23,15 +23,15 @@ def tell(diagnosis: Diagnosis, examples: int) -> None:
         diagnosis: what was found.
         examples: how many lines of each kind of finding are shown, the worst first; -1 for all.
     """
-    say(text_table(HEADER, summary_rows(diagnosis.summaries)))
-    say()
+    say_result(text_table(HEADER, summary_rows(diagnosis.summaries)))
+    say_result()
     for each in diagnosis.summaries:
-        say(
+        say_result(
             f"{each.manifest}: languages {_counts(each.languages)}; "
             f"sampling rates {_counts(each.sampling_rates)}; channels {_counts(each.channels)}"
         )
     _tell_findings(diagnosis.findings, examples)
-    say("\n" + verdict(diagnosis))
+    say_result("\n" + verdict(diagnosis))
 
 
 def summary_rows(summaries: Sequence[Summary]) -> list[list[str]]:
@@ -65,13 +65,13 @@ def verdict(diagnosis: Diagnosis) -> str:
 def _tell_findings(findings: Iterable[Finding], examples: int) -> None:
     """Print the findings by severity and kind: how many, and the worst of each."""
     for (severity, kind), (count, shown) in worst_of_each_kind(findings, examples).items():
-        say(f"\n{severity}: {kind}: {count}")
+        say_result(f"\n{severity}: {kind}: {count}")
         for each in shown:
             name = f" ({each.id})" if each.id else ""
             place = f" line {each.line}" if each.line else ""
-            say(f"  {each.manifest}{place}{name}: {each.message}")
+            say_result(f"  {each.manifest}{place}{name}: {each.message}")
         if len(shown) < count:
-            say(f"  ... and {count - len(shown)} more; --examples=-1 shows all")
+            say_result(f"  ... and {count - len(shown)} more; --examples=-1 shows all")
 
 
 def _counts(counts: Mapping[str, int] | Mapping[int, int]) -> str:

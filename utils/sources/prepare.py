@@ -12,7 +12,7 @@ from pathlib import Path
 from utils.audio.clip import AudioRef, Seconds
 from utils.audio.decode import END_TOLERANCE, AudioError
 from utils.audio.header import header_channels
-from utils.cli.console import say
+from utils.cli.console import say_result
 from utils.cli.errors import UserError
 from utils.cli.files import atomic_write
 from utils.manifest.durations import measured_durations
@@ -122,7 +122,7 @@ def summarise(
     )
 
 
-def tell(prepared: Prepared, speak: Callable[[str], None] = say) -> None:
+def tell(prepared: Prepared, speak: Callable[[str], None] = say_result) -> None:
     """Say what was written and what was left out."""
     for note in prepared.notes:
         speak(note)

@@ -11,7 +11,7 @@ from typing import Any
 from transformers import TrainerCallback
 from transformers.trainer_callback import ExportableState
 
-from utils.cli.console import is_main_process
+from utils.cli.console import is_main_process, is_quiet
 from utils.cli.files import atomic_write
 from utils.cli.progress import progress
 from utils.model.distributed import sum_over_processes
@@ -155,7 +155,7 @@ class Bar(TrainerCallback):
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         """Say each event on a line of its own, so that it stays to be read."""
-        if self._bar is None or not is_main_process():
+        if self._bar is None or is_quiet() or not is_main_process():
             return
         error = next((name for name in ("dev_cer", "dev_wer") if name in logs), None)
         if error is not None:

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from transformers import TrainerCallback
 
-from utils.cli.console import is_main_process, say, warn
+from utils.cli.console import is_main_process, say_result, warn
 from utils.cli.files import atomic_write
 from utils.cli.progress import progress
 from utils.training.resume.state import same_randomness
@@ -200,7 +200,7 @@ def tell(found: RateSearch, run: Path) -> None:
         )
         return
     burst = "never burst" if found.burst is None else f"burst at {found.burst:.1e}"
-    say(
+    say_result(
         f"suggestion   --learning_rate={found.suggestion:.1e} (the loss fell fastest at "
         f"{found.steepest:.1e}, was lowest at {found.lowest:.1e}, {burst})"
     )

@@ -13,7 +13,7 @@ from transformers.trainer_utils import set_seed
 
 from utils.audio.cache import discard_cache
 from utils.cli.config import save_settings
-from utils.cli.console import is_main_process, say, warn
+from utils.cli.console import is_main_process, say, say_result, warn
 from utils.cli.errors import UserError
 from utils.cli.files import atomic_write
 from utils.data.batching import StepSampler
@@ -92,7 +92,9 @@ def finetune(settings: TrainSettings, make_trainable: MakeTrainable) -> Path:
     with sole_writer(run):
         start = choose_start(run, settings, identity)
         if start.finished:
-            say(f"finished     {run / FINAL} was written by this very command; nothing to do")
+            say_result(
+                f"finished     {run / FINAL} was written by this very command; nothing to do"
+            )
             return run
         if start.checkpoint is not None:
             expect_base(Path(start.checkpoint), settings.base_model, loaded.digest)
@@ -275,11 +277,11 @@ def finish(settings: TrainSettings, trainer: WhisperTrainer) -> None:
     warn_of_failures(trainer.all_failures())
     metric = trainer.dev.metric.upper()
     place = "the average" if average_is_best else f"step {trainer.state.best_global_step}"
-    say(
+    say_result(
         f"best         {run / 'checkpoint-best'}: dev {metric} {trainer.state.best_metric:.2%} "
         f"at {place}"
     )
-    say(f"final        {run / FINAL}")
+    say_result(f"final        {run / FINAL}")
     if settings.push_to_hub:
         trainer.push_to_hub(commit_message="Fine-tuned weights")
 

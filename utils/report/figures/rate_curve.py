@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from utils.cli.console import is_main_process, say
+from utils.cli.console import is_main_process, say_result
 from utils.report.figures.curves import COLOURS, MUTED, new_figure, save_figure
 
 
@@ -28,4 +28,4 @@ def draw_rate_curve(run: Path) -> None:
     axes.set_xlabel("learning rate")
     axes.legend(frameon=False)
     save_figure(figure, run / "learning_rate.png")
-    say(f"curve        {run / 'learning_rate.png'}")
+    say_result(f"curve        {run / 'learning_rate.png'}")

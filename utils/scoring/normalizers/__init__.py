@@ -137,6 +137,7 @@ def _usable(name: str) -> str:
     plain_name = name.split("@")[0]
     warn(
         f"{EXTRAS[plain_name]} is not installed: scored with basic@1 instead of {name}. "
-        "`pip install -r requirements/languages.txt -c constraints.txt` brings it."
+        "`pip install -r requirements/languages.txt -c constraints.txt` brings it.",
+        changes_result=True,
     )
     return "basic@1"

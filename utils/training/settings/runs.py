@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from utils.cli.errors import UserError
+from utils.cli.extras import expect_installed
 from utils.training.settings.adapters import AdapterSettings
 from utils.training.settings.common import TrainSettings
 
@@ -18,6 +19,9 @@ class LoraSettings(AdapterSettings, TrainSettings):
             raise UserError(
                 "--use_8bit=True and --use_4bit=True exclude each other", "Give one of them."
             )
+        for name in ("use_8bit", "use_4bit"):
+            if getattr(self, name):
+                expect_installed("bitsandbytes", f"--{name}=True")
         self.check_adapter()
         if self.adapter_type == "adalora" and self.average_best is not None:
             raise UserError(

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from utils.cli.errors import UserError
+from utils.cli.extras import expect_installed
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,10 @@ class SpeedSettings:
         """Check the numbers of memory.
 
         Raises:
-            UserError: if one is out of range.
+            UserError: if one is out of range, or a library is not installed.
         """
+        if self.optim == "adamw_8bit":
+            expect_installed("bitsandbytes", f"--optim={self.optim}")
         if self.memory_budget is not None and self.memory_budget <= 0:
             raise UserError(f"--memory_budget={self.memory_budget:g}: expected GB, above 0")
         if (self.loss_chunk or 0) < 0 or (self.audio_cache != "auto" and self.audio_cache < 0):

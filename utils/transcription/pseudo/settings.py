@@ -15,47 +15,48 @@ class PseudoLabelSettings:
     """Which recordings, how to cut and label them, and what to keep."""
 
     audio: tuple[str, ...]
-    """Recordings, folders of them, and addresses of pages or playlists, with commas between."""
+    """Recordings, folders of recordings, and URLs of pages or playlists, separated by commas."""
     output_dir: str = "dataset/pseudo/"
-    """Folder for train.json, the audio, the log, and what was done so far."""
+    """Folder for train.json, the audio, the log, and the journal of what is done."""
     model_path: str = "openai/whisper-tiny"
-    """Model that labels: a folder, an adapter, or a name on the hub."""
+    """Model that writes the labels: a folder, an adapter, or a name on the hub."""
     local_files_only: bool = False
-    """Never ask the hub."""
+    """Never ask the hub for a model."""
     language: str | None = None
-    """What is spoken, such as Chinese; None lets the model detect it for each piece."""
+    """Language of the speech, such as Chinese. None lets the model detect it for each segment."""
     min_len: float = 5.0
-    """Shortest piece, in seconds."""
+    """Shortest segment, in seconds."""
     max_len: float = 30.0
-    """Longest piece, in seconds; at most 30."""
+    """Longest segment, in seconds; at most 30."""
     window: float | None = None
-    """Cut every so many seconds instead of in silence."""
+    """Cut into windows of this many seconds instead of at silences."""
     overlap: float = 0.0
-    """Seconds that each window shares with the one before it."""
+    """Seconds that each window overlaps the one before it."""
     batch_size: int = 16
-    """Pieces labelled together."""
+    """Segments labelled at a time."""
     num_beams: int = 1
-    """Beams of the decoding; 1 is greedy search."""
+    """Beams of the search; 1 is greedy."""
     second_model: str | None = None
-    """Another model whose agreement is measured."""
+    """A second model, whose agreement with the first is measured."""
     second_num_beams: int | None = None
-    """Beams of a second decoding whose agreement is measured, by --second_model or else by the
-    same model."""
+    """Beams of a second decoding, whose agreement with the first is measured. Done by
+    --second_model if that is given, else by the same model."""
     min_confidence: float = 0.0
-    """Leave out texts whose mean token probability is below this, 0 to 1."""
+    """Leave out texts whose mean token probability is below this (0 to 1)."""
     max_disagreement: float | None = None
-    """Leave out texts that differ from the second one in more than this share of their words."""
+    """Leave out texts that differ from the second decoding in more than this share of words."""
     max_compression_ratio: float = 2.4
-    """Leave out texts that zlib shortens more than this: a model that repeats itself."""
+    """Leave out texts that zlib compresses more than this: the model repeats itself in them."""
     num_workers: int = 2
-    """Threads that read audio ahead."""
+    """Threads that read audio in advance."""
     shard: str | None = None
-    """Take only this part of the recordings, such as 2/8; what is written gets the part's name, and
+    """Process only this part of the recordings, such as 2/8. The files written get the part's name;
     `custom.py manifest` joins the manifests."""
     engine: Literal["local", "ray"] = "local"
-    """What decodes and labels: this process, or Ray Data (an extra, see docs/data.md)."""
+    """Where decoding and labelling run: in this process (local), or with Ray Data (ray, which is
+    an extra; see docs/data.md)."""
     resume: bool = True
-    """Go on where the last run was; False forgets what was cut and labelled."""
+    """Continue where the last run ended; False starts again."""
 
     def __post_init__(self) -> None:
         if not 0 < self.min_len <= self.max_len <= WINDOW_SECONDS:
