@@ -37,6 +37,8 @@ from utils.scoring.predictions import read_predictions, write_predictions
 REPOSITORY = Path(__file__).resolve().parent.parent
 SETS = "zh=demo/zh/test.jsonl,en=demo/en/test.jsonl"
 GATE = "failed<=0, missing<=0, cer.delta<0, wer.delta<0"
+OVER = "--interval_over=utterance"
+"""The demo's two speakers a language are all that it is about."""
 KEPT = ("tuned/*.html", "tuned/*.json", "tuned/*.xml", "tuned/*.md", "tuned/predictions/*")
 """What the runner keeps, below its output folder."""
 SPOILT_EVERY = 5
@@ -95,6 +97,7 @@ def evaluate_command(out: Path) -> list[str]:
         f"--model_path=tuned={out / 'base' / 'checkpoint-best'}",
         "--baseline=base=demo/base",
         f"--gate={GATE}",
+        OVER,
         f"--report_dir={out / 'tuned'}",
     ]
 
@@ -111,6 +114,7 @@ def regression_command(out: Path) -> list[str]:
         f"--predictions={ready}",
         f"--baseline={before}",
         "--gate=cer.delta<=0.02, wer.delta<=0.02",
+        OVER,
         f"--report_dir={out / 'regression'}",
     ]
 

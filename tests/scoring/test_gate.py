@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -73,8 +74,30 @@ def test_answers(text: str, answer: str, exit_code: int):
     assert (gate.answer, gate.exit_code) == (answer, exit_code)
 
 
-def test_without_an_interval_the_rate_itself_decides():
-    assert answer_gate(parse_gate("cer<=1"), [measured(interval=None)]).answer == "pass"
+@pytest.mark.parametrize("gate", ["cer<=1", "cer<=0.01", "ser<=1"])
+def test_without_an_interval_a_rate_is_inconclusive(gate: str):
+    one = score_predictions([Prediction("a", "ab", "ab")], "cer", "none")
+    (verdict,) = answer_gate(parse_gate(gate), [Measured("new", one, None)]).verdicts
+    assert verdict.answer == "inconclusive"
+    assert "no interval: it takes two utterances with words" in verdict.sentence
+
+
+@pytest.mark.parametrize(("count", "answer"), [(3, "inconclusive"), (500, "pass")])
+def test_a_set_without_errors_passes_once_it_is_large_enough(count: int, answer: str):
+    found = answer_gate(parse_gate("cer<=0.01"), [scored("test", count=count)])
+    assert found.answer == answer
+
+
+def test_a_handful_of_speakers_decides_no_rate():
+    lines = [Prediction(str(n), "ab", "ab", speaker=f"s{n % 2}") for n in range(500)]
+    score = score_predictions(lines, "cer", "none")
+    everyone = Measured("new", score, rate_interval(score))
+    (verdict,) = answer_gate(parse_gate("cer<=0.05"), [everyone]).verdicts
+    assert verdict.answer == "inconclusive"
+    assert "2 speakers say nothing of others; --interval_over=utterance" in verdict.sentence
+    alone = replace(score, blocks="utterance")
+    these = Measured("new", alone, rate_interval(alone))
+    assert answer_gate(parse_gate("cer<=0.05, failed<=0"), [these]).answer == "pass"
 
 
 def test_a_rate_that_does_not_exist_is_inconclusive():
@@ -180,8 +203,9 @@ def test_a_file_of_gates_has_conditions_for_each_set_and_part(tmp_path: Path):
     ("gate", "answer", "exit_code"),
     [
         ("zh: cer<=0.01\nen: wer<=0.01\n", "regress", 3),
-        ("zh: cer<=0.01\n", "pass", 0),
-        ("all: cer<=0.01\n", "pass", 0),
+        ("zh: cer<=0.1\n", "pass", 0),
+        ("zh: cer<=0.01\n", "inconclusive", 4),  # 40 utterances without an error
+        ("all: cer<=0.1\n", "pass", 0),
         ("en: wer<=0.6\n", "inconclusive", 4),
         ("en: ser<=0.6\n", "inconclusive", 4),
         ("en: ser<=0.9\n", "pass", 0),

@@ -6,14 +6,16 @@ import itertools
 import random
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.special import chdtri
 
-from utils.scoring.blocks import block_unit, pool
+from utils.scoring.blocks import block_unit, doubt, pool
 from utils.scoring.predictions import Prediction
 from utils.scoring.score import Score, score_predictions
-from utils.scoring.statistics import _resample, compare, holm, rate_interval
+from utils.scoring.statistics import _resample, _sums, compare, holm, rate_interval
 
 
 def corpus(
@@ -36,7 +38,9 @@ def corpus(
 def test_the_same_seed_gives_the_same_interval():
     score = corpus(0.2)
     assert rate_interval(score, seed=3) == rate_interval(score, seed=3)
-    assert rate_interval(score, seed=3) != rate_interval(score, seed=4)
+    draws = [_resample(_sums([score]), seed).interval for seed in (3, 4)]
+    rates = [_resample(_sums([score]), seed).rates for seed in (3, 4)]
+    assert draws[0](rates[0][:, 0]) != draws[1](rates[1][:, 0])
 
 
 def test_the_interval_holds_the_rate_and_has_the_width_of_theory():
@@ -99,12 +103,22 @@ def test_too_little_to_draw_from_has_no_interval(lines: list[Prediction]):
     assert rate_interval(score_predictions(lines, "wer", "none")) is None
 
 
-def test_a_model_against_itself_is_a_tie():
+def test_a_model_against_itself_is_identical_and_not_proven_equal_elsewhere():
     score = corpus(0.2)
     comparison = compare(score, score)
-    assert (comparison.difference, comparison.interval) == (0.0, (0.0, 0.0))
-    assert comparison.p_value == 1.0
+    low, high = comparison.interval or (0.0, 0.0)
+    # The rule of three: of 200 blocks that agree, 3.7 more could have differed.
+    assert (low, high) == pytest.approx((-3.7 / 200, 3.7 / 200), rel=0.02)
+    assert (comparison.difference, comparison.p_value, comparison.identical) == (0.0, 1.0, True)
     assert (comparison.wins, comparison.losses, comparison.ties) == (0, 0, 200)
+
+
+def test_as_many_errors_are_not_the_same_text():
+    one, other = (
+        score_predictions([Prediction(str(i), "a b", text) for i in range(9)], "wer", "none")
+        for text in ("a x", "x b")
+    )
+    assert not compare(one, other).identical
 
 
 def test_a_clear_improvement_is_sure():
@@ -205,17 +219,115 @@ def null_p_values(count: int) -> list[float]:
     return found
 
 
-def test_p_values_are_uniform_where_there_is_no_difference():
-    found = np.sort(null_p_values(200))
-    farthest = np.abs(found - (np.arange(200) + 0.5) / 200).max()
-    assert farthest < 1.63 / 200**0.5  # Kolmogorov and Smirnov, 1 %
+@pytest.mark.parametrize("level", [0.05, 0.2, 0.5])
+def test_p_values_are_no_smaller_than_chance_where_there_is_no_difference(level: float):
+    found = np.array(null_p_values(200))
+    # Three standard errors above; and not so large that nothing would ever be found.
+    assert (found <= level).mean() < level + 3 * (level * (1 - level) / 200) ** 0.5
+    assert (found <= level).mean() > level / 4
 
 
-def test_two_blocks_give_the_rates_of_each_alone():
+def lines_with(errors: Sequence[int], words: int = 10) -> Score:
+    """Utterances of as many words, with so many errors each."""
+    return score_predictions(
+        [
+            Prediction(str(n), " ".join("a" * words), " ".join("x" * bad + "a" * (words - bad)))
+            for n, bad in enumerate(errors)
+        ],
+        "wer",
+        "none",
+    )
+
+
+@pytest.mark.parametrize("utterances", [20, 60, 200])
+def test_an_interval_without_errors_has_the_width_of_the_rule_of_three(utterances: int):
+    low, high = rate_interval(lines_with([0] * utterances)) or (0.0, 0.0)
+    assert low == 0
+    assert high >= 3 / utterances
+    if utterances == 200:
+        assert high == pytest.approx(-np.log(0.025) / utterances, rel=0.05)
+
+
+@pytest.mark.parametrize("errors", [[10] * 30, [4] * 30, [4] * 3, [10, 10]])
+def test_an_interval_has_a_width_where_all_blocks_agree(errors: list[int]):
+    low, high = rate_interval(lines_with(errors)) or (0.0, 0.0)
+    rate = sum(errors) / 10 / len(errors)
+    assert low < rate <= high
+
+
+def test_a_sentence_error_rate_stays_a_share():
+    wrong, right = lines_with([1] * 30).sentences, lines_with([0] * 30).sentences
+    low, high = rate_interval(wrong) or (0.0, 0.0)
+    assert high == 1 and 0.8 < low < 0.95
+    assert (rate_interval(right) or (1.0, 1.0))[0] == 0
+    low, high = compare(right, wrong).interval or (0.0, 0.0)
+    assert low == -1 and -0.95 < high < -0.8
+
+
+def test_a_difference_on_two_utterances_is_not_sure():
+    found = compare(lines_with([0, 0]).sentences, lines_with([1, 1]).sentences)
+    low, high = found.interval or (-1.0, -1.0)
+    assert low <= 0 <= high
+    assert found.p_value is not None and found.p_value > 0.05
+
+
+@pytest.mark.parametrize(("changed", "sure"), [(1, False), (3, False), (8, True)])
+def test_few_changes_to_one_side_are_sure_as_in_a_sign_test(changed: int, sure: bool):
+    better = lines_with([0] * 60)
+    worse = lines_with([1] * changed + [0] * (60 - changed))
+    found = compare(better, worse)
+    _, high = found.interval or (0.0, 0.0)
+    assert (high < 0) == sure == ((found.p_value or 1.0) < 0.05)
+
+
+@pytest.mark.parametrize("errors", [1, 2, 5])
+def test_a_rare_error_leaves_room_for_more(errors: int):
+    score = lines_with([1] * errors + [0] * (200 - errors))
+    low, high = rate_interval(score) or (0.0, 0.0)
+    # Clopper and Pearson's interval of independent words is the least that can be meant.
+    exact = float(chdtri(2 * errors + 2, 0.025)) / 2 / 2000
+    assert low <= errors / 2000 and high >= 0.95 * exact
+
+
+def test_p_and_interval_never_disagree():
+    chance = random.Random(0)
+    for _ in range(150):
+        count, change = chance.randint(2, 40), chance.random()
+        first = [chance.randint(0, 3) for _ in range(count)]
+        second = [max(0, e - (chance.random() < change) * chance.randint(0, 3)) for e in first]
+        found = compare(lines_with(second), lines_with(first))
+        low, high = found.interval or (0.0, 0.0)
+        assert ((found.p_value or 0.0) < 0.05) == (not low <= 0 <= high), (first, second)
+
+
+def test_two_blocks_leave_nearly_everything_open():
     score = score_predictions(
         [Prediction("a", "x x x x", "x x x y"), Prediction("b", "x x", "y y")], "wer", "none"
     )
-    assert rate_interval(score) == (0.25, 1.0)
+    low, high = rate_interval(score) or (0.0, 0.0)
+    assert low < 0.25 and high == 1.0
+
+
+@pytest.mark.parametrize(
+    ("speakers", "unit", "complaint"),
+    [
+        (1, "auto", "1 speaker says nothing of others"),
+        (4, "auto", "4 speakers say nothing of others"),
+        (5, "auto", ""),
+        (1, "utterance", ""),
+        (0, "auto", ""),
+    ],
+)
+def test_a_handful_of_speakers_says_nothing_of_others(speakers: int, unit: str, complaint: str):
+    score = replace(corpus(0.1, utterances=40, speakers=speakers or None), blocks=unit)
+    assert doubt(score).startswith(complaint) and bool(doubt(score)) == bool(complaint)
+
+
+def test_blocks_can_be_asked_for():
+    score = corpus(0.1, utterances=40, speakers=8)
+    assert block_unit(score) == "speaker"
+    assert block_unit(replace(score, blocks="utterance")) == "utterance"
+    assert block_unit(replace(score, blocks="utterance").sentences) == "utterance"
 
 
 def test_drawing_is_drawing_from_every_possible_resample():
@@ -225,8 +337,7 @@ def test_drawing_is_drawing_from_every_possible_resample():
         score.errors[list(drawn)].sum() / score.tokens[list(drawn)].sum()
         for drawn in itertools.product(range(3), repeat=3)
     ]
-    draws = _resample([score], seed=0)
-    assert draws is not None
+    draws = _resample(_sums([score]), seed=0)
     values, counts = np.unique(draws.rates[:, 0].round(9), return_counts=True)
     expected, copies = np.unique(np.round(exact, 9), return_counts=True)
     assert values == pytest.approx(expected)

@@ -6,7 +6,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -74,7 +74,8 @@ class TestSet:
 
     def score(self, predictions: Sequence[Prediction]) -> Score:
         """Score one model's predictions."""
-        return score_predictions(predictions, self.metric, self.normalizer_for)
+        score = score_predictions(predictions, self.metric, self.normalizer_for)
+        return replace(score, blocks=self.settings.interval_over)
 
 
 @dataclass(frozen=True)

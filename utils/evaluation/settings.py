@@ -88,6 +88,9 @@ class _DecodingSettings:
     """Longer utterances are left out, in seconds; over 30 they are transcribed window by window."""
     local_files_only: bool = False
     """Never ask the hub for a model."""
+    interval_over: Literal["auto", "speaker", "recording", "utterance"] = "auto"
+    """What is independent of each other, and drawn for intervals and p values; auto takes speakers
+    where five or more are known, else recordings, else utterances."""
     seed: int = 0
     """Seed of the resampling behind intervals and p values."""
 

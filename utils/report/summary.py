@@ -104,6 +104,8 @@ def _change(change: dict[str, Any] | None) -> str:
     difference = change["difference"]
     if difference is None:
         return ""
+    if change.get("identical"):
+        return "identical"
     mark = "" if not sure else " 🔴" if difference > 0 else " 🟢"
     return f"{points(difference)}{mark}" + ("" if sure else " (could be chance)")
 

@@ -105,6 +105,11 @@ def describe_silence(scores: Sequence[dict[str, Any]]) -> list[str]:
 
 def describe_comparison(comparison: dict[str, Any]) -> str:
     """Say in words what a model changes, how surely, and on how many utterances."""
+    if comparison.get("identical"):
+        return (
+            f"{comparison['model']} against {comparison['baseline']} on {set_of(comparison)}: "
+            f"identical: the same text for {count_of(comparison['ties'], 'utterance')}"
+        )
     sure = ""
     if comparison["interval"] is not None:
         low, high = (points(end).removesuffix(" points") for end in comparison["interval"])

@@ -7,12 +7,12 @@ recordings, else single utterances.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from utils.scoring.score import Score
+from utils.scoring.score import AUTO_BLOCKS, Score
 
 UTTERANCE = "utterance"
 # Drawing from two or three can only give a handful of different results: the interval would be
@@ -23,12 +23,29 @@ FEWEST_BLOCKS = 5
 def block_unit(score: Score) -> str:
     """Return what is drawn: "speaker", "recording" or "utterance"."""
     predictions = score.predictions
+    if score.blocks != AUTO_BLOCKS:
+        return score.blocks
     if _are_blocks({each.speaker for each in predictions}):
         return "speaker"
     recordings = {each.recording for each in predictions}
     if _are_blocks(recordings) and len(recordings) < len(predictions):
         return "recording"
     return UTTERANCE
+
+
+def doubt(score: Score) -> str:
+    """Say why an interval over this score's blocks cannot decide anything; "" where it can.
+
+    Utterances of one to four speakers are drawn one by one, so that their interval speaks of these
+    speakers alone: a gate must not take it for all others.
+    """
+    speakers = {each.speaker for each in score.predictions}
+    if score.blocks != AUTO_BLOCKS or None in speakers or not speakers or _are_blocks(speakers):
+        return ""
+    if len(speakers) == len(score.predictions):
+        return ""  # one utterance each: independent, few as they are
+    count = "1 speaker says" if len(speakers) == 1 else f"{len(speakers)} speakers say"
+    return f"{count} nothing of others; --interval_over=utterance asks of these alone"
 
 
 def block_sums(score: Score, columns: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
@@ -45,7 +62,9 @@ def block_sums(score: Score, columns: Sequence[NDArray[np.int64]]) -> NDArray[np
     unit = block_unit(score)
     if unit == UTTERANCE:
         return rows
-    block_of = _numbered(getattr(each, unit) for each in score.predictions)
+    # Only where a unit was asked for can a name be missing: such an utterance is its own block.
+    names = (getattr(each, unit) or ("", each.id) for each in score.predictions)
+    block_of = _numbered(names)
     return np.stack(
         [np.bincount(block_of, weights=column).astype(np.int64) for column in rows.T], axis=1
     )
@@ -73,7 +92,7 @@ def _are_blocks(names: set[str | None]) -> bool:
     return None not in names and len(names) >= FEWEST_BLOCKS
 
 
-def _numbered(names: Iterable[str]) -> NDArray[np.int64]:
+def _numbered(names: Iterable[Hashable]) -> NDArray[np.int64]:
     """Give equal names equal numbers, from 0 in order of appearance: int64 `(N,)`."""
-    numbers: dict[str, int] = {}
+    numbers: dict[Hashable, int] = {}
     return np.fromiter((numbers.setdefault(name, len(numbers)) for name in names), dtype=np.int64)

@@ -2,8 +2,9 @@
 
 `cer<=0.05, cer.delta<=0.002` reads: the CER is at most 5 %, and at most 0.2 points above the
 baseline's. A condition on a rate is decided by its 95 % interval: it passes where the whole
-interval fulfils it, regresses where none of it does, and is inconclusive in between. Counts
-(insertions, failed) are exact.
+interval fulfils it, regresses where none of it does, and is inconclusive in between, without an
+interval, and where the interval speaks of a handful of speakers alone. Counts (insertions, failed)
+are exact.
 
 A file of gates has conditions for each test set, or for a part of one (buckets.py):
 
@@ -37,6 +38,7 @@ _SAYINGS = {
     REGRESS: "the gate does not pass: a condition is not met",
     INCONCLUSIVE: "the gate is undecided: the test set is too small to tell",
 }
+NO_INTERVAL = "no interval: it takes two utterances with words"
 ALL_SETS = "all"
 GATE_FILES = (".yaml", ".yml")
 
@@ -88,13 +90,17 @@ class Verdict:
     interval: Interval | None
     answer: str
     test_set: str = ""
+    doubt: str = ""
+    """Why the interval decides nothing, or is missing."""
 
     @property
     def sentence(self) -> str:
         """The verdict in words, with its numbers."""
         value = "has no value" if self.value is None else f"is {self.value:.4g}"
         interval = self.interval
-        sure = f" (95 %: {interval[0]:.4g} to {interval[1]:.4g})" if interval else ""
+        certainty = [f"95 %: {interval[0]:.4g} to {interval[1]:.4g}"] if interval else []
+        certainty += [self.doubt] if self.doubt else []
+        sure = f" ({'; '.join(certainty)})" if certainty else ""
         against = f" against {self.baseline}" if self.baseline else ""
         told = self.condition.test_set is not None or not self.test_set
         where = "" if told else f" on {self.test_set}"
@@ -288,7 +294,27 @@ def _decide(condition: Condition, measured: Measured) -> Verdict:
     value, interval = condition.reads.read(part) if part.score.predictions else (None, None)
     holds = _OPERATORS[condition.comparison]
     # Every limit is one-sided, so the two ends of the interval speak for all of it.
-    ends = {holds(end, condition.limit) for end in interval or (() if value is None else (value,))}
+    certain = (value,) if condition.reads.certain and value is not None else ()
+    ends = {holds(end, condition.limit) for end in interval or certain}
+    why = _doubt(condition, part, value, interval)
     answer = PASS if ends == {True} else REGRESS if ends == {False} else INCONCLUSIVE
     baseline = measured.baseline if condition.reads.needs_baseline else None
-    return Verdict(condition, measured.model, baseline, value, interval, answer, measured.test_set)
+    return Verdict(
+        condition,
+        measured.model,
+        baseline,
+        value,
+        interval,
+        INCONCLUSIVE if why else answer,
+        measured.test_set,
+        why,
+    )
+
+
+def _doubt(
+    condition: Condition, part: Measured, value: float | None, interval: Interval | None
+) -> str:
+    """Say why a rate cannot be decided, whatever it is; "" where it can."""
+    if condition.reads.certain or value is None:
+        return ""
+    return part.doubt if interval else NO_INTERVAL

@@ -47,6 +47,13 @@ class Measured:
         return self._with(self.score.where(chosen), other.where(chosen) if other else None)
 
     @property
+    def doubt(self) -> str:
+        """Why its interval decides nothing; "" where it does."""
+        from utils.scoring.blocks import doubt
+
+        return doubt(self.score)
+
+    @property
     def sentences(self) -> Measured:
         """The same with each utterance one sentence, right or wrong."""
         other = self.baseline_score
@@ -76,6 +83,8 @@ class Measure:
     metric: str | None = None
     """The metric that the test set must be counted by; None where any will do."""
     needs_baseline: bool = False
+    certain: bool = False
+    """Whether it is a count of this test set, which has no interval because it needs none."""
 
 
 def _rate(measured: Measured) -> Reading:
@@ -88,9 +97,13 @@ def _delta(measured: Measured) -> Reading:
     return measured.comparison.difference, measured.comparison.interval
 
 
-def _count(name: str) -> Callable[[Measured], Reading]:
+def _counted(description: str, name: str) -> Measure:
     """Return a measure of one of the counts, which are certain."""
-    return lambda measured: (float(getattr(measured.score.counts, name)), None)
+    return Measure(
+        description,
+        lambda measured: (float(getattr(measured.score.counts, name)), None),
+        certain=True,
+    )
 
 
 MEASURES: dict[str, Measure] = {
@@ -105,13 +118,14 @@ MEASURES: dict[str, Measure] = {
         lambda m: _delta(m.sentences),
         needs_baseline=True,
     ),
-    "substitutions": Measure("number of substituted tokens", _count("substitutions")),
-    "deletions": Measure("number of deleted tokens", _count("deletions")),
-    "insertions": Measure("number of inserted tokens", _count("insertions")),
+    "substitutions": _counted("number of substituted tokens", "substitutions"),
+    "deletions": _counted("number of deleted tokens", "deletions"),
+    "insertions": _counted("number of inserted tokens", "insertions"),
     "insertions.nospeech": Measure(
-        "number of tokens heard where nothing was said",
+        "number of hallucinated tokens: heard where the reference is empty",
         lambda m: (float(m.score.no_speech.insertions), None),
+        certain=True,
     ),
-    "failed": Measure("number of utterances that could not be transcribed", _count("failed")),
-    "missing": Measure("number of utterances without a prediction", _count("missing")),
+    "failed": _counted("number of utterances that could not be transcribed", "failed"),
+    "missing": _counted("number of utterances without a prediction", "missing"),
 }

@@ -38,6 +38,7 @@ COLUMNS = 4
 # Code points end at 1.1 million; no utterance has as many different tokens as are left.
 _MOST_TOKENS = 1_000_000
 SENTENCES = "ser"
+AUTO_BLOCKS = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,8 @@ class Score:
     """Errors in the normalised text."""
     as_written: Table
     """Errors in the text as it came."""
+    blocks: str = AUTO_BLOCKS
+    """What its interval is over: "speaker", "recording", "utterance", or what is known."""
 
     @cached_property
     def errors(self) -> NDArray[np.int64]:
@@ -158,7 +161,7 @@ class Score:
     def __reduce__(self) -> tuple[Any, ...]:
         # Processes exchange a dozen lists many times faster than a hundred thousand objects.
         columns = to_columns(self.predictions)
-        rest = (self.references, self.hypotheses, self.normal, self.as_written)
+        rest = (self.references, self.hypotheses, self.normal, self.as_written, self.blocks)
         return _from_columns, (self.metric, self.normalizer, columns, *rest)
 
     def _has_status(self, *statuses: str) -> NDArray[np.bool_]:

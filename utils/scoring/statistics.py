@@ -7,8 +7,10 @@ few thousand.
 
 With few blocks the plain percentiles of a bootstrap are too close together. They are widened as
 Hesterberg does (The American Statistician 69, 2015, "expanded percentiles"): by sqrt(n / (n - 1))
-and Student's t instead of the normal distribution. The p value is read off the same percentiles:
-it is the level at which the interval would just touch 0, so that the two never disagree.
+and Student's t instead of the normal distribution. And no interval is narrower than the bounds of
+bounds.py, which have a width where all blocks agree and reach further where errors are rare. The
+p value is read off the same two: it is the level at which the interval would just touch 0, so that
+it never disagrees with the interval.
 
 B different blocks, R resamplings, C columns of sums.
 """
@@ -24,6 +26,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from utils.scoring.blocks import block_sums, block_unit, pool
+from utils.scoring.bounds import Moments, moments
 from utils.scoring.mapsswe import Mapsswe, mapsswe
 from utils.scoring.metrics import METRICS
 from utils.scoring.score import Score
@@ -60,6 +63,18 @@ class Comparison:
     """A true difference of this size would be found (p < 0.05) in 4 of 5 such test sets."""
     mapsswe: Mapsswe | None = None
     """A second opinion, where the metric has tokens to align."""
+    identical: bool = False
+    """Whether both models give the same text for every utterance, to the letter."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How sure the difference of two rates is; nothing with fewer than two blocks."""
+
+    interval: Interval | None = None
+    p_value: float | None = None
+    smallest: float | None = None
+    """What `Comparison.smallest_difference` says."""
 
 
 @dataclass(frozen=True)
@@ -84,18 +99,20 @@ class _Draws:
 
     def p_value(self, differences: FloatArray) -> float:
         """Return the level at which the interval of float64 `(R,)` touches 0, never quite 0."""
-        count = len(differences)
-        beyond = min(int((differences <= 0).sum()), int((differences >= 0).sum()))
-        tail = (beyond + 1) / (count + 1)
+        tail = _share_below_zero(np.sort(differences if differences.mean() > 0 else -differences))
         if tail >= 0.5:
             return 1.0
         return float(2 * stdtr(self.blocks - 1, ndtri(tail) / self._stretch))
 
-    def smallest_difference(self, differences: FloatArray) -> float:
+    def smallest_difference(self, differences: FloatArray, bound: Moments) -> float:
         """Return the difference that a set like this shows at 5 % with a power of 80 %."""
-        error = float(differences.std()) * self._stretch
-        found, sure = stdtrit(self.blocks - 1, [(1 + CONFIDENCE) / 2, POWER])
-        return error * float(found + sure)
+        drawn = float(differences.std()) * self._stretch
+        known = math.sqrt(bound.variance + max(bound.up, bound.down) ** 2)
+        errors = ((drawn, self.blocks - 1.0), (known, bound.freedom))
+        return max(
+            error * float(np.sum(stdtrit(freedom, [(1 + CONFIDENCE) / 2, POWER])))
+            for error, freedom in errors
+        )
 
 
 def rate_interval(score: Score, *, seed: int = 0) -> Interval | None:
@@ -108,8 +125,28 @@ def rate_interval(score: Score, *, seed: int = 0) -> Interval | None:
     Returns:
         (low, high), or None where there is no rate or fewer than two blocks to draw from.
     """
-    draws = _resample([score], seed)
-    return None if draws is None else draws.interval(draws.rates[:, 0])
+    return interval_of_sums(_sums([score]), seed=seed)
+
+
+def interval_of_sums(
+    sums: NDArray[np.int64],
+    *,
+    seed: int = 0,
+    resamplings: int = RESAMPLINGS,
+) -> Interval | None:
+    """Return the 95 % interval of a rate from the sums of independent blocks.
+
+    Args:
+        sums: int64 `(blocks, 2)`: errors and reference tokens of each.
+        seed: The same seed gives the same interval.
+        resamplings: How many at most.
+    """
+    if not _enough(sums):
+        return None
+    draws = _resample(sums, seed, resamplings)
+    bound = moments(sums[:, 0], sums[:, 1], paired=False)
+    low, high = _wider(draws.interval(draws.rates[:, 0]), bound)
+    return max(low, 0.0), min(high, _highest(sums))
 
 
 def compare(model: Score, baseline: Score, *, seed: int = 0) -> Comparison:
@@ -135,16 +172,44 @@ def compare(model: Score, baseline: Score, *, seed: int = 0) -> Comparison:
         ties=int((changes == 0).sum()),
         blocks=block_unit(model),
         mapsswe=mapsswe(model, baseline) if model.metric in METRICS else None,
+        identical=all(
+            one.hypothesis == other.hypothesis
+            for one, other in zip(model.predictions, baseline.predictions, strict=True)
+        ),
     )
-    draws = _resample([model, baseline], seed)
-    if draws is None:
-        return comparison
-    differences = draws.rates[:, 0] - draws.rates[:, 1]
+    found = difference_of_sums(_sums([model, baseline]), seed=seed)
     return replace(
         comparison,
-        interval=draws.interval(differences),
-        p_value=draws.p_value(differences),
-        smallest_difference=draws.smallest_difference(differences),
+        interval=found.interval,
+        p_value=found.p_value,
+        smallest_difference=found.smallest,
+    )
+
+
+def difference_of_sums(
+    sums: NDArray[np.int64],
+    *,
+    seed: int = 0,
+    resamplings: int = RESAMPLINGS,
+) -> Difference:
+    """Return how sure the difference of two rates is, from the sums of independent blocks.
+
+    Args:
+        sums: int64 `(blocks, 3)`: errors of the model and of the baseline, and reference tokens.
+        seed: The same seed gives the same interval.
+        resamplings: How many at most.
+    """
+    if not _enough(sums):
+        return Difference()
+    draws = _resample(sums, seed, resamplings)
+    differences = draws.rates[:, 0] - draws.rates[:, 1]
+    bound = moments(sums[:, 0] - sums[:, 1], sums[:, 2], paired=True)
+    low, high = _wider(draws.interval(differences), bound)
+    most = _highest(sums)
+    return Difference(
+        (max(low, -most), min(high, most)),
+        max(draws.p_value(differences), bound.p_value()),
+        draws.smallest_difference(differences, bound),
     )
 
 
@@ -187,38 +252,79 @@ def _expect_pairs(model: Score, baseline: Score) -> None:
         )
 
 
-def _resample(scores: Sequence[Score], seed: int) -> _Draws | None:
+def _sums(scores: Sequence[Score]) -> NDArray[np.int64]:
+    """Return int64 `(blocks, C)`: errors of each score, then reference tokens."""
+    return block_sums(scores[0], [*(score.errors for score in scores), scores[0].tokens])
+
+
+def _enough(sums: NDArray[np.int64]) -> bool:
+    """Tell whether blocks differ at all: two with reference tokens, which the last column has."""
+    return int((sums[:, -1] > 0).sum()) > 1
+
+
+def _highest(sums: NDArray[np.int64]) -> float:
+    """Return what no rate is taken to exceed: 1, or the worst block's where it has more."""
+    spoken = sums[sums[:, -1] > 0]
+    worst = float((spoken[:, :-1] / spoken[:, -1:]).max())
+    # What is heard in silence may come in any number.
+    silent = sums[sums[:, -1] == 0, :-1].any()
+    return math.inf if silent else max(worst, 1.0)
+
+
+def _wider(interval: Interval, bound: Moments) -> Interval:
+    """Return an interval that is nowhere narrower than the bounds."""
+    low, high = interval
+    return min(low, bound.bound(CONFIDENCE, -1)), max(high, bound.bound(CONFIDENCE, 1))
+
+
+def _share_below_zero(values: FloatArray) -> float:
+    """Return the share of values at which their percentile is 0, as `np.percentile` interpolates.
+
+    Args:
+        values: float64 `(R,)`, ascending, most of them above 0.
+    """
+    last = int(np.searchsorted(values, 0.0, side="right")) - 1
+    if last < 0:
+        return 1 / (len(values) + 1)
+    if last == len(values) - 1:
+        return 1.0
+    below, above = values[last : last + 2]
+    return float((last - below / (above - below)) / (len(values) - 1)) or 1 / (len(values) + 1)
+
+
+def _resample(sums: NDArray[np.int64], seed: int, resamplings: int = RESAMPLINGS) -> _Draws:
     """Draw blocks again and again, the same ones for every score.
 
+    Args:
+        sums: int64 `(blocks, C)`: errors of each score, then reference tokens; two blocks or more.
+        seed: Of the random numbers.
+        resamplings: How many at most.
+
     Returns:
-        The rates; resamplings without a reference token are left out. None with fewer than two
-        blocks, or without any reference token.
+        The rates; resamplings without a reference token are left out.
     """
-    # (blocks, C): errors of each score, then reference tokens.
-    sums = block_sums(scores[0], [*(score.errors for score in scores), scores[0].tokens])
-    if len(sums) < 2 or not sums[:, -1].any():
-        return None
     # In sorted order, so that the order of the utterances has no say in the draws.
     different, copies = pool(sums)
-    totals = _draw(different.astype(np.float64), copies, seed)
+    totals = _draw(different.astype(np.float64), copies, seed, resamplings)
     totals = totals[totals[:, -1] > 0]
     return _Draws(totals[:, :-1] / totals[:, -1:], len(sums))
 
 
-def _draw(different: FloatArray, copies: NDArray[np.int64], seed: int) -> FloatArray:
+def _draw(different: FloatArray, copies: NDArray[np.int64], seed: int, most: int) -> FloatArray:
     """Sum the columns over each resampling.
 
     Args:
         different: float64 `(B, C)`, the sums of each different block.
         copies: int64 `(B,)`, how many blocks have these sums.
         seed: Of the random numbers.
+        most: Resamplings at most.
 
     Returns:
         float64 `(R, C)`.
     """
     blocks = int(copies.sum())
     chances = copies / blocks
-    resamplings = int(np.clip(MOST_DRAWS // len(copies), FEWEST_RESAMPLINGS, RESAMPLINGS))
+    resamplings = int(np.clip(MOST_DRAWS // len(copies), min(FEWEST_RESAMPLINGS, most), most))
     at_once = max(DRAWS_AT_ONCE // len(copies), 1)
     generator = np.random.default_rng(seed)
     parts = []

@@ -93,6 +93,7 @@ function scoreCell(model, set) {
 
 function changeTag(change) {
   if (change.difference === null) return null;
+  if (change.identical) return el('small', { class: 'change unsure', title: `against ${change.baseline}` }, ' identical');
   const p = change.p_holm ?? change.p;
   const isSure = p !== null && p !== undefined && p < 0.05;
   const tone = !isSure ? 'unsure' : change.difference < 0 ? 'better' : 'worse';
