@@ -137,7 +137,7 @@ def cover(cell: Cell, settings: CoverageSettings, generator: np.random.Generator
         above += interval[0] > cell.rate
         width += interval[1] - interval[0]
         difference = difference_of_sums(np.stack([one, other, tokens], 1), **given)
-        apart += difference.interval is not None and difference.p_value < 0.05
+        apart += difference.p_value is not None and difference.p_value < 0.05
     count = settings.sets
     return {
         "decides": True,

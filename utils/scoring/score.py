@@ -261,13 +261,15 @@ def score_predictions(
         as_written.extend(counted)
         all_said.append(reference)
         all_heard.append(hypothesis)
+    tables = [np.array(each, dtype=np.int64).reshape(-1, COLUMNS) for each in (normal, as_written)]
     return Score(
         metric,
         "+".join(sorted(names)),
         predictions,
         tuple(all_said),
         tuple(all_heard),
-        *(np.array(each, dtype=np.int64).reshape(-1, COLUMNS) for each in (normal, as_written)),
+        normal=tables[0],
+        as_written=tables[1],
     )
 
 
