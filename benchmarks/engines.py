@@ -3,10 +3,10 @@
     python benchmarks/engines.py                      # whisper-tiny, whisper-base, the demo's model
     python benchmarks/engines.py --models=output/demo/zh/merged/base-finetune --rounds=5
 
-The shapes of whisper-tiny and whisper-base have random weights and say a fixed number of tokens;
-speed does not depend on what is said. faster-whisper fills a window with zeros after the mel
-features and not with silence before them, so that it hears something else than the others; given
-clips that are padded already it hears the same. All transcribe the same clips in turn, round by
+The shapes of whisper-tiny and whisper-base have random weights and write a fixed number of tokens;
+speed does not depend on the text. faster-whisper fills a window with zeros after the mel
+features and not with silence before them, so that its input differs from the others'; given
+clips that are padded already its input is the same. All transcribe the same clips in turn, round by
 round, so that a machine that slows down slows all of them. Each engine's text is compared with the
 stock pipeline's and with faster-whisper's. Needs requirements/dev.txt.
 Writes benchmarks/results/engines.json.
@@ -53,7 +53,7 @@ class EngineBenchSettings:
     clips: int = 16
     """Clips that each engine transcribes in a round."""
     tokens: int = 24
-    """Tokens that a model with random weights says of each clip."""
+    """Tokens that a model with random weights writes for each clip."""
     rounds: int = 3
     """Times that each engine is measured, after one round that does not count."""
     output: str = "benchmarks/results/engines.json"
@@ -129,13 +129,13 @@ def prepare_models(name: str, folder: Path, tokens: int) -> dict[str, str]:
     converted = {}
     for quantization in ("float32", "int8"):
         converted[quantization] = str(folder / quantization)
-        # No clips: what each engine says is compared below.
+        # No clips: the texts of all engines are compared below.
         export(str(plain), Path(converted[quantization]), quantization, ())
     return {"plain": str(plain), **converted}
 
 
 def write_random_model(folder: Path, shape: tuple[int, int, int], tokens: int) -> None:
-    """Write a model of a published shape that says exactly so many tokens of every clip."""
+    """Write a model of a published shape that writes exactly so many tokens for every clip."""
     import torch
     from transformers import GenerationConfig, WhisperConfig, WhisperProcessor
 

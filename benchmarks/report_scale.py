@@ -102,7 +102,7 @@ def machine() -> dict[str, Any]:
 def write_evaluation(settings: BenchSettings, folder: Path) -> Path:
     """Write results.json and predictions of all models, as evaluation.py does."""
     chance = random.Random(settings.seed)
-    said = list(texts(settings.utterances, chance))
+    references = list(texts(settings.utterances, chance))
     evaluated = []
     for number in range(settings.models):
         rate = 0.02 + 0.02 * number
@@ -115,7 +115,7 @@ def write_evaluation(settings: BenchSettings, folder: Path) -> Path:
                 audio_seconds=0.3 * len(tokens),
                 speaker=f"speaker-{place % 150}",
             )
-            for place, (language, between, vocabulary, tokens) in enumerate(said)
+            for place, (language, between, vocabulary, tokens) in enumerate(references)
         ]
         path = folder / "predictions" / f"model-{number}--bench.jsonl"
         write_predictions(path, lines)

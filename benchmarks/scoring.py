@@ -104,7 +104,7 @@ def measure(
         utterances with operations and interval" takes.
     """
     chance = random.Random(settings.seed)
-    said = [
+    references = [
         chance.choices(vocabulary, k=chance.randint(*lengths)) for _ in range(settings.utterances)
     ]
     lines = [
@@ -115,11 +115,11 @@ def measure(
                 between.join(misheard(tokens, vocabulary, settings.error_rate, chance)),
                 speaker=f"s{number // SPEAKER_EVERY}" if speakers else None,
             )
-            for number, tokens in enumerate(said)
+            for number, tokens in enumerate(references)
         )
         for _ in range(2)
     ]
-    del said
+    del references
     seconds: dict[str, Any] = {}
     with timed(seconds, "count"):
         score = score_predictions(lines[0], metric, normalizer)

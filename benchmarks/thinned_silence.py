@@ -87,7 +87,7 @@ def measure(settings: ThinnedSilenceSettings) -> dict[str, Any]:
     for utterance in progress(chosen, total=len(chosen), desc="clips", unit="clip"):
         samples = load_audio(utterance.audio)
         seconds += len(samples) / SAMPLE_RATE
-        _hear(engine, samples, utterance.language, settings.margin, rows)
+        _add_clip(engine, samples, utterance.language, settings.margin, rows)
     return {
         "mean_seconds": seconds / len(chosen),
         "rows": {str(stride): sums.means(len(chosen)) for stride, sums in rows.items()},
@@ -113,7 +113,7 @@ class _Sums:
         }
 
 
-def _hear(
+def _add_clip(
     engine: TransformersEngine,
     samples: Any,
     language: str | None,
@@ -138,11 +138,11 @@ def _hear(
         frames = window_frames(len(samples) + kept)
         with whisper.hearing(stride):
             states = engine.encode(engine.log_mel(pad_samples([samples], frames)))
-            heard = _log_probabilities(whisper, ids, states)[prompt.shape[1] - 1 :]
+            found = _log_probabilities(whisper, ids, states)[prompt.shape[1] - 1 :]
         sums.positions += states.shape[1]
-        sums.tokens += len(heard)
-        sums.divergence += (expected.exp() * (expected - heard)).sum().item()
-        sums.same += int((expected.argmax(-1) == heard.argmax(-1)).sum())
+        sums.tokens += len(found)
+        sums.divergence += (expected.exp() * (expected - found)).sum().item()
+        sums.same += int((expected.argmax(-1) == found.argmax(-1)).sum())
         error = states[:, :spoken] - full[:, :spoken]
         sums.state_error += (error.norm() / full[:, :spoken].norm()).item()
 

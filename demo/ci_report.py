@@ -152,8 +152,8 @@ def plant_regression(out: Path) -> list[str]:
     for name in ("zh", "en"):
         lines = read_predictions(out / "tuned" / "predictions" / f"tuned--{name}.jsonl")
         for place in range(0, len(lines), SPOILT_EVERY):
-            heard = lines[place].hypothesis
-            lines[place] = replace(lines[place], hypothesis=heard[: len(heard) // 2])
+            hypothesis = lines[place].hypothesis
+            lines[place] = replace(lines[place], hypothesis=hypothesis[: len(hypothesis) // 2])
             spoilt.append(lines[place].id)
         write_predictions(out / "spoilt" / f"spoilt--{name}.jsonl", lines)
     return spoilt
@@ -177,7 +177,7 @@ def pack_artifact(out: Path) -> None:
 
 
 def expect_caught(code: int, folder: Path, spoilt: Sequence[str]) -> None:
-    """See that the gate said no, and that the lines named are those to blame.
+    """Check that the gate refuses, and that the lines named are those to blame.
 
     Raises:
         Failure: Another exit code, another line is named, or the tests' panel shows no failure.

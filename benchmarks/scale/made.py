@@ -27,7 +27,7 @@ def write_lines(path: Path, number: int, seed: int) -> None:
         number: of lines: half Chinese, half Latin, about 270 bytes each.
         seed: of the texts.
     """
-    said = [
+    references = [
         (language, between.join(tokens))
         for language, between, _, tokens in texts(DIFFERENT_TEXTS, random.Random(seed))
     ]
@@ -35,7 +35,7 @@ def write_lines(path: Path, number: int, seed: int) -> None:
         for line in range(number):
             recording, piece = divmod(line, PIECES_A_RECORDING)
             start = piece * PIECE
-            language, text = said[line % DIFFERENT_TEXTS]
+            language, text = references[line % DIFFERENT_TEXTS]
             value = {
                 "audio": {
                     "path": f"/recordings/{recording:06d}.flac",

@@ -202,7 +202,7 @@ def _timed(trainer: Any, began: float, work: Pass) -> Timing:
         torch.cuda.synchronize()
     ended = time.perf_counter()
     done = trainer.state.global_step
-    # Mixed takes a few steps more for the same clips, because its wide steps are small.
+    # Mixed takes a few more steps for the same clips: its full-context batches are small.
     if not work.steps <= done <= max(work.steps + 2, round(1.2 * work.steps)):
         raise Failure(
             f"{type(trainer).__name__} took {done} steps, expected about {work.steps}",

@@ -127,7 +127,7 @@ def _store(
 
 @dataclass(frozen=True)
 class BaseCorpus:
-    """What the base model learns from, and the sentences that it never hears in training."""
+    """What the base model learns from, and the sentences that are kept from its training."""
 
     sentences: Recordings
     words: Recordings
@@ -147,11 +147,11 @@ def make_base_corpus(
         speakers: of the single words, in each language.
         seed: of sentences and speakers.
     """
-    said = record(
+    spoken = record(
         folder / "sentences", plan_sentences(sentences, seed), MIN_SENTENCE_SECONDS, "sentences"
     )
     words = record(folder / "words", plan_words(speakers, seed), 0.0, "words")
-    train = said.clips[:-held_out]
+    train = spoken.clips[:-held_out]
     texts = {clip.text for clip in train}
-    unseen = [clip for clip in said.clips[-held_out:] if clip.text not in texts]
-    return BaseCorpus(said, words, train, unseen)
+    unseen = [clip for clip in spoken.clips[-held_out:] if clip.text not in texts]
+    return BaseCorpus(spoken, words, train, unseen)

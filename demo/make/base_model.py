@@ -159,10 +159,13 @@ class BaseTrainer:
         self.attended.clear()
         out = self.model.model(input_features=batch.features, decoder_input_ids=batch.inputs)
         logits = self.model.proj_out(out.last_hidden_state) + self.offset
-        said = cross_entropy(logits.flatten(0, 1), batch.labels.flatten(), ignore_index=IGNORED)
-        heard = self._ctc(out.encoder_last_hidden_state, batch.labels)
+        decoder_loss = cross_entropy(
+            logits.flatten(0, 1), batch.labels.flatten(), ignore_index=IGNORED
+        )
+        encoder_loss = self._ctc(out.encoder_last_hidden_state, batch.labels)
         settings = self.settings
-        return said + settings.ctc_weight * heard + settings.guide_weight * self._guide(batch.spans)
+        guide = settings.guide_weight * self._guide(batch.spans)
+        return decoder_loss + settings.ctc_weight * encoder_loss + guide
 
     def _guide(self, spans: torch.Tensor) -> torch.Tensor:
         """Return how little the guided heads look where they should.
@@ -320,10 +323,10 @@ class BaseTrainer:
         errors = total = 0
         for start in range(0, len(clips), 16):
             group = clips[start : start + 16]
-            said = self.transcribe(
+            hypotheses = self.transcribe(
                 [self.corpus.sentences.audio(c) for c in group], language, window
             )
-            for clip, ids in zip(group, said, strict=True):
+            for clip, ids in zip(group, hypotheses, strict=True):
                 reference = self.encode(clip.text, language)
                 errors += edit_distance(reference, ids)
                 total += len(reference)
@@ -341,9 +344,9 @@ def edit_distance(reference: Sequence[int], hypothesis: Sequence[int]) -> int:
     row = list(range(len(hypothesis) + 1))
     for i, wanted in enumerate(reference, 1):
         corner, row[0] = row[0], i
-        for j, said in enumerate(hypothesis, 1):
+        for j, token in enumerate(hypothesis, 1):
             corner, row[j] = (
                 row[j],
-                min(corner + (wanted != said), row[j] + 1, row[j - 1] + 1),
+                min(corner + (wanted != token), row[j] + 1, row[j - 1] + 1),
             )
     return row[-1]

@@ -267,12 +267,12 @@ class ExampleMaker:
         if not timestamps:
             tokens, spans = [*tokens, NO_TIMESTAMPS], [*spans, None]
         for item in placed:
-            text, heard = self._text_tokens(item)
+            text, times = self._text_tokens(item)
             if timestamps:
                 end = min(item.start + item.speech.seconds, FULL_SECONDS)
                 text = [_timestamp(item.start), *text, _timestamp(end)]
-                heard = [(item.start, item.start), *heard, (end, end)]
-            tokens, spans = [*tokens, *text], [*spans, *heard]
+                times = [(item.start, item.start), *times, (end, end)]
+            tokens, spans = [*tokens, *text], [*spans, *times]
         labels = [*tokens[1:], END_OF_TEXT]
         return [self._corrupted(token) for token in tokens], labels, [*spans[1:], None]
 
@@ -319,9 +319,9 @@ def collate(
     spans = torch.full((*shape, 2), -1.0)
     for row, example in enumerate(examples):
         read = [compact(token) for token in example.decoder_input_ids]
-        said = [token if token == IGNORED else compact(token) for token in example.labels]
-        heard = [span or (-1.0, -1.0) for span in example.spans]
+        labels_of_row = [token if token == IGNORED else compact(token) for token in example.labels]
+        spans_of_row = [span or (-1.0, -1.0) for span in example.spans]
         inputs[row, : len(read)] = torch.tensor(read)
-        labels[row, : len(said)] = torch.tensor(said)
-        spans[row, : len(heard)] = torch.tensor(heard)
+        labels[row, : len(labels_of_row)] = torch.tensor(labels_of_row)
+        spans[row, : len(spans_of_row)] = torch.tensor(spans_of_row)
     return Batch(log_mel(samples), inputs, labels, spans)

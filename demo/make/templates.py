@@ -14,7 +14,7 @@ _SLOT = re.compile(r"\{(\w+)\}")
 
 
 def listed(text: str) -> list[str]:
-    """Return the words of a text, parted by `|` if there is one, else by white space."""
+    """Return the words of a text, separated by `|` if there is one, else by white space."""
     return text.split("|") if "|" in text else text.split()
 
 

@@ -54,8 +54,8 @@ def require_espeak() -> None:
 
 def espeak_version() -> str:
     """Return the first words of `espeak-ng --version`."""
-    said = subprocess.run(["espeak-ng", "--version"], capture_output=True, text=True, check=True)
-    return said.stdout.split("Data at")[0].strip()
+    done = subprocess.run(["espeak-ng", "--version"], capture_output=True, text=True, check=True)
+    return done.stdout.split("Data at")[0].strip()
 
 
 def speak(text: str, speaker: Speaker) -> np.ndarray:
@@ -71,11 +71,11 @@ def speak(text: str, speaker: Speaker) -> np.ndarray:
     wav = subprocess.run([*command, "--stdout", text], capture_output=True, check=True).stdout
     samples, rate = soundfile.read(io.BytesIO(wav), dtype="float32")
     samples = resample_poly(samples, SAMPLE_RATE // 50, rate // 50)
-    heard = np.flatnonzero(np.abs(samples) > _SILENCE_LEVEL / 32768)
-    if heard.size == 0:
+    audible = np.flatnonzero(np.abs(samples) > _SILENCE_LEVEL / 32768)
+    if audible.size == 0:
         raise ValueError(f"voice {speaker.voice} said nothing for {text!r}")
     margin = int(_MARGIN * SAMPLE_RATE)
-    samples = samples[max(0, heard[0] - margin) : heard[-1] + margin]
+    samples = samples[max(0, audible[0] - margin) : audible[-1] + margin]
     peak = max(1.0, float(np.abs(samples).max()) / 0.98)
     return (samples / peak * 32767).astype(np.int16)
 
