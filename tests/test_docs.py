@@ -56,6 +56,8 @@ def test_the_tree_shows_what_exists(name):
         path = REPOSITORY.joinpath(*parents)
         is_made_by_use = parents[0].strip("/") in ("dataset", "output", "models")
         assert path.exists() or is_made_by_use, "/".join(parents)
+    shown = {entry for indent, entry in entries if not indent}
+    assert {path.name for path in REPOSITORY.glob("*.py")} - shown == set()
 
 
 ROOM = {
