@@ -21,7 +21,7 @@ from utils.training.skipped_steps import MEDIAN_NEEDS, SkippedSteps
 def step(guard: SkippedSteps, loss: float, norm: float, **more: bool) -> str | None:
     guard.begin_step()
     guard.note(torch.tensor(loss), [("a", 1.0), ("b", 2.0)])
-    return guard.why_bad(norm, **more)
+    return guard.why_unusable(norm, **more)
 
 
 def test_what_is_bad() -> None:

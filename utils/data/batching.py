@@ -1,6 +1,6 @@
 """Which examples form a step, and how a step becomes tensors.
 
-A step (effective batch) is chosen first, from examples of similar length (`layout.py`); only then
+A step (effective batch) is chosen first, from examples of similar length (`buckets.py`); only then
 is it cut into the micro-batches of the processes and accumulation steps. The same examples
 therefore meet in the same step, padded to the same window, however many processes there are, and
 since the loss is a sum over the step's tokens divided by their number, the gradient is the same
@@ -42,7 +42,7 @@ class ExampleKey(NamedTuple):
     """What a worker needs to make one example the same way on every run.
 
     Attributes:
-        row: place in the training table; PADDING_EXAMPLE for a stand-in that carries no loss.
+        row: place in the training table; PADDING_EXAMPLE for one that carries no loss.
         epoch: which pass over the data, so that augmentation differs from pass to pass.
         window: seconds that the whole step is padded to, at least.
     """
@@ -100,7 +100,7 @@ class BatchPlan:
         return Budget(self.parts, clips, self.batch_seconds, self.batch_tokens)
 
     @property
-    def wide_share(self) -> float:
+    def full_context_share(self) -> float:
         """Share of the steps that get more window than their speech needs."""
         return min(1.0, self.full_share + self.tail_share)
 
@@ -119,8 +119,8 @@ class StepSampler(Sampler[list[ExampleKey]]):
     """Yields this process's micro-batches, the steps one after another.
 
     Every example is used exactly once an epoch, and all epochs have the same number of steps. A
-    step of few examples may have fewer than micro-batches: weightless stand-ins then keep the
-    processes in step.
+    step may have fewer examples than micro-batches: padding examples, which carry no loss, then
+    keep the processes in step.
 
     Args:
         durations: seconds of each example.
@@ -141,10 +141,10 @@ class StepSampler(Sampler[list[ExampleKey]]):
         if tokens is not None:
             self.tokens = np.asarray(tokens, dtype=np.int64)
         self.shortest_windows = plan.windows(self.durations)
-        # A step that is to see a wide window holds fewer examples: such steps are laid out.
-        wide_share = 0.0 if plan.full_share >= 1 else plan.wide_share
+        # A full-context batch holds fewer examples than others: they are laid out as such.
+        full_context_share = 0.0 if plan.full_share >= 1 else plan.full_context_share
         self.layout = make_layout(
-            self.shortest_windows, self.tokens, plan.budget, wide_share, WINDOW_SECONDS
+            self.shortest_windows, self.tokens, plan.budget, full_context_share, WINDOW_SECONDS
         )
 
     def set_epoch(self, epoch: int) -> None:
@@ -163,19 +163,19 @@ class StepSampler(Sampler[list[ExampleKey]]):
     def steps(self) -> list[tuple[np.ndarray, float]]:
         """The epoch's steps in order: rows, int64 `(examples,)`, and the seconds of the window."""
         rng = np.random.default_rng([self.plan.seed, self.epoch])
-        narrow, wide = self.layout.deal(rng)
-        dealt = [*narrow, *wide]
-        order = rng.permutation(len(dealt)).tolist()
-        kinds, tails = self._draws(len(dealt))
+        bucketed, full_context = self.layout.draw(rng)
+        drawn = [*bucketed, *full_context]
+        order = rng.permutation(len(drawn)).tolist()
+        contexts, tails = self._draws(len(drawn))
         return [
-            (dealt[place], self._window(dealt[place], number, kinds[place], tails[place]))
+            (drawn[place], self._window(drawn[place], number, contexts[place], tails[place]))
             for number, place in enumerate(order)
         ]
 
     def _draws(self, num_steps: int) -> tuple[np.ndarray, np.ndarray]:
-        """What decides about each dealt step's window, float64 `(num_steps,)`: kind and tail.
+        """What decides about each drawn step's window, float64 `(num_steps,)`: context and tail.
 
-        The kinds are spread evenly over [0, 1) rather than drawn each by itself: a share of 5 %
+        The contexts are spread evenly over [0, 1) rather than drawn each by itself: a share of 5 %
         is then 5 % of every pass, give or take one step, and a short run sees its full windows.
         """
         plan = self.plan
@@ -183,15 +183,17 @@ class StepSampler(Sampler[list[ExampleKey]]):
         tails = draws.random(num_steps)
         if plan.full_share >= 1:
             return np.zeros(num_steps), tails
-        # A number of wide steps was laid out, and they come last.
-        narrow = num_steps - self.layout.num_wide
-        wide = _evenly(self.layout.num_wide, draws) * plan.wide_share
-        return np.concatenate([np.ones(narrow), wide]), tails
+        # A number of full-context batches was laid out, and they come last.
+        bucketed = num_steps - self.layout.num_full_context
+        full_context = _evenly(self.layout.num_full_context, draws) * plan.full_context_share
+        return np.concatenate([np.ones(bucketed), full_context]), tails
 
     def padding_waste(self) -> float:
         """Share of the epoch's windows that is no sound, where they are cut to the speech."""
-        narrow, wide = self.layout.deal(np.random.default_rng([self.plan.seed, self.epoch]))
-        steps = narrow or wide
+        bucketed, full_context = self.layout.draw(
+            np.random.default_rng([self.plan.seed, self.epoch])
+        )
+        steps = bucketed or full_context
         padded = sum(len(step) * self.shortest_windows[step].max() for step in steps)
         return float(1 - sum(self.durations[step].sum() for step in steps) / padded)
 
@@ -200,14 +202,14 @@ class StepSampler(Sampler[list[ExampleKey]]):
         costs = self.plan.budget.costs(self.shortest_windows, self.tokens)
         return int(np.count_nonzero(costs > 1))
 
-    def _window(self, step: np.ndarray, number: int, kind: float, tail: float) -> float:
+    def _window(self, step: np.ndarray, number: int, context: float, tail: float) -> float:
         """Seconds that a step is padded to; the epoch's `number`-th step, counted from 0."""
         plan = self.plan
         shortest = float(self.shortest_windows[step].max())
-        if kind < plan.full_share:
+        if context < plan.full_share:
             return WINDOW_SECONDS
         window = shortest
-        if kind < plan.wide_share:
+        if context < plan.full_context_share:
             window += tail * (WINDOW_SECONDS - shortest)
         trained = self.epoch * self.num_steps + number
         if trained < plan.warmup_steps:

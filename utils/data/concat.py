@@ -43,12 +43,12 @@ def group_rows(
         Groups of row numbers; every row is in exactly one.
     """
     longest, most = limits
-    kinds: dict[Any, list[int]] = defaultdict(list)
+    alike: dict[Any, list[int]] = defaultdict(list)
     for row in np.random.default_rng([seed, 3]).permutation(len(utterances)).tolist():
         u = utterances[row]
-        kinds[u.speaker, u.source, u.language, u.task].append(row)
+        alike[u.speaker, u.source, u.language, u.task].append(row)
     groups: list[list[int]] = []
-    for rows in kinds.values():
+    for rows in alike.values():
         seconds, size, group = 0.0, 0, list[int]()
         for row in rows:
             cost = tokens[row] + _TIMES

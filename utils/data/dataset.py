@@ -1,4 +1,4 @@
-"""A manifest to training examples: what is kept, and each example made on demand."""
+"""A manifest to training examples: what is used, and each example made on demand."""
 
 from __future__ import annotations
 
@@ -71,12 +71,12 @@ class TrainingTable:
 
     @property
     def durations(self) -> np.ndarray:
-        """Seconds of each kept utterance, float64 `(rows,)`: 8 bytes a row."""
+        """Seconds of each utterance, float64 `(rows,)`: 8 bytes a row."""
         return self.rows.numbers("duration")
 
     @property
     def num_tokens(self) -> np.ndarray:
-        """Label tokens of each kept utterance, int64 `(rows,)`: 8 bytes a row."""
+        """Label tokens of each utterance, int64 `(rows,)`: 8 bytes a row."""
         return self.rows.numbers("num_tokens")
 
     @property

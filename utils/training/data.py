@@ -93,7 +93,7 @@ def read_data(
         warn_of_dropped(source.path, len(source), table.dropped)
     train = arranged(settings, encoder, train)
     if settings.keep_data is not None:
-        train = with_kept(settings, encoder, manifest, train)
+        train = with_replay(settings, encoder, manifest, train)
     return RunData(manifest, dev_manifest, train, dev, augmenter)
 
 
@@ -154,17 +154,17 @@ def arranged(settings: TrainSettings, encoder: LabelEncoder, table: TrainingTabl
     return table
 
 
-def with_kept(
+def with_replay(
     settings: TrainSettings, encoder: LabelEncoder, manifest: Manifest, table: TrainingTable
 ) -> TrainingTable:
     """The training table with a share of other utterances, against forgetting.
 
     Raises:
-        UserError: if the kept manifest holds nothing but what is trained on anyway.
+        UserError: if the replayed manifest holds nothing but what is trained on anyway.
     """
-    kept = read_manifest(str(settings.keep_data))
-    # The set of what is kept is the smaller one.
-    others_than_trained = {utterance.audio for utterance in kept}
+    replayed = read_manifest(str(settings.keep_data))
+    # The set of what is replayed is the smaller one.
+    others_than_trained = {utterance.audio for utterance in replayed}
     others_than_trained.difference_update(utterance.audio for utterance in manifest)
     if not others_than_trained:
         raise UserError(
@@ -172,11 +172,11 @@ def with_kept(
             "It is for what must not be forgotten: other languages, other domains, no speech.",
         )
     limits = settings.min_audio_len, settings.max_audio_len
-    others = shared_table(kept, encoder, limits)
-    warn_of_dropped(kept.path, len(kept), others.dropped)
+    others = shared_table(replayed, encoder, limits)
+    warn_of_dropped(replayed.path, len(replayed), others.dropped)
     joined = replay(table, others, settings.keep_share, settings.seed)
     say(
-        f"kept         {settings.keep_data}: {len(joined) - len(table)} examples a pass, "
+        f"replay       {settings.keep_data}: {len(joined) - len(table)} examples a pass, "
         f"{settings.keep_share:.0%} of all"
     )
     return joined

@@ -76,7 +76,7 @@ def group_parameters(
     Returns:
         The optimizer's class and its arguments, as the Trainer takes them.
     """
-    kind, options = Trainer.get_optimizer_cls_and_kwargs(trainer.args, model)
+    optimizer, options = Trainer.get_optimizer_cls_and_kwargs(trainer.args, model)
     decayed = set(trainer.get_decay_parameter_names(model))
     groups: dict[tuple[float, float], list[nn.Parameter]] = defaultdict(list)
     for name, parameter in model.named_parameters():
@@ -88,4 +88,4 @@ def group_parameters(
     params = [
         {"params": groups[key], "lr": rate * key[0], "weight_decay": key[1]} for key in ordered
     ]
-    return kind, {**options, "params": params}
+    return optimizer, {**options, "params": params}

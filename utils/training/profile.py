@@ -178,7 +178,7 @@ def batch_shape(whisper: Any, batch: dict[str, Any]) -> BatchShape:
     """Sizes of a micro-batch.
 
     Args:
-        whisper: FlexibleWhisper, which may hear more than the window.
+        whisper: FlexibleWhisper, which may compute more than the window.
         batch: `input_features (B, M, F)` and `labels (B, T)`.
     """
     labels = batch["labels"]

@@ -24,12 +24,12 @@ class SkippedSteps:
     """Judges each step's gradient, the same on all processes and when resumed.
 
     Args:
-        max_in_a_row: bad steps that are skipped one after another; one more ends the run.
+        max_in_a_row: steps that are skipped one after another; one more ends the run.
         max_spike: a gradient longer than the running median by this factor is bad; None: only NaN
             and infinite ones.
 
     Attributes:
-        total: bad steps so far.
+        total: skipped steps so far.
         in_a_row: of them, the last ones without a good one between.
     """
 
@@ -54,7 +54,7 @@ class SkippedSteps:
         """
         self._parts.append((loss.detach(), [name for name, _ in utterances]))
 
-    def why_bad(self, norm: float, *, may_overflow: bool = False) -> str | None:
+    def why_unusable(self, norm: float, *, may_overflow: bool = False) -> str | None:
         """Judge the step; all processes must ask together.
 
         Args:
@@ -84,11 +84,11 @@ class SkippedSteps:
         self._norms = [*self._norms[1 - MEDIAN_OVER :], norm]
 
     def reject(self, step: int, reason: str) -> None:
-        """Count a bad step and name its examples; all processes must call it together.
+        """Count a skipped step and name its examples; all processes must call it together.
 
         Args:
             step: its number.
-            reason: of `why_bad`.
+            reason: of `why_unusable`.
 
         Raises:
             Failure: if there were too many in a row.

@@ -136,7 +136,7 @@ class WhisperTrainer(ResumableTrainer):
     # -- data ---------------------------------------------------------------------------------
 
     def get_train_dataloader(self) -> DataLoader[Any]:
-        """Micro-batches of this process; they are dealt out by the sampler, not by accelerate."""
+        """Micro-batches of this process; the sampler shares them out, not accelerate."""
         sampler = make_sampler(self.train_dataset.table, self.plan, self.train_dataset.augmenter)
         workers = self.args.dataloader_num_workers
         return _EpochLoader(
@@ -180,10 +180,10 @@ class WhisperTrainer(ResumableTrainer):
 
     def _drop_gradients(self, model: Any) -> bool:
         """Clear the step's gradients if the piece that did not fit may have changed them."""
-        kind = self.accelerator.distributed_type
+        distributed = self.accelerator.distributed_type
         alone = self.accelerator.num_processes == 1
         exchanging = self._backward_began and self._exchanges and not alone
-        if exchanging or kind in (DistributedType.FSDP, DistributedType.DEEPSPEED):
+        if exchanging or distributed in (DistributedType.FSDP, DistributedType.DEEPSPEED):
             raise Failure(
                 "out of memory while the processes exchange gradients; they cannot be brought "
                 "back into step",

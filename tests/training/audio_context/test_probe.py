@@ -97,7 +97,10 @@ def test_the_errors_decide(
     assert load_model(str(run / "checkpoint-final")).audio_context == chosen
     told = capsys.readouterr().out
     named = {"mixed": "mixed", "thinned": "thinned", "full": "30 s"}[chosen]
-    assert f"windows      {named}: on 9 dev utterances the base model errs {cut:.1%}" in told
+    assert (
+        f"windows      {named}: on 9 dev utterances the base model has an error rate of {cut:.1%}"
+        in told
+    )
     assert (f"{thinned:.1%} on 30 s with thinned silence" in told) is (chosen != "mixed")
 
 

@@ -101,14 +101,14 @@ def measured_context(
     cut = _error_rate(loaded, utterances, settings, "dynamic")
     full = _error_rate(loaded, utterances, settings, "full")
     found = (
-        f"on {len(utterances)} dev utterances the base model errs {cut:.1%} on windows cut to the "
-        f"speech and {full:.1%} on 30 s"
+        f"on {len(utterances)} dev utterances the base model has an error rate of {cut:.1%} on "
+        f"windows cut to the speech and of {full:.1%} on 30 s"
     )
     if is_as_good(cut, full):
         say(f"windows      mixed: {found}; cutting saves {saving:.0%} of the encoder's work")
         return "mixed"
     thinned = _error_rate(loaded, utterances, settings, "thinned")
-    found += f", {thinned:.1%} on 30 s with thinned silence"
+    found += f", of {thinned:.1%} on 30 s with thinned silence"
     if is_as_good(thinned, full):
         kept = silence_kept("thinned", loaded.context_margin)
         spared = _saving(train.durations, kept) * (1 - 1 / MERGE_STRIDE)

@@ -145,13 +145,13 @@ def recut(plan: BatchPlan, fits: int) -> BatchPlan:
 def longest_window(sampler: StepSampler) -> Seconds:
     """The window in which a whole micro-batch takes as much memory as the largest of this run."""
     plan = sampler.plan
-    if plan.warmup_steps or (sampler.layout.num_wide and not plan.by_count):
+    if plan.warmup_steps or (sampler.layout.num_full_context and not plan.by_count):
         return WINDOW_SECONDS
     longest = float(sampler.shortest_windows.max())
-    if not sampler.layout.num_wide:
+    if not sampler.layout.num_full_context:
         return longest
-    # Wide steps hold fewer clips than others: as much as all of them in a shorter window.
-    clips = math.ceil(sampler.layout.wide_size / plan.parts)
+    # Full-context batches hold fewer clips than others: as much as all of them in a shorter window.
+    clips = math.ceil(sampler.layout.full_context_size / plan.parts)
     return max(longest, WINDOW_SECONDS * clips / plan.micro_batch)
 
 

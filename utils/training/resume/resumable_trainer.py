@@ -267,7 +267,7 @@ class ResumableTrainer(Trainer):
         norm = float(found)
         scaler = getattr(self.accelerator, "scaler", None)
         finding_scale = scaler is not None and scaler.get_scale() > 1
-        reason = self.skipped_steps.why_bad(norm, may_overflow=finding_scale)
+        reason = self.skipped_steps.why_unusable(norm, may_overflow=finding_scale)
         if reason is None and math.isfinite(norm):
             self.skipped_steps.accept(norm)
             return found

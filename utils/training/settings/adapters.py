@@ -11,7 +11,7 @@ class AdapterSettings:
     """Which adapter is trained, and on what."""
 
     adapter: Literal["lora", "dora", "rslora", "pissa", "adalora"] = "lora"
-    """LoRA, or a kind of it: dora splits off each update's length, rslora scales by the root of
+    """LoRA, or a variant of it: dora splits off each update's length, rslora scales by the root of
     the rank (for ranks of 64 and more), pissa begins with the weights' largest parts, adalora moves
     ranks to where they are needed."""
     use_adalora: bool = False

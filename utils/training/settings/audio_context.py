@@ -13,8 +13,9 @@ class AudioContextSettings:
     audio_context: Literal["auto", "full", "thinned", "dynamic", "mixed"] = "auto"
     """Windows of 30 s (full), of 30 s with one in four positions of the silence computed (thinned),
     cut to the speech (dynamic), or cut with a share of full ones (mixed). auto: as the base model
-    was trained; one that does not say transcribes a few dev utterances: windows are cut (mixed) if
-    it hears as well on cut ones, else thinned if it hears as well with that, else full."""
+    was trained; a model that does not say transcribes a few dev utterances. Windows are then cut
+    (mixed) if its error rate is as low on cut ones, else thinned if it is as low on those, else
+    full."""
     full_share: float = 0.05
     """With audio_context=mixed: share of the steps with windows of 30 s."""
     tail_share: float = 0.05

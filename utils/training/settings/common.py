@@ -23,13 +23,13 @@ class TrainSettings(
     ScheduleSettings,
     DataSettings,
 ):
-    """Settings that every kind of fine-tuning has."""
+    """Settings that every fine-tuning run has."""
 
     # Flags that one of the two scripts lacks have, in its runs, the value that asks for nothing.
 
     @property
     def adapter_type(self) -> str | None:
-        """The kind of adapter that is trained; None where the model's own weights are."""
+        """The type of adapter that is trained; None where the model's own weights are."""
         return None
 
     @property
