@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -17,8 +16,9 @@ from safetensors.torch import load_file
 import finetune
 import finetune_all
 from tests.test_launchers import curve
-from utils.cli.errors import Failure, UserError
+from utils.cli.errors import UserError
 from utils.model.load import load_model
+from utils.training.settings.runs import LoraSettings
 from utils.training.sharding.launch import refuse_unshardable, sharing_asked_for
 from utils.training.sharding.verification import expect_sharing
 
@@ -237,7 +237,7 @@ def test_a_launcher_that_starts_one_process_of_two_is_found_out(
 
 
 def test_a_run_that_is_not_what_was_asked_for_fails() -> None:
-    with pytest.raises(Failure, match="with FSDP2 were asked for, and 1 with one process would"):
+    with pytest.raises(UserError, match="with FSDP2 were asked for, and 1 with one process would"):
         expect_sharing(torch.nn.Linear(2, 2), "FSDP2")
     expect_sharing(torch.nn.Linear(2, 2), "one process")
 
@@ -245,7 +245,7 @@ def test_a_run_that_is_not_what_was_asked_for_fails() -> None:
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ({"adapter_type": "adalora"}, "--adapter=adalora moves its ranks by whole gradients"),
+        ({"adapter": "adalora"}, "--adapter=adalora moves its ranks by whole gradients"),
         ({"use_4bit": True}, "--use_4bit=True holds weights"),
         ({"keep_mode": "distill"}, "--keep_mode=distill asks the base model"),
         ({"optim": "adamw_8bit"}, "--optim=adamw_8bit does not work with ZeRO 2"),
@@ -253,8 +253,7 @@ def test_a_run_that_is_not_what_was_asked_for_fails() -> None:
     ],
 )
 def test_what_a_sharded_model_cannot_do_is_refused(more: dict[str, object], message: str) -> None:
-    plain = {"optim": "adamw", "auto_batch": False, "batch_seconds": None, "batch_tokens": None}
-    settings = SimpleNamespace(**{**plain, **more})
+    settings = LoraSettings(**more)  # type: ignore[arg-type]
     refuse_unshardable("DDP", settings)
     with pytest.raises(UserError, match=message):
         refuse_unshardable("ZeRO 2", settings)

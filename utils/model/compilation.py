@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from utils.audio.features import COMPILED_WINDOWS
-from utils.cli.errors import UserError
+from utils.cli.errors import Failure, UserError
 
 # Each length, for batches of one and of more, and for inputs that need a gradient or not (the
 # first layer under an adapter does not); torch's own limit of 8 would fall back to uncompiled code
@@ -36,6 +36,9 @@ def compile_layers(model: Any, backend: str = "inductor") -> None:
     """
     if backend == "inductor":
         check_compiler(next(model.parameters()).device)
+    # Both would run code uncompiled without a word.
+    torch._dynamo.config.suppress_errors = False
+    torch._dynamo.config.fail_on_recompile_limit_hit = True
     torch._dynamo.config.recompile_limit = _RECOMPILE_LIMIT
     torch._dynamo.config.accumulated_recompile_limit = 4 * _RECOMPILE_LIMIT
     whisper = model.get_base_model() if hasattr(model, "get_base_model") else model
@@ -52,7 +55,7 @@ def check_compiler(device: torch.device) -> None:
         UserError: if it does not.
     """
     try:
-        torch.compile(_probe)(torch.ones(8, device=device))
+        compiled = torch.compile(_probe)(torch.ones(8, device=device))
     except Exception as error:  # whatever is missing raises a type of its own
         lines = [line for line in str(error).splitlines() if line.strip()]
         raise UserError(
@@ -62,10 +65,17 @@ def check_compiler(device: torch.device) -> None:
             "xcode-select --install),\non an NVIDIA GPU triton and a C compiler. Or leave "
             "--use_compile out.",
         ) from error
+    if not bool((compiled == 3).all()):
+        raise UserError(
+            "--use_compile=True: torch.compile runs code uncompiled in this environment",
+            "Unset TORCH_COMPILE_DISABLE, TORCHDYNAMO_DISABLE and TORCHDYNAMO_SUPPRESS_ERRORS, or "
+            "leave --use_compile out.",
+        )
 
 
 def _probe(values: torch.Tensor) -> torch.Tensor:
-    return (values * 2 + 1).relu()
+    """Answers 3 for each 1 where it is compiled, and what it got where it is not."""
+    return (values * 2 + 1).relu() if torch.compiler.is_compiling() else values
 
 
 class _TrainingForward:
@@ -81,7 +91,14 @@ class _TrainingForward:
         if not self.layer.training:
             return self.plain(*args, **kwargs)
         self.mark(*args)
-        return self.compiled(*args, **kwargs)
+        try:
+            return self.compiled(*args, **kwargs)
+        except torch._dynamo.exc.FailOnRecompileLimitHit as error:
+            raise Failure(
+                f"--use_compile=True: a layer was compiled {_RECOMPILE_LIMIT} times, and each new "
+                "batch would need it again",
+                "Leave --use_compile out, or say which batches these are in an issue.",
+            ) from error
 
 
 def _mark_batch(hidden: torch.Tensor, *_: Any) -> None:

@@ -47,6 +47,7 @@ from utils.training.rate_search import (
     tell,
     without_saving,
 )
+from utils.training.requests import refuse_what_is_not_there
 from utils.training.resume.identity import run_identity, write_run_file
 from utils.training.resume.start import Start, choose_start, refuse_foreign_folder, sole_writer
 from utils.training.resume.state import cut_as_before
@@ -117,6 +118,7 @@ def join_processes(settings: TrainSettings, run: Path) -> TrainingArguments:
         UserError: if the settings cannot go with what the launcher asks for.
     """
     sharing = sharing_asked_for()
+    refuse_what_is_not_there(settings)
     refuse_unshardable(sharing, settings)
     arguments = training_arguments(settings, run)
     keep_models_whole(sharing)

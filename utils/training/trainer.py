@@ -29,6 +29,7 @@ from utils.training.distillation import SelfDistillation, replay_loss
 from utils.training.loader_wait import LoaderWatch
 from utils.training.loss import StepLoss
 from utils.training.parameter_groups import RateFactors, group_parameters
+from utils.training.requests import expect_optimizer, expect_precision
 from utils.training.resume.resumable_trainer import GO_ON, ResumableTrainer
 from utils.training.resume.state import same_randomness
 from utils.training.sharding.fsdp import prepare_fsdp
@@ -121,8 +122,10 @@ class WhisperTrainer(ResumableTrainer):
         self.is_fsdp_enabled = self.accelerator.distributed_type == DistributedType.FSDP
 
     def check_prepared(self, prepared: Any) -> None:
-        """Hold how the model is shared out against what the launcher asked for."""
+        """Hold what is about to run against what was asked for."""
         expect_sharing(prepared, self.sharing)
+        expect_precision(self.accelerator, self.args)
+        expect_optimizer(self.optimizer, self.args)
 
     def create_optimizer(
         self, model: Any = None, *args: Any, **options: Any

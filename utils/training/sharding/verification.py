@@ -11,7 +11,7 @@ from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
 from utils.cli.console import process_count
-from utils.cli.errors import Failure
+from utils.cli.errors import UserError
 from utils.training.sharding.launch import DDP, FSDP2, ONE, ZERO
 
 
@@ -48,14 +48,14 @@ def expect_sharing(prepared: Any, asked: str) -> None:
         asked: as of `sharing_asked_for`.
 
     Raises:
-        Failure: if something else runs.
+        UserError: if something else runs.
     """
     found = sharing_of(prepared)
     joined = dist.get_world_size() if dist.is_initialized() else 1
     if asked == ONE and found == DDP:  # torchrun with one process: nothing is shared out
         found = ONE
     if found != asked or joined != process_count():
-        raise Failure(
+        raise UserError(
             f"{process_count()} processes with {asked} were asked for, and {joined} with {found} "
             "would run",
             "Start it as docs/distributed.md shows, with the versions in constraints.txt.",
