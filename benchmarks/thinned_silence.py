@@ -33,7 +33,7 @@ from utils.report.tables import markdown_table
 if TYPE_CHECKING:
     import torch
 
-    from utils.transcription.engines.transformers import TransformersEngine
+    from utils.transcription.engines.transformers import EncoderStates, TransformersEngine
 
 MOST_TOKENS = 60
 
@@ -136,24 +136,23 @@ def _add_clip(
     for stride, sums in rows.items():
         kept = round(margin * SAMPLE_RATE) if stride else 0
         frames = window_frames(len(samples) + kept)
-        with whisper.hearing(stride):
-            states = engine.encode(engine.log_mel(pad_samples([samples], frames)))
-            found = _log_probabilities(whisper, ids, states)[prompt.shape[1] - 1 :]
-        sums.positions += states.shape[1]
+        states = engine.encode(engine.log_mel(pad_samples([samples], frames)), stride)
+        found = _log_probabilities(whisper, ids, states)[prompt.shape[1] - 1 :]
+        sums.positions += states.hidden.shape[1]
         sums.tokens += len(found)
         sums.divergence += (expected.exp() * (expected - found)).sum().item()
         sums.same += int((expected.argmax(-1) == found.argmax(-1)).sum())
-        error = states[:, :spoken] - full[:, :spoken]
-        sums.state_error += (error.norm() / full[:, :spoken].norm()).item()
+        error = states.hidden[:, :spoken] - full.hidden[:, :spoken]
+        sums.state_error += (error.norm() / full.hidden[:, :spoken].norm()).item()
 
 
-def _log_probabilities(whisper: Any, ids: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
+def _log_probabilities(whisper: Any, ids: torch.Tensor, states: EncoderStates) -> torch.Tensor:
     """Of every next token, float32 `(T, V)`."""
     import torch
 
     with torch.no_grad():
-        hidden = whisper.model.decoder(input_ids=ids, encoder_hidden_states=states)
-        logits: torch.Tensor = whisper.proj_out(hidden.last_hidden_state)[0]
+        found = whisper.decoder_states(ids, states.hidden, merge_stride=states.merge_stride)
+        logits: torch.Tensor = whisper.proj_out(found)[0]
     return logits.float().log_softmax(-1)
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy, ctc_loss
 from transformers import WhisperConfig, WhisperFeatureExtractor
+from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 
 from demo.make.base_corpus import BaseCorpus
 from demo.make.compact import CompactVocabulary
@@ -294,17 +295,13 @@ class BaseTrainer:
         compact = self.vocabulary.compact_id
         prompt = [START, language_id(language), TRANSCRIBE, NO_TIMESTAMPS]
         tokens = torch.tensor([[compact(token) for token in prompt]] * len(audios))
-        end, cache = compact(END_OF_TEXT), None
+        end, cache = compact(END_OF_TEXT), EncoderDecoderCache(DynamicCache(), DynamicCache())
+        latest = tokens
         while tokens.shape[1] < 64 and not bool((tokens == end).any(dim=1).all()):
-            out = self.model.model.decoder(
-                input_ids=tokens if cache is None else tokens[:, -1:],
-                encoder_hidden_states=encoded.last_hidden_state,
-                past_key_values=cache,
-                use_cache=True,
-            )
-            cache = out.past_key_values
-            logits = self.model.proj_out(out.last_hidden_state[:, -1]) + self.offset
-            tokens = torch.cat([tokens, logits.argmax(-1, keepdim=True)], dim=1)
+            hidden = self.model.decoder_states(latest, encoded.last_hidden_state, cache)
+            logits = self.model.proj_out(hidden[:, -1]) + self.offset
+            latest = logits.argmax(-1, keepdim=True)
+            tokens = torch.cat([tokens, latest], dim=1)
         self.model.train()
         return [self._text_ids(row[len(prompt) :].tolist()) for row in tokens]
 

@@ -18,7 +18,7 @@ from utils.model.load import load_model
 SHAPE = BatchShape(examples=3, frames=400, positions=200, tokens=7, counted=3 * 7)
 
 
-def counted(model: Any, backward: bool) -> int:
+def counted(model: Any, backward: bool, merge_stride: int = 0) -> int:
     """What torch counts, attention as plain products so that it knows them."""
     features = torch.randn(SHAPE.examples, 80, SHAPE.frames)
     ids = torch.randint(50_000, (SHAPE.examples, SHAPE.tokens))
@@ -27,7 +27,8 @@ def counted(model: Any, backward: bool) -> int:
         FlopCounterMode(display=False, custom_mapping=also) as counter,
         sdpa_kernel(SDPBackend.MATH),
     ):
-        loss = model(input_features=features, decoder_input_ids=ids, loss_labels=ids)
+        given = {"decoder_input_ids": ids, "loss_labels": ids, "merge_stride": merge_stride}
+        loss = model(input_features=features, **given)
         if backward:
             loss.token_loss_sum.backward()
     return counter.get_total_flops()
@@ -41,11 +42,10 @@ def test_the_forward_pass_is_counted_exactly(tiny_model: Path) -> None:
 
 def test_a_thinned_tail_is_counted(tiny_model: Path) -> None:
     model = load_model(str(tiny_model)).model.train()
-    model.merge_stride = 4
-    shape = replace(SHAPE, positions=model.positions(SHAPE.frames))
+    shape = replace(SHAPE, positions=model.positions(SHAPE.frames, 4))
     assert shape.positions > SHAPE.positions
     # What the convolutions compute and no position needs is not counted apart.
-    assert training_flops(model, shape) == pytest.approx(counted(model, True), rel=0.01)
+    assert training_flops(model, shape) == pytest.approx(counted(model, True, 4), rel=0.01)
 
 
 def test_a_step_on_all_weights_is_three_forward_passes(tiny_model: Path) -> None:

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from utils.audio.features import MERGE_MARGIN, pad_samples, window_frames
+from utils.audio.features import pad_samples, window_frames
 from utils.audio.load import load_audio
 from utils.cli.errors import UserError
 from utils.evaluation.compatibility import expect_fit
 from utils.manifest.read import read_manifest
 from utils.manifest.utterance import Utterance
+from utils.model.audio_context.token_merging import MERGE_MARGIN
 from utils.transcription.decoding import Decoding, Windows
 from utils.transcription.engines.registry import ENGINES, Engine, Search, engine_kind, open_engine
 from utils.transcription.transcribe import transcribe_with_engine

@@ -20,25 +20,8 @@ WINDOW_FRAMES = WINDOW_SAMPLES // HOP_LENGTH  # 3,000
 FRAMES_PER_SECOND = SAMPLE_RATE // HOP_LENGTH  # 100
 SMALLEST_FRAMES = 50  # half a second: shorter clips are padded up to it
 SMALLEST_SECONDS = SMALLEST_FRAMES / FRAMES_PER_SECOND
-MERGE_STRIDE = 4
-"""In windows whose silence is thinned: positions of the encoder that one stands for. On OpenAI's
-whisper-base the decoder's answers diverge from those on 30 s windows by 0.0003, 0.0003, 0.0007,
-0.0014 and 0.0029 nats a token with strides of 3, 4, 5, 6 and 8, and by 0.15 where the silence is
-cut off (docs/speed.md)."""
-MERGE_MARGIN = 0.5
-"""Seconds of silence before it that are computed whole."""
 COMPILED_WINDOWS = (100, 200, 300, 400, 500, 650, 800, 1000, 1250, 1600, 2200, 3000)
 """Lengths, in frames, that windows are rounded up to where layers are compiled for each of them."""
-
-
-def merge_stride_of(audio_context: str) -> int:
-    """Positions of the silence that one stands for; 0 where none of it is thinned."""
-    return MERGE_STRIDE if audio_context == "thinned" else 0
-
-
-def silence_kept(audio_context: str, asked: float) -> float:
-    """Seconds of silence that windows below 30 s keep whole, if so many are asked for."""
-    return max(asked, MERGE_MARGIN) if audio_context == "thinned" else asked
 
 
 def compiled_window(frames: int) -> int:

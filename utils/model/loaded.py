@@ -7,8 +7,9 @@ from typing import Any
 
 from transformers import WhisperProcessor
 
-from utils.audio.features import LogMel, silence_kept
+from utils.audio.features import LogMel
 from utils.data.labels import LabelEncoder
+from utils.model.audio_context.contexts import merge_stride_of, silence_kept
 from utils.model.audio_context.encoder import FlexibleWhisper
 
 
@@ -43,6 +44,11 @@ class LoadedModel:
         """Seconds of silence that its windows below 30 s keep after the speech."""
         asked = getattr(self.whisper.generation_config, "context_margin", None) or 0.0
         return silence_kept(self.audio_context, float(asked))
+
+    @property
+    def merge_stride(self) -> int:
+        """What its forward takes on the windows that it was trained on; 0 if none is thinned."""
+        return merge_stride_of(self.audio_context)
 
     @property
     def is_adapter(self) -> bool:

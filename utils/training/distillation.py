@@ -33,27 +33,29 @@ class SelfDistillation:
             self.teacher = copy.deepcopy(model).eval().requires_grad_(False)
 
     def loss(
-        self, model: Any, inputs: dict[str, torch.Tensor], replayed: torch.Tensor
+        self, model: Any, inputs: dict[str, Any], replayed: torch.Tensor
     ) -> torch.Tensor:
         """Divergence of the model from its base, nats, summed over the replayed rows' tokens.
 
         Args:
             model: what is trained.
             inputs: a micro-batch: `input_features (B, M, F)`, `decoder_input_ids (B, T)` and
-                `labels (B, T)`, -100 where nothing is learned.
+                `labels (B, T)`, -100 where nothing is learned; the windows' `merge_stride` if they
+                are thinned.
             replayed: bool `(B,)`, the rows that count.
 
         Returns:
             Scalar, 0 for a model that answers as its base.
         """
         read = {name: inputs[name][replayed] for name in ("input_features", "decoder_input_ids")}
+        read["merge_stride"] = inputs.get("merge_stride", 0)
         counts = inputs["labels"][replayed] != IGNORED
         with torch.no_grad():
             target = self._teacher_logits(model, read)[counts].float().log_softmax(-1)
         found = model(**read).logits[counts].float().log_softmax(-1)
         return functional.kl_div(found, target, reduction="sum", log_target=True)
 
-    def _teacher_logits(self, model: Any, read: dict[str, torch.Tensor]) -> torch.Tensor:
+    def _teacher_logits(self, model: Any, read: dict[str, Any]) -> torch.Tensor:
         if self.teacher is not None:
             self.teacher.to(read["input_features"].device)
             logits: torch.Tensor = self.teacher(**read).logits

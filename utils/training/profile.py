@@ -78,6 +78,7 @@ class StepProfile(TrainerCallback):
         self._device = trainer.args.device
         self._has_workers = trainer.args.dataloader_num_workers > 0
         self._whisper = whisper = trainer.loaded.whisper
+        self._merge_stride = trainer.loaded.merge_stride
         modules = {
             "encoder": whisper.model.encoder,
             "decoder": whisper.model.decoder,
@@ -161,7 +162,8 @@ class StepProfile(TrainerCallback):
         step["worker_features" if self._has_workers else "features"] = features
         step["data"] = waited if self._has_workers else waited - features
         for batch in batches:
-            step["flops"] += training_flops(self._whisper, batch_shape(self._whisper, batch))
+            shape = batch_shape(self._whisper, batch, self._merge_stride)
+            step["flops"] += training_flops(self._whisper, shape)
             step["examples"] += len(batch["labels"])
         self._now = step
         return batches, tokens
@@ -174,17 +176,18 @@ class StepProfile(TrainerCallback):
             self._now["backward"] += self._now["backward_end"] - began
 
 
-def batch_shape(whisper: Any, batch: dict[str, Any]) -> BatchShape:
+def batch_shape(whisper: Any, batch: dict[str, Any], merge_stride: int = 0) -> BatchShape:
     """Sizes of a micro-batch.
 
     Args:
-        whisper: FlexibleWhisper, which may compute more than the window.
+        whisper: FlexibleWhisper.
         batch: `input_features (B, M, F)` and `labels (B, T)`.
+        merge_stride: of thinned windows.
     """
     labels = batch["labels"]
     counted = int(labels.ne(IGNORED).sum())
     frames = batch["input_features"].shape[-1]
-    positions = whisper.positions(frames)
+    positions = whisper.positions(frames, merge_stride)
     return BatchShape(len(labels), frames, positions, labels.shape[1], counted)
 
 

@@ -208,6 +208,7 @@ class WhisperTrainer(ResumableTrainer):
     ) -> Any:
         """The micro-batch's part of the step's loss, with AdaLoRA's regulariser if it is used."""
         bare = self.accelerator.unwrap_model(model)
+        inputs = {**inputs, "merge_stride": self.loaded.merge_stride}
         taught, inputs = replay_loss(self.distillation, bare, inputs, num_items_in_batch)
         inputs |= self.step_loss.model_inputs(inputs["labels"])
         loss, outputs = super().compute_loss(
@@ -275,13 +276,10 @@ class WhisperTrainer(ResumableTrainer):
         window = WINDOW_SECONDS if self.audio_context == "full" else 0.0
         for keys in share_of(evaluation_keys(len(dataset), batch_size, window)):
             batch = self.data_collator([dataset[key] for key in keys])
-            labels = batch["labels"].to(self.args.device)
-            outputs = model(
-                input_features=batch["input_features"].to(self.args.device),
-                decoder_input_ids=batch["decoder_input_ids"].to(self.args.device),
-                loss_labels=labels,
-                loss_chunk=self.step_loss.chunk,
-            )
+            read = ("input_features", "decoder_input_ids", "labels")
+            features, inputs, labels = (batch[name].to(self.args.device) for name in read)
+            options = {"loss_chunk": self.step_loss.chunk, "merge_stride": self.loaded.merge_stride}
+            outputs = model(features, decoder_input_ids=inputs, loss_labels=labels, **options)
             total += outputs.token_loss_sum.item()
             tokens += labels.ne(IGNORED).sum().item()
         total, tokens = sum_over_processes(total, tokens)

@@ -52,11 +52,11 @@ def confidences(
         padded = pad_labels([encoder.encode(each) for each in batch], encoder.end)
         # Text that was cut off at the decoder's room may come out a token longer.
         padded = {name: ids[:, : encoder.max_tokens] for name, ids in padded.items()}
-        with whisper.hearing(windows.merge_stride):
-            logits = whisper(
-                input_features=loaded.log_mel(pad_samples(clips, frames)).to(device, dtype),
-                decoder_input_ids=padded["decoder_input_ids"].to(device),
-            ).logits.float()
+        logits = whisper(
+            input_features=loaded.log_mel(pad_samples(clips, frames)).to(device, dtype),
+            decoder_input_ids=padded["decoder_input_ids"].to(device),
+            merge_stride=windows.merge_stride,
+        ).logits.float()
         labels = padded["labels"].to(device)
         counted = labels != IGNORED
         tokens = labels.clamp(min=0)[..., None]

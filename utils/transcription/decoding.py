@@ -8,11 +8,10 @@ from typing import Any, Literal
 from utils.audio.features import (
     SAMPLE_RATE,
     WINDOW_FRAMES,
-    merge_stride_of,
-    silence_kept,
     window_frames,
 )
 from utils.cli.errors import UserError
+from utils.model.audio_context.contexts import AUDIO_CONTEXTS, merge_stride_of, silence_kept
 
 AudioContext = Literal["auto", "dynamic", "thinned", "full"]
 WindowKind = Literal["dynamic", "thinned", "full"]
@@ -48,7 +47,7 @@ class Windows:
 
     @property
     def merge_stride(self) -> int:
-        """For `FlexibleWhisper.hearing`."""
+        """Of `Engine.encode`; 0 where nothing is thinned."""
         return merge_stride_of(self.kind)
 
 
@@ -133,20 +132,16 @@ class Decoding:
         Raises:
             UserError: the model's files name windows that are not known.
         """
-        kinds: dict[str, WindowKind] = {
-            "full": "full",
-            "thinned": "thinned" if thins else "full",
-            "mixed": "dynamic",
-            "dynamic": "dynamic",
-        }
         wanted = trained_on if self.audio_context == "auto" else self.audio_context
-        if wanted not in kinds:
+        if wanted not in AUDIO_CONTEXTS:
             raise UserError(
                 f"the model's generation_config.json says audio_context {wanted!r}; known are "
-                f"{', '.join(kinds)}",
+                f"{', '.join(AUDIO_CONTEXTS)}",
                 "A newer version may have written it. Take that one, or correct the file.",
             )
-        kind = kinds[wanted]
+        kind: WindowKind = "dynamic" if wanted in ("dynamic", "mixed") else "full"
+        if wanted == "thinned" and thins:
+            kind = "thinned"
         return Windows(kind, silence_kept(kind, margin))
 
     def to_json(self) -> dict[str, Any]:

@@ -93,26 +93,24 @@ class WindowDecoder:
         short = [place for place, c in enumerate(clips) if c.failure is None and not c.is_long]
         long = [place for place, c in enumerate(clips) if c.failure is None and c.is_long]
         found: list[ClipTranscript | None] = [None] * len(clips)
-        with self.engine.hearing(self.windows):
-            if short:
-                texts = self._one_window_each([clips[place] for place in short])
-                for place, text in zip(short, texts, strict=True):
-                    found[place] = text
-            if long:
-                texts = self._many_windows([clips[place] for place in long], listen)
-                for place, text in zip(long, texts, strict=True):
-                    found[place] = text
+        if short:
+            texts = self._one_window_each([clips[place] for place in short])
+            for place, text in zip(short, texts, strict=True):
+                found[place] = text
+        if long:
+            texts = self._many_windows([clips[place] for place in long], listen)
+            for place, text in zip(long, texts, strict=True):
+                found[place] = text
         return found
 
     def languages(self, clips: Sequence[Clip]) -> list[str | None]:
         """The language of clips of at most 30 s, stated or detected."""
-        with self.engine.hearing(self.windows):
-            return self._languages([clip.utterance for clip in clips], self._states(clips))
+        return self._languages([clip.utterance for clip in clips], self._states(clips))
 
     def _states(self, clips: Sequence[Clip]) -> States:
         frames = self.windows.frames(max(len(clip.samples) for clip in clips))
         padded = pad_samples([clip.samples for clip in clips], frames)
-        return self.engine.encode(self.engine.log_mel(padded))
+        return self.engine.encode(self.engine.log_mel(padded), self.windows.merge_stride)
 
     def _one_window_each(self, clips: Sequence[Clip]) -> list[ClipTranscript]:
         states = self._states(clips)
@@ -154,9 +152,8 @@ class WindowDecoder:
         """Decode the next window of each recording and move it on."""
         most = max(min(each.frames_left, WINDOW_FRAMES) for each in recordings)
         frames = self.windows.frames(most * HOP_LENGTH)
-        states = self.engine.encode(
-            torch.stack([each.features.window(each.seek, frames) for each in recordings])
-        )
+        windows = [each.features.window(each.seek, frames) for each in recordings]
+        states = self.engine.encode(torch.stack(windows), self.windows.merge_stride)
         utterances = [each.clip.utterance for each in recordings]
         if any(each.language is None for each in recordings):
             for each, code in zip(recordings, self._languages(utterances, states), strict=True):

@@ -59,16 +59,18 @@ def align_row(
     text: Sequence[int],
     end: int,
     frames: int,
+    merge_stride: int = 0,
 ) -> Alignment:
     """When the tokens of one text are spoken.
 
     Args:
-        whisper: a `WhisperForConditionalGeneration`.
+        whisper: FlexibleWhisper.
         states: float `(1, P, D)`, the encoder's output.
         prompt: start token to the token for no timestamps.
         text: ids of the text.
         end: id of end-of-text.
         frames: how many of 10 ms are sound.
+        merge_stride: that the states were computed with.
     """
     ids = torch.tensor([[*prompt, *text, end]], device=states.device)
     queries, keys = _Kept(), _Kept()
@@ -76,9 +78,7 @@ def align_row(
     hooks = [layer.encoder_attn.q_proj.register_forward_hook(queries) for layer in layers]
     hooks += [layer.encoder_attn.k_proj.register_forward_hook(keys) for layer in layers]
     try:
-        hidden = whisper.model.decoder(
-            input_ids=ids, encoder_hidden_states=states, use_cache=False
-        ).last_hidden_state
+        hidden = whisper.decoder_states(ids, states, merge_stride=merge_stride)
         logits = whisper.proj_out(hidden)[0, len(prompt) - 1 : -2].float()
     finally:
         for hook in hooks:

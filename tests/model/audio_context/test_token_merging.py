@@ -11,19 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers.models.whisper.modeling_whisper import WhisperAttention
 
-from utils.audio.features import (
-    MERGE_MARGIN,
-    MERGE_STRIDE,
-    SAMPLE_RATE,
-    WINDOW_FRAMES,
-    pad_samples,
-    window_frames,
-)
+from utils.audio.features import SAMPLE_RATE, WINDOW_FRAMES, pad_samples, window_frames
 from utils.audio.load import load_audio
 from utils.manifest.read import read_manifest
 from utils.model.audio_context.encoder import FlexibleWhisper
 from utils.model.audio_context.token_merging import (
-    ProportionalAttention,
+    MERGE_MARGIN,
+    MERGE_STRIDE,
     head_of,
     merge_silence,
     merged_length,
@@ -55,8 +49,8 @@ def heard(demo: LoadedModel, demo_model: Path) -> tuple[torch.Tensor, torch.Tens
 
 
 def states(model: FlexibleWhisper, features: torch.Tensor, stride: int) -> torch.Tensor:
-    with torch.no_grad(), model.hearing(stride):
-        found: torch.Tensor = model.model.encoder(features).last_hidden_state
+    with torch.no_grad():
+        found: torch.Tensor = model.model.encoder(features, merge_stride=stride).last_hidden_state
     return found
 
 
@@ -117,7 +111,7 @@ def test_it_is_nearly_heard_as_30_s_and_a_cut_window_is_not(
 def test_a_key_that_counts_n_times_is_a_key_given_n_times(demo: LoadedModel) -> None:
     """The theorem behind it, for the decoder's attention with its own weights."""
     attention = demo.whisper.model.decoder.layers[0].encoder_attn
-    assert isinstance(attention, ProportionalAttention)
+    assert type(attention) is WhisperAttention  # no class of the library is replaced
     torch.manual_seed(0)
     length = merged_length(300, TOTAL, 4)
     width = demo.whisper.config.d_model
@@ -127,27 +121,32 @@ def test_a_key_that_counts_n_times_is_a_key_given_n_times(demo: LoadedModel) -> 
     times[length - 1 - groups : -1] = 4
     repeated = thinned.repeat_interleave(times, dim=1)
     assert repeated.shape[1] == TOTAL
-    with torch.no_grad(), demo.whisper.hearing(4):
-        found = attention(asked, key_value_states=thinned)[0]
-        expected = WhisperAttention.forward(attention, asked, key_value_states=repeated)[0]
-        unweighted = WhisperAttention.forward(attention, asked, key_value_states=thinned)[0]
+    with torch.no_grad():
+        found = attention(asked, key_value_states=thinned, merge_stride=4)[0]
+        expected = attention(asked, key_value_states=repeated)[0]
+        unweighted = attention(asked, key_value_states=thinned)[0]
     torch.testing.assert_close(found, expected)
     assert not torch.allclose(unweighted, expected, atol=1e-3)
 
 
-def test_it_is_heard_only_while_asked_for(tiny_model: Path) -> None:
-    whisper = load_model(str(tiny_model)).whisper
+def test_no_call_leaves_a_stride_behind(
+    demo: LoadedModel, heard: tuple[torch.Tensor, torch.Tensor, int]
+) -> None:
+    """A stride is an argument: thinned, cut and full windows can be computed in any order."""
+    ids, short = torch.tensor([[50258, 50260]]), heard[1][:1]
 
-    def strides() -> set[int]:
-        layers = whisper.model.decoder.layers
-        return {whisper.model.encoder.merge_stride, *(x.encoder_attn.merge_stride for x in layers)}
+    def logits(stride: int) -> torch.Tensor:
+        with torch.no_grad():
+            found: torch.Tensor = demo.whisper(
+                input_features=short, decoder_input_ids=ids, merge_stride=stride
+            ).logits
+        return found
 
-    with whisper.hearing(MERGE_STRIDE):
-        assert strides() == {MERGE_STRIDE}
-        with pytest.raises(ValueError, match="given 51 frames"), whisper.hearing(0):
-            whisper.model.encoder(torch.randn(1, 80, 51))
-        assert strides() == {MERGE_STRIDE}
-    assert strides() == {0}
+    cut, thinned = logits(0), logits(MERGE_STRIDE)
+    assert not torch.equal(cut, thinned)
+    with pytest.raises(ValueError, match="given 51 frames"):
+        demo.whisper.model.encoder(short[..., :51], merge_stride=MERGE_STRIDE)
+    assert torch.equal(logits(0), cut) and torch.equal(logits(MERGE_STRIDE), thinned)
 
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
@@ -160,9 +159,8 @@ def test_gradients_are_those_of_30_s(
 
     def gradients(features: torch.Tensor, stride: int) -> torch.Tensor:
         model.zero_grad()
-        with model.hearing(stride):
-            output = model(input_features=features, decoder_input_ids=ids, loss_labels=ids)
-            output.token_loss_sum.backward()
+        given = {"input_features": features, "decoder_input_ids": ids, "merge_stride": stride}
+        model(**given, loss_labels=ids).token_loss_sum.backward()
         return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
 
     expected = gradients(full, 0)

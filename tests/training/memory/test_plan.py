@@ -107,9 +107,9 @@ def test_a_budget_that_holds_nothing_ends_before_training(
 
 
 def test_a_small_model_on_a_large_machine_is_not_probed(tiny_model: Path) -> None:
-    model = load_model(str(tiny_model)).model
-    assert surely_fits(model, 8, 30.0, 100_000 * MB)
-    assert not surely_fits(model, 8, 30.0, 100 * MB)
+    loaded = load_model(str(tiny_model))
+    assert surely_fits(loaded, 8, 30.0, 100_000 * MB)
+    assert not surely_fits(loaded, 8, 30.0, 100 * MB)
 
 
 def test_the_optimizer_is_the_fused_one() -> None:

@@ -3,17 +3,17 @@
 Whisper pads every clip to 3000 frames. The encoder itself has no need of that: its positions are
 a fixed table, and the rows of the first frames serve a shorter window as they are. Only a length
 check and the table's full-length lookup stand in the way; the encoder here replaces those two
-lines, so weights, names and files are those of the stock model. What is missing to 30 s is cut off,
-or heard as a thinned tail (`token_merging.py`). The model can also answer with its loss in place of
-its logits (`loss_labels`), which saves their memory.
+lines, so weights, names and files are those of the stock model. What is missing to 30 s is left out
+(a variable-length audio context), or thinned (`token_merging.py`) where the caller gives a
+`merge_stride`. The model can also answer with its loss in place of its logits (`loss_labels`),
+which saves their memory.
 
 B batch, F mel frames (10 ms each), P encoder positions (F / 2, 20 ms each), D model width.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import inspect
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from transformers.cache_utils import EncoderDecoderCache
 from transformers.generation import GenerationMixin
 from transformers.modeling_outputs import BaseModelOutput, ModelOutput
 from transformers.models.whisper.configuration_whisper import WhisperConfig
@@ -36,35 +37,39 @@ from transformers.models.whisper.modeling_whisper import (
 from utils.data.labels import IGNORED
 from utils.model.activations import is_frozen
 from utils.model.audio_context.token_merging import (
-    ProportionalAttention,
     merge_silence,
     merged_length,
+    weigh_keys,
 )
 from utils.model.token_loss import VocabularyProjection, token_loss_from_hidden
 
-AUDIO_CONTEXTS = ("full", "dynamic", "mixed", "thinned")
-"""How a model was trained: on 30 s windows, on windows cut to the speech, on both, or on windows of
-30 s whose silence is thinned."""
+CACHE = (
+    "cache"
+    if "cache" in inspect.signature(WhisperDecoder.forward).parameters
+    else ("past_key_values")
+)
+"""The decoder's name for its keys and values so far: transformers 5.24 renamed it."""
 
 
 class FlexibleWhisperEncoder(WhisperEncoder):
-    """The stock encoder for windows of any even number of frames up to the model's maximum.
-
-    Attributes:
-        merge_stride: 0 cuts off what is missing to 30 s; above it, that is silence, of which one
-            position in so many is computed.
-    """
-
-    merge_stride: int = 0
+    """The stock encoder for windows of any even number of frames up to the model's maximum."""
 
     def forward(
-        self, input_features: torch.Tensor, attention_mask: Any = None, **kwargs: Any
+        self,
+        input_features: torch.Tensor,
+        attention_mask: Any = None,
+        *args: Any,
+        merge_stride: int = 0,
+        **kwargs: Any,
     ) -> BaseModelOutput:
         """Encode a batch of log-mel windows.
 
         Args:
             input_features: float `(B, n_mels, F)`, F even and at most 2 * max_source_positions.
             attention_mask: ignored, as in the stock encoder.
+            *args: ignored, as `kwargs`.
+            merge_stride: 0 leaves out what is missing to 30 s; above it, that is silence, of which
+                one position in so many is computed.
             **kwargs: ignored flags of the stock signature (hidden states are not recorded).
 
         Returns:
@@ -75,9 +80,9 @@ class FlexibleWhisperEncoder(WhisperEncoder):
         """
         # Where nothing is trained nothing need be remembered, whatever its input asks for.
         with torch.set_grad_enabled(torch.is_grad_enabled() and not is_frozen(self)):
-            return self._encode(input_features)
+            return self._encode(input_features, merge_stride)
 
-    def _encode(self, input_features: torch.Tensor) -> BaseModelOutput:
+    def _encode(self, input_features: torch.Tensor, merge_stride: int) -> BaseModelOutput:
         frames = input_features.shape[-1]
         most = 2 * self.config.max_source_positions
         if frames % 2 or not 0 < frames <= most:
@@ -87,8 +92,8 @@ class FlexibleWhisperEncoder(WhisperEncoder):
         hidden = nn.functional.gelu(self.conv1(input_features))
         hidden = nn.functional.gelu(self.conv2(hidden)).permute(0, 2, 1)
         bias = None
-        if self.merge_stride:
-            hidden, bias = merge_silence(hidden, self.embed_positions.weight, self.merge_stride)
+        if merge_stride:
+            hidden, bias = merge_silence(hidden, self.embed_positions.weight, merge_stride)
         else:
             hidden = hidden + self.embed_positions.weight[: frames // 2]
         hidden = nn.functional.dropout(hidden, p=self.dropout, training=self.training)
@@ -107,9 +112,7 @@ class FlexibleWhisperModel(WhisperModel):
         self.encoder = FlexibleWhisperEncoder(config)
         self.decoder = WhisperDecoder(config)
         for layer in self.decoder.layers:
-            # Not a new one in its place: that would draw random numbers, and the same seed would
-            # no longer make the stock model's weights.
-            layer.encoder_attn.__class__ = ProportionalAttention
+            layer.encoder_attn.register_forward_pre_hook(weigh_keys, with_kwargs=True)
         self.post_init()
 
 
@@ -143,30 +146,35 @@ class FlexibleWhisper(WhisperForConditionalGeneration):
             with torch.no_grad():
                 positions.copy_(sinusoids(*positions.shape))
 
-    @property
-    def merge_stride(self) -> int:
-        """How windows below 30 s are heard from now on; see `FlexibleWhisperEncoder`."""
-        return self.model.encoder.merge_stride
-
-    @merge_stride.setter
-    def merge_stride(self, stride: int) -> None:
-        self.model.encoder.merge_stride = stride
-        for layer in self.model.decoder.layers:
-            layer.encoder_attn.merge_stride = stride
-
-    def positions(self, frames: int) -> int:
+    def positions(self, frames: int, merge_stride: int = 0) -> int:
         """Positions that the encoder computes of a window of so many frames."""
         total, given = self.config.max_source_positions, frames // 2
-        return merged_length(given, total, self.merge_stride) if self.merge_stride else given
+        return merged_length(given, total, merge_stride) if merge_stride else given
 
-    @contextmanager
-    def hearing(self, merge_stride: int) -> Iterator[None]:
-        """While it lasts, windows below 30 s are heard in this way."""
-        before, self.merge_stride = self.merge_stride, merge_stride
-        try:
-            yield
-        finally:
-            self.merge_stride = before
+    def decoder_states(
+        self,
+        tokens: torch.Tensor,
+        states: torch.Tensor,
+        cache: EncoderDecoderCache | None = None,
+        merge_stride: int = 0,
+    ) -> torch.Tensor:
+        """The decoder's answer to the next tokens, before the projection to the vocabulary.
+
+        Args:
+            tokens: int64 `(B, T)`, what follows the tokens that are in the cache.
+            states: float `(B, P, D)`, the encoder's output.
+            cache: keys and values so far, which grow; None for tokens from the beginning.
+            merge_stride: that the states were computed with.
+
+        Returns:
+            float `(B, T, D)`.
+        """
+        options: dict[str, Any] = {"merge_stride": merge_stride} if merge_stride else {}
+        options[CACHE] = cache
+        found: torch.Tensor = self.model.decoder(
+            input_ids=tokens, encoder_hidden_states=states, use_cache=cache is not None, **options
+        ).last_hidden_state
+        return found
 
     @wraps(WhisperForConditionalGeneration.forward)
     def forward(
@@ -175,6 +183,7 @@ class FlexibleWhisper(WhisperForConditionalGeneration):
         loss_labels: torch.Tensor | None = None,
         label_smoothing: float = 0.0,
         loss_chunk: int = 0,
+        merge_stride: int = 0,
         **kwargs: Any,
     ) -> Any:
         """The stock forward or, given `loss_labels`, the loss alone without the batch's logits.
@@ -184,11 +193,14 @@ class FlexibleWhisper(WhisperForConditionalGeneration):
             loss_labels: int64 `(B, T)`, the token that each position should say; -100 for none.
             label_smoothing: share of the target probability spread over the vocabulary.
             loss_chunk: positions whose logits are held at once; 0 for all.
+            merge_stride: of the windows, as of `FlexibleWhisperEncoder`.
             **kwargs: of the stock forward: `input_features (B, n_mels, F)` and so on.
 
         Returns:
             `TokenLossOutput` if `loss_labels` are given, else what the stock model returns.
         """
+        if merge_stride:  # the library hands it down to the encoder and to every attention
+            kwargs["merge_stride"] = merge_stride
         if loss_labels is None:
             return super().forward(*args, **kwargs)
         states = self.model(*args, **kwargs, use_cache=False).last_hidden_state
@@ -210,7 +222,8 @@ class FlexibleWhisper(WhisperForConditionalGeneration):
 
         Args:
             input_features: float `(B, n_mels, F)`.
-            **kwargs: what `GenerationMixin.generate` takes, with `decoder_input_ids (B, T)`.
+            **kwargs: what `GenerationMixin.generate` takes, with `decoder_input_ids (B, T)`, and
+                the `merge_stride` of the window.
 
         Returns:
             Token ids int64 `(B, T')` that begin with the prompt, or a dict if asked for one.

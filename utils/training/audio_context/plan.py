@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from utils.audio.augmentation.pipeline import Augmenter
 from utils.cli.console import process_count, process_rank, say, warn
 from utils.cli.errors import UserError
 from utils.data.batching import BatchPlan, StepSampler
 from utils.data.dataset import TrainingTable
 from utils.model.loaded import LoadedModel
-from utils.training.audio_context.probe import UNDECIDED, in_windows, stated_context
+from utils.training.audio_context.probe import UNDECIDED, stated_context
 from utils.training.settings.common import TrainSettings
 
 
@@ -35,7 +37,7 @@ def with_context(settings: TrainSettings, loaded: LoadedModel) -> LoadedModel:
         margin = loaded.context_margin
     # Beside the weights, where every later save finds it.
     loaded.whisper.generation_config.context_margin = margin
-    return in_windows(loaded, context)
+    return replace(loaded, audio_context=context)
 
 
 def batch_plan(settings: TrainSettings, loaded: LoadedModel) -> BatchPlan:

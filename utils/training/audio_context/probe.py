@@ -16,10 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from utils.audio.clip import Seconds
-from utils.audio.features import MERGE_STRIDE, WINDOW_SECONDS, merge_stride_of, silence_kept
+from utils.audio.features import WINDOW_SECONDS
 from utils.cli.console import say
 from utils.data.dataset import TrainingTable
 from utils.manifest.utterance import Utterance
+from utils.model.audio_context.contexts import silence_kept
+from utils.model.audio_context.token_merging import MERGE_STRIDE
 from utils.model.distributed import device_of_this_process
 from utils.model.loaded import LoadedModel
 from utils.training.data import RunData
@@ -48,17 +50,6 @@ def stated_context(loaded: LoadedModel) -> str | None:
     return context
 
 
-def in_windows(loaded: LoadedModel, context: str) -> LoadedModel:
-    """The model with an audio context, hearing windows in that way from now on.
-
-    Args:
-        loaded: is changed too.
-        context: one of AUDIO_CONTEXTS, or UNDECIDED.
-    """
-    loaded.whisper.merge_stride = merge_stride_of(context)
-    return replace(loaded, audio_context=context)
-
-
 def settled_context(
     settings: TrainSettings,
     loaded: LoadedModel,
@@ -77,8 +68,9 @@ def settled_context(
         return loaded
     if checkpoint is not None:
         saved = Path(checkpoint, "generation_config.json").read_text(encoding="utf-8")
-        return in_windows(loaded, json.loads(saved)["audio_context"])
-    return in_windows(loaded, measured_context(settings, loaded, data.train, data.dev))
+        return replace(loaded, audio_context=json.loads(saved)["audio_context"])
+    context = measured_context(settings, loaded, data.train, data.dev)
+    return replace(loaded, audio_context=context)
 
 
 def measured_context(

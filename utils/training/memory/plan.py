@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -66,7 +65,7 @@ def fit_to_memory(settings: TrainSettings, loaded: LoadedModel, sampler: StepSam
     asked = asked_at_once(plan, window, tokens)
     budget = round(settings.memory_budget * GB) if settings.memory_budget is not None else None
     if not settings.auto_batch and (
-        not may_checkpoint or surely_fits(loaded.whisper, asked, window, budget)
+        not may_checkpoint or surely_fits(loaded, asked, window, budget)
     ):
         return MemoryPlan(plan)
     probe = make_probe(settings, loaded, tokens, budget)
@@ -105,6 +104,7 @@ def make_probe(
         precision=choose_precision(settings.fp16, settings.bf16),
         optimizer_bytes=OPTIMIZER_BYTES[settings.optim],
         loss_chunk=settings.loss_chunk or 0,
+        merge_stride=loaded.merge_stride,
         budget=budget,
     )
 
@@ -155,9 +155,12 @@ def longest_window(sampler: StepSampler) -> Seconds:
     return max(longest, WINDOW_SECONDS * clips / plan.micro_batch)
 
 
-def surely_fits(whisper: Any, batch: int, window: Seconds, budget: int | None = None) -> bool:
+def surely_fits(
+    loaded: LoadedModel, batch: int, window: Seconds, budget: int | None = None
+) -> bool:
     """Whether a batch is so small beside the memory that trying it would be a waste of time."""
-    positions = whisper.positions(window_frames(round(window * SAMPLE_RATE)))
+    whisper, frames = loaded.whisper, window_frames(round(window * SAMPLE_RATE))
+    positions = whisper.positions(frames, loaded.merge_stride)
     layers = whisper.config.encoder_layers + whisper.config.decoder_layers
     floats = FLOATS_PER_POSITION * batch * positions * whisper.config.d_model * layers
     floats += 4 * sum(p.numel() for p in whisper.parameters() if p.requires_grad)

@@ -87,6 +87,7 @@ class MemoryProbe:
         precision: format of the computation.
         optimizer_bytes: memory of the optimizer for each trained number.
         loss_chunk: as of `FlexibleWhisper`.
+        merge_stride: of the windows, likewise.
         budget: bytes for all of training; None takes a share of what is free.
     """
 
@@ -98,12 +99,14 @@ class MemoryProbe:
         precision: Precision,
         optimizer_bytes: int = 8,
         loss_chunk: int = 0,
+        merge_stride: int = 0,
         budget: int | None = None,
     ) -> None:
         self.model = model
         self.tokens = tokens
         self.precision = precision
         self.loss_chunk = loss_chunk
+        self.merge_stride = merge_stride
         self.device = next(model.parameters()).device
         self.budget = budget if budget is not None else free_memory(self.device)
         self._trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
@@ -187,6 +190,7 @@ class MemoryProbe:
                 decoder_input_ids=ids,
                 loss_labels=ids,
                 loss_chunk=self.loss_chunk,
+                merge_stride=self.merge_stride,
             ).token_loss_sum
         loss.backward()
 

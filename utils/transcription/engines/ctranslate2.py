@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,6 @@ from transformers import PreTrainedTokenizerFast, WhisperFeatureExtractor
 from utils.audio.features import LogMel
 from utils.cli.errors import UserError
 from utils.data.labels import LabelEncoder
-from utils.transcription.decoding import Windows
 from utils.transcription.engines.registry import (
     DEFAULT_COMPUTE,
     ROW_BY_ROW_FRAMES,
@@ -126,12 +124,10 @@ class CTranslate2Engine:
             max_tokens=self.max_positions,
         )
 
-    def hearing(self, windows: Windows) -> AbstractContextManager[None]:
-        """See `Engine`: the window's length says all."""
-        return nullcontext()
-
-    def encode(self, features: torch.Tensor) -> Any:
+    def encode(self, features: torch.Tensor, merge_stride: int = 0) -> Any:
         """The encoder's output, held by the library; see `Engine`."""
+        if merge_stride:
+            raise ValueError(f"CTranslate2 cannot thin windows; merge_stride is {merge_stride}")
         library = import_ctranslate2()
         storage = library.StorageView
         array = np.ascontiguousarray(features.numpy(), dtype=np.float32)

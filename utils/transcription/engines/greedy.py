@@ -72,6 +72,7 @@ class GreedyDecoder:
         choose: Choice = likeliest,
         *,
         scored: bool = False,
+        merge_stride: int = 0,
     ) -> list[tuple[list[int], float]]:
         """Decode a batch.
 
@@ -82,6 +83,7 @@ class GreedyDecoder:
             rule: changes the logits at each token, such as Whisper's timestamp rules.
             choose: picks the next tokens.
             scored: whether log-probabilities are summed; they cost a pass over the vocabulary.
+            merge_stride: that the states were computed with.
 
         Returns:
             For each row the new ids, without end-of-text and what follows it, and the sum of the
@@ -94,13 +96,8 @@ class GreedyDecoder:
         cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
         tokens = prompts
         for number in range(max_new_tokens):
-            hidden = self.whisper.model.decoder(
-                input_ids=tokens,
-                encoder_hidden_states=states,
-                past_key_values=cache,
-                use_cache=True,
-            ).last_hidden_state[:, -1]
-            logits = self.whisper.proj_out(hidden).float()
+            hidden = self.whisper.decoder_states(tokens, states, cache, merge_stride)
+            logits = self.whisper.proj_out(hidden[:, -1]).float()
             logits += self.first if number == 0 else self.never
             if rule is not None:
                 logits = rule(said, logits)

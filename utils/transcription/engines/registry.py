@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -118,7 +117,7 @@ class Engine(Protocol):
         max_positions: most tokens the decoder takes, prompt included.
         max_length: most tokens its generation settings want, prompt included.
         trained_context: one of AUDIO_CONTEXTS; see `Decoding.audio_context`.
-        thins: whether it can hear windows whose silence is thinned.
+        thins: whether it can compute thinned windows.
         context_margin: seconds of silence that a dynamic window has after its longest clip.
         num_mel_bins: mel bins that the encoder takes.
         log_mel: features as its feature extractor makes them.
@@ -137,11 +136,8 @@ class Engine(Protocol):
     def label_encoder(self, language: str | None, task: str) -> LabelEncoder:
         """Text to ids and back, with these defaults for utterances that state none."""
 
-    def hearing(self, windows: Windows) -> AbstractContextManager[None]:
-        """While it lasts, features are of such windows."""
-
-    def encode(self, features: torch.Tensor) -> States:
-        """Run the encoder on float32 features `(B, M, F)`, F even."""
+    def encode(self, features: torch.Tensor, merge_stride: int = 0) -> States:
+        """Run the encoder on float32 features `(B, M, F)`, F even; thinned if given a stride."""
 
     def select(self, states: States, rows: Sequence[int]) -> States:
         """Some rows of a batch."""

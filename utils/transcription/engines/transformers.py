@@ -6,7 +6,7 @@ B batch, T tokens, P encoder positions, D width, V vocabulary.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -20,7 +20,6 @@ from utils.model.distributed import device_of_this_process
 from utils.model.load import load_model
 from utils.model.loaded import LoadedModel
 from utils.transcription.added_tokens import AddedTokensAside
-from utils.transcription.decoding import Windows
 from utils.transcription.engines.greedy import GreedyDecoder, likeliest
 from utils.transcription.engines.registry import (
     DEFAULT_COMPUTE,
@@ -48,6 +47,19 @@ def placed(loaded: LoadedModel, compute: Compute) -> TransformersEngine:
     if compute.fp16 and not compute.int8:
         loaded.model.half()
     return TransformersEngine(loaded)
+
+
+@dataclass(frozen=True)
+class EncoderStates:
+    """What the encoder made of a batch.
+
+    Attributes:
+        hidden: float `(B, P, D)`.
+        merge_stride: that it was computed with; attention to it needs to know.
+    """
+
+    hidden: torch.Tensor
+    merge_stride: int = 0
 
 
 class TransformersEngine:
@@ -85,24 +97,21 @@ class TransformersEngine:
         """See `Engine`."""
         return self.loaded.label_encoder(language=language, task=task)
 
-    def hearing(self, windows: Windows) -> AbstractContextManager[None]:
-        """See `Engine`."""
-        return self.whisper.hearing(windows.merge_stride)
-
     @torch.no_grad()
-    def encode(self, features: torch.Tensor) -> torch.Tensor:
-        """The encoder's output `(B, P, D)`; see `Engine`."""
+    def encode(self, features: torch.Tensor, merge_stride: int = 0) -> EncoderStates:
+        """See `Engine`."""
         encoder, device = self.whisper.model.encoder, self.whisper.device
         features = features.to(device, encoder.conv1.weight.dtype)
         one_by_one = device.type == "cpu" and features.shape[-1] >= ROW_BY_ROW_FRAMES
         parts = features.split(1) if one_by_one else (features,)
-        return torch.cat([encoder(part).last_hidden_state for part in parts])
+        found = [encoder(part, merge_stride=merge_stride).last_hidden_state for part in parts]
+        return EncoderStates(torch.cat(found), merge_stride)
 
-    def select(self, states: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
+    def select(self, states: EncoderStates, rows: Sequence[int]) -> EncoderStates:
         """See `Engine`."""
-        return states[list(rows)]
+        return replace(states, hidden=states.hidden[list(rows)])
 
-    def detect_languages(self, states: torch.Tensor) -> list[str]:
+    def detect_languages(self, states: EncoderStates) -> list[str]:
         """See `Engine`."""
         ids = self.whisper.generation_config.lang_to_id
         best = self._first_logits(states)[:, list(ids.values())].argmax(-1).tolist()
@@ -110,19 +119,21 @@ class TransformersEngine:
         return [names[place].strip("<|>") for place in best]
 
     @torch.no_grad()
-    def _first_logits(self, states: torch.Tensor) -> torch.Tensor:
+    def _first_logits(self, states: EncoderStates) -> torch.Tensor:
         """Logits `(B, V)` of what follows the start token."""
-        start = torch.full((len(states), 1), self.tokens.start, device=states.device)
+        hidden = states.hidden
         logits: torch.Tensor = self.whisper(
-            encoder_outputs=BaseModelOutput(last_hidden_state=states), decoder_input_ids=start
+            encoder_outputs=BaseModelOutput(last_hidden_state=hidden),
+            decoder_input_ids=torch.full((len(hidden), 1), self.tokens.start, device=hidden.device),
+            merge_stride=states.merge_stride,
         ).logits[:, -1]
         return logits.float()
 
     def generate(
-        self, states: torch.Tensor, prompts: torch.Tensor, search: Search
+        self, states: EncoderStates, prompts: torch.Tensor, search: Search
     ) -> list[DecodingResult]:
         """See `Engine`."""
-        prompts = prompts.to(states.device)
+        prompts = prompts.to(states.hidden.device)
         rule = self._timestamp_rule(prompts.shape[1]) if search.timestamps else None
         if search.temperature == 0 and search.num_beams > 1:
             answers = self._beam_search(states, prompts, search, rule)
@@ -135,19 +146,20 @@ class TransformersEngine:
         ]
 
     def _choose(
-        self, states: torch.Tensor, prompts: torch.Tensor, search: Search, rule: Any
+        self, states: EncoderStates, prompts: torch.Tensor, search: Search, rule: Any
     ) -> list[tuple[list[int], float]]:
         """Ids and mean log-probability of each row, greedily or the best of several samples."""
         greedy = self.greedy if search.suppressed is None else self._greedy(search.suppressed)
         sampling = search.temperature > 0
         attempts = search.best_of if sampling else 1
         found = greedy.search(
-            states.repeat_interleave(attempts, 0),
+            states.hidden.repeat_interleave(attempts, 0),
             prompts.repeat_interleave(attempts, 0),
             search.max_new_tokens,
             rule,
             _Sampler(search) if sampling else likeliest,
             scored=search.confidence or attempts > 1,
+            merge_stride=states.merge_stride,
         )
         means = [(ids, total / (len(ids) + 1)) for ids, total in found]
         return [
@@ -158,7 +170,7 @@ class TransformersEngine:
     @torch.no_grad()
     def align(
         self,
-        states: torch.Tensor,
+        states: EncoderStates,
         prompt: Sequence[int],
         texts: Sequence[Sequence[int]],
         frames: int,
@@ -167,21 +179,22 @@ class TransformersEngine:
         return [
             align_row(
                 self.whisper,
-                states[row : row + 1],
+                states.hidden[row : row + 1],
                 [*prompt, self.tokens.no_timestamps],
                 list(ids),
                 self.tokens.end,
                 frames,
+                states.merge_stride,
             )
             for row, ids in enumerate(texts)
         ]
 
-    def _no_speech(self, states: torch.Tensor) -> list[float]:
+    def _no_speech(self, states: EncoderStates) -> list[float]:
         """Probability of the no-speech token after the start token, for each row."""
         special = self.tokens.special_ids
         token = next((special[name] for name in NO_SPEECH if name in special), None)
         if token is None:
-            return [0.0] * len(states)
+            return [0.0] * len(states.hidden)
         probabilities: list[float] = self._first_logits(states).softmax(-1)[:, token].tolist()
         return probabilities
 
@@ -199,7 +212,7 @@ class TransformersEngine:
         return AddedTokensAside(rule, end, first_added) if added else rule
 
     def _beam_search(
-        self, states: torch.Tensor, prompts: torch.Tensor, search: Search, rule: Any
+        self, states: EncoderStates, prompts: torch.Tensor, search: Search, rule: Any
     ) -> list[tuple[list[int], float]]:
         """Ids and mean log-probability of each row, through the library's beam search."""
         known = self.whisper.generation_config
@@ -220,12 +233,13 @@ class TransformersEngine:
         )
         found = self.whisper.generate_window(
             None,
-            encoder_outputs=BaseModelOutput(last_hidden_state=states),
+            encoder_outputs=BaseModelOutput(last_hidden_state=states.hidden),
             decoder_input_ids=prompts,
             # Pad and end-of-text are one token, so the library cannot tell which it sees.
             decoder_attention_mask=torch.ones_like(prompts),
             generation_config=config,
             logits_processor=[rule] if rule is not None else [],
+            **({"merge_stride": states.merge_stride} if states.merge_stride else {}),
         )
         rows = found.sequences[:, prompts.shape[1] :].tolist()
         answers = [row[: row.index(end)] if end in row else row for row in rows]
