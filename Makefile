@@ -21,12 +21,20 @@ DEV_STAMP := $(VENV)/.installed-dev-$(DEV_SUM)
 # One thread a process: the tests run side by side, and the same sums come out everywhere.
 TEST_ENV := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 
-.PHONY: help demo test test-unit check format fuzz soak bench bench-train bench-data bench-real ci-report demo-assets readme-table venv clean-venv
+# `make test-oldest` and `make test-newest`: environments of their own, at both ends of the ranges in
+# requirements.txt. torch is the tested one at both; TORCH=torch==2.15.0 names another.
+TORCH ?= $(shell sed -n 's/^\(torch==[^;]*\).*/\1/p' constraints.txt)
+ENDS := oldest newest
+END_SUM := $(shell (cat requirements.txt requirements/*.txt tests/ends/versions.py; echo $(TORCH)) | cksum | tr ' ' '-')
+
+.PHONY: help demo test test-unit test-oldest test-newest check format fuzz soak bench bench-train bench-data bench-real ci-report demo-assets readme-table venv clean-venv
 
 help:
 	@echo "make demo         check, score, fine-tune, merge, score again, on the bundled data (5 minutes)"
 	@echo "make test         style, types and all tests (half an hour)"
 	@echo "make test-unit    the tests that start no processes and train little (6 minutes)"
+	@echo "make test-oldest  fast tests and one whole job on the lowest versions that are allowed (15 minutes)"
+	@echo "make test-newest  the same on the highest ones"
 	@echo "make check        style and types alone (1 minute)"
 	@echo "make format       put the code into the project's style"
 	@echo "make fuzz         thousands of damaged manifests, archives, subtitles and sounds (an hour)"
@@ -39,7 +47,7 @@ help:
 	@echo "make demo-assets  make the bundled model and data again (needs espeak-ng)"
 	@echo "make readme-table write the table of the last make demo into both READMEs"
 	@echo "make venv         only install what the scripts need, into .venv"
-	@echo "make clean-venv   remove .venv"
+	@echo "make clean-venv   remove .venv and the environments of test-oldest and test-newest"
 
 demo: $(USER_STAMP)
 	$(RUN) demo/run.py
@@ -49,6 +57,11 @@ test: check
 
 test-unit: $(DEV_STAMP)
 	$(TEST_ENV) $(RUN) -m pytest -n $(JOBS) --dist worksteal -m "not slow"
+
+$(addprefix test-,$(ENDS)): test-%: .venv-%/.installed-$(END_SUM)
+	.venv-$*/bin/python tests/ends/versions.py found
+	$(TEST_ENV) .venv-$*/bin/python -m pytest -n $(JOBS) --dist worksteal -m "not slow"
+	$(TEST_ENV) .venv-$*/bin/python tests/ends/job.py output/$*
 
 check: $(DEV_STAMP)
 	$(RUN) -m ruff check .
@@ -100,6 +113,16 @@ $(DEV_STAMP): | $(RUN)
 	$(PIP) install --quiet --no-deps -r requirements/openai.txt -c constraints.txt
 	@rm -f $(VENV)/.installed-* && touch $@ $(USER_STAMP)
 
+# pip by itself takes the highest versions that fit; the lowest are named to it. In one call, so
+# that nothing is installed that does not fit the rest.
+.venv-%/.installed-$(END_SUM): | $(RUN)
+	@echo "Installing the $* versions into .venv-$*; this takes a few minutes."
+	@rm -rf .venv-$* && "$(RUN)" -m venv .venv-$*
+	"$(RUN)" tests/ends/versions.py $* $(TORCH) > .venv-$*/constraints.txt
+	DS_BUILD_OPS=0 .venv-$*/bin/python -m pip --disable-pip-version-check install --quiet \
+		-r requirements/dev.txt -c .venv-$*/constraints.txt
+	@touch $@
+
 $(RUN):
 	@if ! "$(PYTHON)" -c '$(SUITABLE)' 2>/dev/null; then \
 		echo "error: this needs Python 3.10 to 3.13; found $$("$(PYTHON)" --version 2>/dev/null || echo "no $(PYTHON)")."; \
@@ -114,4 +137,4 @@ $(RUN):
 	}
 
 clean-venv:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(addprefix .venv-,$(ENDS))

@@ -1,7 +1,8 @@
 r"""Which versions `make test-oldest` and `make test-newest` install.
 
-    python tests/ends/versions.py oldest torch==2.13.0 > constraints of the lowest versions
-    python tests/ends/versions.py newest torch==2.13.0 > constraints of the highest ones
+    python tests/ends/versions.py oldest torch==2.13.0     # constraints of the lowest versions
+    python tests/ends/versions.py newest torch==2.13.0     # constraints of the highest ones
+    .venv-oldest/bin/python tests/ends/versions.py found   # what an environment has
 
 The oldest of a library is the lower bound of its range, so every bound must be a version that
 exists. What only the tests need stays as in constraints.txt: it is the product whose ranges are
@@ -14,14 +15,13 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-LINE = re.compile(
-    r"(?P<name>[A-Za-z0-9._-]+)(\[[^\]]*\])?\s*(?P<range>[^#;]*)(;(?P<marker>[^#]*))?"
-)
+DEV = ROOT / "requirements" / "dev.txt"
+LINE = re.compile(r"(?P<name>[A-Za-z0-9._-]+)(\[[^\]]*\])?\s*(?P<range>[^#;]*)")
 LOWEST = re.compile(r"(>=|==)\s*(?P<version>[0-9][^,\s]*)")
-DEV = "requirements-dev.txt"
 
 
 def lines_of(path: Path) -> Iterator[re.Match[str]]:
@@ -37,17 +37,16 @@ def plain(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def requirement_files() -> list[Path]:
-    """All requirement files but the one of the tests' own tools."""
-    found = [*ROOT.glob("requirements*.txt"), *ROOT.glob("requirements/*.txt")]
-    return sorted(path for path in found if path.name not in (DEV, "dev.txt"))
-
-
 def lowest_versions() -> dict[str, str]:
-    """Lower bound of every library that the product uses, by its plain name."""
+    """Lower bound of every library that the product uses, by its plain name, extras included.
+
+    Raises:
+        SystemExit: a library has no lower bound.
+    """
+    files = [ROOT / "requirements.txt", *sorted((ROOT / "requirements").glob("*.txt"))]
     lowest = {}
-    for path in requirement_files():
-        for line in lines_of(path):
+    for path in files:
+        for line in lines_of(path) if path != DEV else ():
             bound = LOWEST.search(line["range"])
             if bound is None:
                 raise SystemExit(f"{path.name}: {line['name']} has no lower bound")
@@ -57,9 +56,7 @@ def lowest_versions() -> dict[str, str]:
 
 def tools() -> list[str]:
     """What only the tests need, as constraints.txt has it."""
-    product = lowest_versions()
-    dev = next(path for path in (ROOT / DEV, ROOT / "requirements" / "dev.txt") if path.is_file())
-    wanted = {plain(line["name"]) for line in lines_of(dev)} - set(product)
+    wanted = {plain(line["name"]) for line in lines_of(DEV)} - set(lowest_versions())
     return [
         line.string for line in lines_of(ROOT / "constraints.txt") if plain(line["name"]) in wanted
     ]
@@ -78,5 +75,17 @@ def constraints(end: str, torch: str) -> list[str]:
     return [torch, *(line for line in pinned if not line.startswith("torch==")), *tools()]
 
 
+def found_versions() -> list[str]:
+    """The product's libraries as the running environment has them."""
+    found = []
+    for name in sorted(lowest_versions()):
+        try:
+            found.append(f"{name}=={metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            found.append(f"# {name} is not installed")
+    return found
+
+
 if __name__ == "__main__":
-    sys.stdout.write("\n".join(constraints(*sys.argv[1:])) + "\n")
+    answer = found_versions() if sys.argv[1:] == ["found"] else constraints(*sys.argv[1:])
+    sys.stdout.write("\n".join(answer) + "\n")

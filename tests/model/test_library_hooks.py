@@ -99,7 +99,8 @@ def overrides() -> Iterator[tuple[str, Callable[..., Any], Callable[..., Any]]]:
 
 def overrides_of(cls: type) -> Iterator[tuple[str, Callable[..., Any], Callable[..., Any]]]:
     for name, ours in vars(cls).items():
-        if not inspect.isfunction(ours) or name == "__init__":
+        # The library tells processors of logits apart by what their `__call__` names.
+        if not inspect.isfunction(ours) or name in ("__init__", "__call__"):
             continue
         for base in cls.__mro__[1:]:
             theirs = vars(base).get(name)
@@ -116,17 +117,16 @@ def test_overrides_take_what_they_do_not_use() -> None:
         mine = inspect.signature(ours, follow_wrapped=False)
         known = list(inspect.signature(theirs).parameters.values())
         plain = [p.name for p in known if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
-        kinds = {p.kind for p in mine.parameters.values()}
         try:
             mine.bind(*plain)
-            mine.bind("self", **dict.fromkeys(plain[1:]), a_name_to_come=None)
+            more = {"a_name_to_come": None} if len(plain) > 1 else {}
+            mine.bind("self", **dict.fromkeys(plain[1:]), **more)
         except TypeError as error:
             refused.append(f"{name}: {error}")
         # A name of the library's that came before another is in the same place here.
         order = [p for p in mine.parameters if p in plain]
         if order != [p for p in plain if p in order]:
             refused.append(f"{name}: other order {order}")
-        assert kinds
     assert seen >= 20
     assert not refused, "\n".join(refused)
 

@@ -42,11 +42,6 @@ class Labels:
     def __len__(self) -> int:
         return len(self.labels)
 
-    @property
-    def num_targets(self) -> int:
-        """Tokens that carry loss."""
-        return sum(label != IGNORED for label in self.labels)
-
 
 class LabelEncoder:
     """Turns utterances into labels with the special tokens of one tokenizer.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from torch import nn
-from transformers.modeling_layers import GradientCheckpointingLayer
 
 
 def is_frozen(module: nn.Module) -> bool:
@@ -25,16 +24,9 @@ def checkpoint_activations(model: Any, enabled: bool = True) -> None:
         enabled: False undoes it.
     """
     whisper = model.get_base_model() if hasattr(model, "get_base_model") else model
+    # transformers is renaming it: the newer name where there is one.
+    named = "activation" if hasattr(whisper, "activation_checkpointing_enable") else "gradient"
     if enabled:
-        whisper.gradient_checkpointing_enable({"use_reentrant": False})
+        getattr(whisper, f"{named}_checkpointing_enable")({"use_reentrant": False})
     else:
-        whisper.gradient_checkpointing_disable()
-
-
-def checkpointed_layers(model: nn.Module) -> list[str]:
-    """Names of the layers that are computed again in the backward pass."""
-    return [
-        name
-        for name, module in model.named_modules()
-        if isinstance(module, GradientCheckpointingLayer) and module.gradient_checkpointing
-    ]
+        getattr(whisper, f"{named}_checkpointing_disable")()

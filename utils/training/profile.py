@@ -150,10 +150,10 @@ class StepProfile(TrainerCallback):
         setattr(owner, name, lambda *args, **kwargs: timed(original, *args, **kwargs))
         self._detach.append(lambda: delattr(owner, name))
 
-    def _timed_batches(self, original: Callable[..., Any], *args: Any) -> Any:
+    def _timed_batches(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         step: dict[str, float] = defaultdict(float)
         step["begin"] = self._clock()
-        batches, tokens = original(*args)
+        batches, tokens = original(*args, **kwargs)
         waited = self._clock() - step["begin"]
         features = sum(batch.pop("feature_seconds") for batch in batches)
         if not self._detach:

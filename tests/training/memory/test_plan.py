@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,7 +16,6 @@ import finetune_all
 from tests.training.test_run import flags, gradient_norms, losses
 from utils.cli.errors import run_script
 from utils.data.batching import BatchPlan
-from utils.model.activations import checkpointed_layers
 from utils.model.load import load_model
 from utils.training import trainer
 from utils.training.memory.out_of_memory import MemoryGuard
@@ -38,11 +38,19 @@ def test_what_fits_whole_is_not_cut() -> None:
     assert recut(BatchPlan(4, 4), 100) == BatchPlan(16, 1)
 
 
+def checkpointed(model: Any) -> list[str]:
+    """Names of the layers that are computed again in the backward pass."""
+    modules = model.named_modules()
+    return [
+        n for n, m in modules if ".layers." in n and getattr(m, "gradient_checkpointing", False)
+    ]
+
+
 def device_of(monkeypatch: pytest.MonkeyPatch, most: int, with_checkpointing: int) -> None:
     """A device that computes so many examples at once."""
 
     def largest(self: MemoryProbe, window: float, wanted: int) -> int:
-        fits = with_checkpointing if checkpointed_layers(self.model) else most
+        fits = with_checkpointing if checkpointed(self.model) else most
         return min(fits, wanted)
 
     monkeypatch.setattr(MemoryProbe, "largest_batch", largest)
@@ -85,7 +93,7 @@ def test_layers_are_checkpointed_when_asked_for_or_needed(
     train = trainer.WhisperTrainer.train
 
     def look(self: trainer.WhisperTrainer, **options: object) -> object:
-        seen.extend(checkpointed_layers(self.model))
+        seen.extend(checkpointed(self.model))
         return train(self, **options)
 
     monkeypatch.setattr(trainer.WhisperTrainer, "train", look)

@@ -106,14 +106,14 @@ class ResumableTrainer(Trainer):
 
     # -- going on -----------------------------------------------------------------------------
 
-    def train(self, resume_from_checkpoint: Any = None, **options: Any) -> Any:
+    def train(self, resume_from_checkpoint: Any = None, *args: Any, **options: Any) -> Any:
         """Train, from a checkpoint's exact state if one is given."""
         if resume_from_checkpoint is not None:
             self._resumed = ResumeState.read(Path(resume_from_checkpoint))
         if self._resumed is not None:
             self._restore(self._resumed)
         with self.interruption or nullcontext():
-            return super().train(resume_from_checkpoint, **options)
+            return super().train(resume_from_checkpoint, *args, **options)
 
     def _restore(self, kept: ResumeState) -> None:
         self.skipped_steps.restore(kept.skipped_steps)
