@@ -36,29 +36,6 @@ TOUCHED = {
     "transformers.generation:GenerationMixin.generate": "utils/model/audio_context/encoder.py",
     # peft: a merged model is a plain one (utils/model/adapters/merging.py)
     "transformers:PreTrainedModel._hf_peft_config_loaded": "utils/model/adapters/merging.py",
-    # The Trainer: exact checkpoints, skipped steps (utils/training/resume/resumable_trainer.py)
-    "transformers:Trainer._load_from_checkpoint": "utils/training/resume/resumable_trainer.py",
-    "transformers:Trainer._load_optimizer_and_scheduler": (
-        "utils/training/resume/resumable_trainer.py"
-    ),
-    "transformers:Trainer._run_epoch": "utils/training/resume/resumable_trainer.py",
-    "transformers:Trainer._get_output_dir": "utils/training/resume/resumable_trainer.py",
-    "transformers:Trainer._save_checkpoint": "utils/training/resume/resumable_trainer.py",
-    "transformers:Trainer._save_optimizer_and_scheduler": (
-        "utils/training/resume/resumable_trainer.py"
-    ),
-    "transformers:Trainer._save_scaler": "utils/training/resume/resumable_trainer.py",
-    "transformers:Trainer._save_rng_state": "utils/training/resume/resumable_trainer.py",
-    "transformers:Trainer._get_grad_norm": "utils/training/resume/resumable_trainer.py",
-    "transformers:Trainer.store_flos": "utils/training/resume/resumable_trainer.py",
-    "transformers.trainer_callback:ExportableState": "utils/training/resume/resumable_trainer.py",
-    "transformers:Trainer._prepare_for_training": "utils/training/trainer.py",
-    "transformers:Trainer._prepare_input": "utils/training/trainer.py",
-    "transformers:Trainer.create_accelerator_and_postprocess": "utils/training/trainer.py",
-    # Sharding on CPUs (utils/training/sharding.py)
-    "accelerate.state:PartialState._shared_state": "utils/training/sharding.py",
-    "accelerate.state:AcceleratorState._shared_state": "utils/training/sharding.py",
-    "transformers.integrations.deepspeed:unset_hf_deepspeed_config": "utils/training/sharding.py",
     # Decoding (utils/transcription/engines)
     "transformers.cache_utils:EncoderDecoderCache.batch_select_indices": (
         "utils/transcription/engines/greedy.py"
@@ -67,7 +44,8 @@ TOUCHED = {
         "utils/transcription/engines/transformers.py"
     ),
 }
-"""Private or unpublished names of the libraries -> the one file that uses each."""
+"""Private or unpublished names of the libraries -> the one file that uses each. Those of training
+are in tests/training/test_library_hooks.py."""
 
 
 @pytest.mark.parametrize("name", TOUCHED)

@@ -133,7 +133,8 @@ def _ids(engine: Engine, batch: Sequence[Utterance], windows: Windows) -> list[t
 
     samples = [load_audio(utterance.audio) for utterance in batch]
     frames = windows.frames(max(map(len, samples)))
-    states: Any = engine.encode(engine.log_mel(pad_samples(samples, frames)))
+    features = engine.log_mel(pad_samples(samples, frames))
+    states: Any = engine.encode(features, windows.merge_stride)
     encoder = engine.label_encoder("en", "transcribe")
     prompts = torch.tensor([encoder.prompt(utterance.language) for utterance in batch])
     room = min(engine.max_length, engine.max_positions) - prompts.shape[1]

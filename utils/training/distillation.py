@@ -32,9 +32,7 @@ class SelfDistillation:
         if not hasattr(model, "disable_adapter"):
             self.teacher = copy.deepcopy(model).eval().requires_grad_(False)
 
-    def loss(
-        self, model: Any, inputs: dict[str, Any], replayed: torch.Tensor
-    ) -> torch.Tensor:
+    def loss(self, model: Any, inputs: dict[str, Any], replayed: torch.Tensor) -> torch.Tensor:
         """Divergence of the model from its base, nats, summed over the replayed rows' tokens.
 
         Args:
