@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -98,11 +99,13 @@ def test_it_is_opened_again_not_copied(tmp_path: Path) -> None:
 def test_a_full_disk_costs_the_cache_and_not_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    def full(path: Path, *rest: Any) -> Any:
+        if path.name == "samples":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return open(path, *rest)
 
     cache, clip = AudioCache(tmp_path, 2, MB), recorded(10)
-    monkeypatch.setattr(os, "pwrite", full)
+    monkeypatch.setattr("utils.audio.cache.open", full, raising=False)
     for _ in range(2):
         assert cache.get(0, lambda: clip).tobytes() == clip.tobytes()
     assert capsys.readouterr().err.count("No space left") == 1

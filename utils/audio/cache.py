@@ -12,19 +12,20 @@ S samples (16 kHz).
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 
 from utils.cli.console import warn
 
 FOLDER = ".audio-cache"
 GB = 10**9
 FREE_SHARE = 0.25  # of the free disk space, for a budget of "auto"
+_POLL_SECONDS = 0.001
 _SCALE = 32768.0  # of 16-bit samples
 _ENTRY = np.dtype([("offset", "<i8"), ("length", "<i4"), ("is_16_bit", "<i4")])
 
@@ -43,10 +44,10 @@ class AudioCache:
         self.rows = rows
         self.budget = budget
         folder.mkdir(parents=True, exist_ok=True)
-        self._lock, self._samples = folder / "end.lock", folder / "samples"
-        with open(self._lock, "a+b") as lock:
-            fcntl.lockf(lock, fcntl.LOCK_EX)
+        self._end, self._samples = folder / "end", folder / "samples"
+        with self._locked():
             if not (folder / "table").exists():
+                self._end.touch()
                 np.zeros(rows, _ENTRY).tofile(folder / "table")
                 self._samples.touch()
         self._table = np.memmap(folder / "table", _ENTRY, "r+", shape=(rows,))
@@ -94,7 +95,8 @@ class AudioCache:
             return
         try:
             with open(self._samples, "r+b") as file:
-                os.pwrite(file.fileno(), packed.tobytes(), offset)
+                file.seek(offset)
+                file.write(packed.tobytes())
         except OSError as error:  # a full disk: the run goes on without
             self._is_full = True
             warn(f"the audio cache {self._samples} cannot grow: {error.strerror}; decoding instead")
@@ -106,15 +108,18 @@ class AudioCache:
 
     def _reserve(self, size: int) -> int | None:
         """Where so many bytes may go, or None if they pass the budget."""
-        with open(self._lock, "r+b") as lock:
-            fcntl.lockf(lock, fcntl.LOCK_EX)
-            end = int.from_bytes(lock.read(8), "little")
+        with self._locked(), open(self._end, "r+b") as file:
+            end = int.from_bytes(file.read(8), "little")
             if end + size > self.budget:
                 return None
-            lock.seek(0)
+            file.seek(0)
             # A multiple of 4, as float32 wants.
-            lock.write((end + size + (-size) % 4).to_bytes(8, "little"))
+            file.write((end + size + (-size) % 4).to_bytes(8, "little"))
             return end
+
+    def _locked(self) -> AbstractContextManager[object]:
+        """A lock that one process at a time holds, for microseconds."""
+        return FileLock(self.folder / "end.lock").acquire(poll_interval=_POLL_SECONDS)
 
     @property
     def held(self) -> int:

@@ -71,6 +71,8 @@ def _compose(path: Path) -> list[tuple[yaml.Node, yaml.Node]]:
         place = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error)
         hint = "Write one `name: value` a line, and quote text that holds : or #."
+        if "escape" in problem:
+            hint = "Write paths with backslashes without quotes, or in single quotes."
         raise UserError(f"{path}{place}: not valid YAML: {problem}", hint) from error
     if root is None:
         return []

@@ -12,6 +12,20 @@ from utils.cli.console import say
 from utils.cli.errors import EXIT_USER_ERROR, Failure, UserError
 
 
+def _interpreter() -> str:
+    """Return the interpreter as one would type it, so that the line can be copied."""
+    try:
+        shown = os.path.relpath(sys.executable)
+    except ValueError:  # on another drive
+        return sys.executable
+    return sys.executable if shown.startswith("..") else shown
+
+
+def _typed(command: Sequence[str]) -> str:
+    """Return a command as this system's shell takes it."""
+    return subprocess.list2cmdline(command) if os.name == "nt" else shlex.join(command)
+
+
 def run_step(number: str, command: Sequence[str]) -> None:
     """Print a command, run it, and stop if it fails.
 
@@ -23,10 +37,7 @@ def run_step(number: str, command: Sequence[str]) -> None:
         UserError: the step ended with exit code 2.
         Failure: it ended with another code than 0.
     """
-    # The interpreter as one would type it, so that the line can be copied.
-    shown = os.path.relpath(sys.executable)
-    python = sys.executable if shown.startswith("..") else shown
-    say(f"\n[{number}] {shlex.join([python, *command])}")
+    say(f"\n[{number}] {_typed([_interpreter(), *command])}")
     code = subprocess.run([sys.executable, *command], check=False).returncode
     if code == 0:
         return

@@ -37,6 +37,8 @@ CODE = (
     *("utils/audio/load.py", "utils/audio/features.py", "utils/audio/decode*.py"),
 )
 _NAMED = 3
+# On Windows a file is text, whose line ends change, unless it is said to hold bytes.
+_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
 
 
 def hash_of(value: Any) -> str:
@@ -165,7 +167,7 @@ class PredictionCache:
         path = self.folder / f"{process_rank()}.jsonl"
         # One write in append mode: processes do not mix their lines, and a kill leaves at most
         # one torn line, which the newline in front parts from what follows.
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        handle = os.open(path, _APPEND, 0o666)
         try:
             os.write(handle, ("\n" + "\n".join(lines) + "\n").encode())
         finally:

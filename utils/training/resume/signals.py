@@ -16,7 +16,8 @@ from utils.cli.console import process_rank
 from utils.cli.errors import Stopped
 from utils.model.distributed import sum_over_processes
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# Some of them are missing on some systems.
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT") if hasattr(signal, name))
 SECOND_AFTER = 1.0
 """Seconds within which further signals are the same request: a scheduler and the launcher both
 pass one on."""
