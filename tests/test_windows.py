@@ -18,7 +18,8 @@ import transformers.trainer, transformers.trainer_seq2seq, torch.utils.data, con
 for name in ("fcntl", "resource", "termios", "tty", "pwd", "grp", "pty", "posix", "syslog"):
     sys.modules[name] = None
 for name in ("fork", "pread", "pwrite", "getuid", "geteuid", "killpg", "getpgid", "setsid",
-             "mkfifo", "sched_getaffinity", "getloadavg", "statvfs", "sysconf", "uname", "O_DIRECTORY",
+             "mkfifo", "sched_getaffinity",
+             "getloadavg", "statvfs", "sysconf", "uname", "O_DIRECTORY",
              "register_at_fork", "posix_fadvise", "chown", "wait4", "WNOHANG"):
     if hasattr(os, name):
         delattr(os, name)
