@@ -22,13 +22,13 @@ from utils.audio.decode import AudioError
 from utils.cli.errors import UserError
 from utils.manifest.durations import measured_durations
 from utils.manifest.joining import join_chinese
+from utils.manifest.replacing import expect_same_source
 from utils.manifest.utterance import Utterance
 from utils.manifest.write import path_from_manifest, write_manifest
 from utils.parallel.shards import WHOLE, Shard
 from utils.sources.fetch.aishell_archive import SPLITS, TRANSCRIPT, unpack_aishell
 from utils.sources.prepare import (
     Prepared,
-    expect_no_other_data,
     nothing_left,
     summarise,
     write_left_out,
@@ -70,7 +70,7 @@ def prepare_aishell(
     """
     manifests = {split: shard.named(manifest_dir / f"{split}.json") for split in SPLITS}
     for path in manifests.values():
-        expect_no_other_data(
+        expect_same_source(
             path, SOURCE, "move it away, or choose another folder with --annotation_text"
         )
     folders = unpack_aishell(source, target_dir, num_workers, shard)

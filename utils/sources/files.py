@@ -11,7 +11,7 @@ from typing import Any
 
 from utils.cli.errors import UserError
 from utils.manifest.utterance import Utterance
-from utils.sources.encodings import decode
+from utils.sources.text.encodings import decode
 
 AUDIO_SUFFIXES = frozenset(
     f".{name}"
@@ -152,19 +152,31 @@ def speaker_of(name: str, pattern: str | None) -> str | None:
     Raises:
         UserError: the pattern is no regular expression with one group.
     """
-    if pattern is None:
-        return None
+    return None if pattern is None else found_by_pattern(name, "speaker_pattern", pattern)
+
+
+def found_by_pattern(name: str, flag: str, pattern: str) -> str | None:
+    """Return what the group of a pattern finds in a file's name, None where it finds nothing.
+
+    Args:
+        name: the file's path below its folder.
+        flag: that gives the pattern.
+        pattern: a regular expression with one group.
+
+    Raises:
+        UserError: the pattern is none.
+    """
     try:
         expression = re.compile(pattern)
     except re.error as error:
         raise UserError(
-            f"--speaker_pattern={pattern} is no regular expression: {error}",
+            f"--{flag}={pattern} is no regular expression: {error}",
             "'^([^/]+)/' takes the first folder, '^(\\w+?)_' what stands before the first _",
         ) from None
     if expression.groups != 1:
         raise UserError(
-            f"--speaker_pattern={pattern} has {expression.groups} groups, expected one",
-            "the group is the speaker: '^([^/]+)/' takes the first folder",
+            f"--{flag}={pattern} has {expression.groups} groups, expected one",
+            "the group is what is taken: '^([^/]+)/' takes the first folder",
         )
     found = expression.search(name)
     return found[1] if found else None

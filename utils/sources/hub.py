@@ -22,7 +22,7 @@ from utils.parallel.shards import parse_shard
 from utils.sources.fetch.archives import write_once
 from utils.sources.files import AUDIO_SUFFIXES, one_line
 from utils.sources.source_data import LeftOut, SourceData, SourceSettings
-from utils.sources.table import COLUMNS
+from utils.sources.tables.columns import COLUMNS
 
 # What the first bytes say, for audio that comes without a file name.
 _MAGIC = ((b"RIFF", ".wav"), (b"fLaC", ".flac"), (b"OggS", ".ogg"), (b"ID3", ".mp3"))

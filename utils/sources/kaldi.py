@@ -24,6 +24,7 @@ from utils.sources.files import (
     one_line,
     table_lines,
 )
+from utils.sources.parts import joined_parts
 from utils.sources.source_data import LeftOut, SourceData, SourceSettings
 
 _OPTIONAL = ("utt2spk", "utt2lang")
@@ -35,7 +36,7 @@ class KaldiSettings(SourceSettings):
     """A Kaldi data folder: wav.scp, text, and segments, utt2spk, utt2lang where they are there."""
 
     path: str
-    """The folder."""
+    """The folder, or one of several: data/ with train/, dev/ and test/ in it."""
     audio_dir: str | None = None
     """Folder that relative paths in wav.scp are relative to; None: the current one, as in Kaldi, or
     the data folder or one of the two above it, where more of the files are there."""
@@ -49,6 +50,13 @@ def gather(settings: KaldiSettings) -> SourceData:
     """
     folder = Path(settings.path)
     expect_folder(folder, "a Kaldi data folder")
+    below = sorted(each.parent for each in folder.glob("*/wav.scp"))
+    if below and not (folder / "wav.scp").is_file():
+        return joined_parts((each.name, _gather(each, settings)) for each in below)
+    return _gather(folder, settings)
+
+
+def _gather(folder: Path, settings: KaldiSettings) -> SourceData:
     for name in ("wav.scp", "text"):
         expect_file(folder / name, "a Kaldi data folder with wav.scp and text")
     left_out: list[LeftOut] = []

@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 
-from utils.audio.clip import AudioRef, Seconds
-from utils.audio.decode import END_TOLERANCE, AudioError
-from utils.audio.header import header_channels
+from utils.audio.clip import Seconds
 from utils.cli.console import say_result
 from utils.cli.errors import UserError
 from utils.cli.files import atomic_write
-from utils.manifest.durations import measured_durations
 from utils.manifest.file_shards import share_of_files
-from utils.manifest.json_lines import json_values
+from utils.manifest.replacing import expect_nothing_lost
 from utils.manifest.split import PARTS, parse_shares, split_utterances
 from utils.manifest.utterance import Utterance
 from utils.manifest.write import path_from_manifest, write_manifest
 from utils.parallel.shards import Shard, parse_shard
 from utils.sources.lhotse import write_cuts
+from utils.sources.measure import measured
 from utils.sources.nemo import write_nemo
+from utils.sources.parts import in_order
 from utils.sources.sclite import write_ctm, write_stm
 from utils.sources.source_data import LeftOut, SourceData, SourceSettings
 
 EXAMPLES_SHOWN = 3
-_ROUNDED: Seconds = 0.002
 
 # What --format writes: the ending of a part's name, and the writer.
 WRITERS: dict[str, tuple[str, Callable[[Path, Iterable[Utterance]], object]]] = {
@@ -72,36 +70,90 @@ def prepare(source_data: SourceData, settings: SourceSettings, name: str) -> Pre
             f"--split={settings.split} needs all of the data, --shard={settings.shard} has a part",
             "join the parts with `custom.py manifest --path=... --split=...`",
         )
-    shares = parse_shares(settings.split) if settings.split else {PARTS[0]: 1.0}
-    ending, writer = WRITERS[settings.format]
+    names = _part_names(source_data, settings)
+    ending, _ = WRITERS[settings.format]
     folder = Path(settings.output_dir)
-    files = {part: shard.named(folder / f"{part}{ending}") for part in shares}
+    files = {part: shard.named(folder / f"{part}{ending}") for part in names}
     for path in files.values():
         _expect_not_brought(path, settings)
-        if not settings.overwrite:
-            expect_no_other_data(path, source)
     mine, left_out = _share(source_data, shard)
-    measured, unusable = _measured(mine)
+    usable, unusable = measured(mine)
     left_out = sorted([*left_out, *unusable])
     # Named after the data: another source may be written into the same folder.
     left_out_file = shard.named(folder / f"{name}_left_out.jsonl")
-    if not measured and shard.count > 1:  # the other parts may hold more
+    if not usable and shard.count > 1:  # the other parts may hold more
         write_left_out(left_out_file, left_out)
         return summarise(files, {}, left_out, left_out_file, source_data.notes)
-    if not measured:
+    if not usable:
         raise nothing_left(left_out)
     language = settings.language_code
     complete = [
         replace(each, language=each.language or language, source=each.source or source)
-        for each in measured
+        for each in usable
     ]
-    parts = {PARTS[0]: complete}
-    if settings.split:
-        parts = split_utterances(complete, shares, settings.split_by, settings.seed)
-    for part, utterances in parts.items():
-        writer(files[part], [_relative_to(files[part], each) for each in utterances])
+    parts = _parts(complete, source_data, settings, names)
+    _write(files, parts, settings)
     write_left_out(left_out_file, left_out)
     return summarise(files, parts, left_out, left_out_file, source_data.notes)
+
+
+def _part_names(source_data: SourceData, settings: SourceSettings) -> list[str]:
+    """Return the names of the manifests that will be written.
+
+    Raises:
+        UserError: --name stands beside --split, or is no name of a file.
+    """
+    if settings.split:
+        if settings.name != PARTS[0]:
+            raise UserError(
+                f"--name={settings.name} is for data of one part, --split makes several",
+                "leave one of the two out",
+            )
+        return list(parse_shares(settings.split))
+    if not settings.name or Path(settings.name).name != settings.name:
+        raise UserError(
+            f"--name={settings.name} is no name for a file",
+            "such as dev; --output_dir is the folder",
+        )
+    if settings.parts == "join" or settings.name != PARTS[0]:
+        return [settings.name]
+    return in_order(source_data.part_of.values()) or [settings.name]
+
+
+def _parts(
+    utterances: Sequence[Utterance],
+    source_data: SourceData,
+    settings: SourceSettings,
+    names: Sequence[str],
+) -> dict[str, list[Utterance]]:
+    if settings.split:
+        shares = parse_shares(settings.split)
+        return split_utterances(utterances, shares, settings.split_by, settings.seed)
+    if len(names) == 1:
+        return {names[0]: list(utterances)}
+    part_of = source_data.part_of
+    return {name: [each for each in utterances if part_of[each.id] == name] for name in names}
+
+
+def _write(
+    files: Mapping[str, Path], parts: Mapping[str, Sequence[Utterance]], settings: SourceSettings
+) -> None:
+    """Write all parts, or none where lines that are there already would be lost."""
+    ending, writer = WRITERS[settings.format]
+    waiting: list[tuple[Path, Path]] = []
+    try:
+        for part, utterances in parts.items():
+            file = files[part]
+            new = file.with_name(f".{file.stem}.{os.getpid()}.new{ending}")
+            waiting.append((new, file))
+            writer(new, [_relative_to(file, each) for each in utterances])
+        if not settings.overwrite:
+            expect_nothing_lost([(file, new) for new, file in waiting])
+        for new, file in waiting:
+            os.replace(new, file)
+    finally:
+        for new, _ in waiting:
+            new.unlink(missing_ok=True)
 
 
 def summarise(
@@ -161,26 +213,6 @@ def nothing_left(left_out: Sequence[LeftOut]) -> UserError:
     )
 
 
-def expect_no_other_data(path: Path, source: str, hint: str = "") -> None:
-    """Refuse to replace a file that was not written from the same source.
-
-    Raises:
-        UserError: the file is there and its first line names another source, or none.
-    """
-    if not path.exists():
-        return
-    first = next((value for _, value in json_values(path)), None)
-    known = first if isinstance(first, dict) else {}
-    # Lhotse keeps what it does not know under "custom".
-    if source not in (known.get("source"), (known.get("custom") or {}).get("source")):
-        raise UserError(
-            f"{path} is there already and holds other data than {source}",
-            hint
-            or "move it away, choose another folder with --output_dir, or give "
-            "--overwrite=True to replace it",
-        )
-
-
 def _expect_not_brought(path: Path, settings: SourceSettings) -> None:
     """Refuse to write over what the source is read from."""
     brought = getattr(settings, "path", ())
@@ -234,68 +266,6 @@ def _unique(utterances: Iterable[Utterance]) -> tuple[list[Utterance], list[Left
             kind = "the same utterance twice" if is_same else "another utterance of the same id"
             repeated.append(LeftOut(utterance.id, f"{kind}: {utterance.audio.path}"))
     return list(first.values()), repeated
-
-
-def _measured(utterances: Sequence[Utterance]) -> tuple[list[Utterance], list[LeftOut]]:
-    """Give each utterance its duration, from the header of its file, opened once."""
-    wholes = {_whole(each.audio): None for each in utterances}
-    lengths = dict(zip(wholes, measured_durations(list(wholes)), strict=True))
-    kept, left_out = [], []
-    for utterance in utterances:
-        length = lengths[_whole(utterance.audio)]
-        if isinstance(length, AudioError):
-            left_out.append(LeftOut(utterance.id, f"unreadable audio: {length.message}"))
-            continue
-        problem = _outside(utterance.audio, length)
-        if problem:
-            left_out.append(LeftOut(utterance.id, f"outside the recording: {problem}"))
-        else:
-            kept.append(_without_only_channel(_within(utterance, length)))
-    return kept, left_out
-
-
-def _whole(audio: AudioRef) -> AudioRef:
-    return replace(audio, start_time=None, end_time=None, extra={})
-
-
-def _without_only_channel(utterance: Utterance) -> Utterance:
-    """Leave the channel out where there is but one: many corpora name channel 0 of mono files."""
-    audio = utterance.audio
-    if audio.channel != 0 or channels_of(_whole(audio)) > 1:
-        return utterance
-    return replace(utterance, audio=replace(audio, channel=None))
-
-
-def _outside(audio: AudioRef, length: Seconds) -> str | None:
-    start = audio.start_time or 0.0
-    end = length if audio.end_time is None else audio.end_time
-    if start >= length or end > length + END_TOLERANCE:
-        return f"{start:.2f} to {end:.2f} s of {audio.path}, which lasts {length:.2f} s"
-    return None
-
-
-def _within(utterance: Utterance, length: Seconds) -> Utterance:
-    """Cut rounded times at the end of the file and state the duration."""
-    audio = utterance.audio
-    if audio.end_time is not None:
-        # Many corpora state the length of every file; the whole of it needs no cut.
-        is_whole = audio.start_time is None and audio.end_time > length - _ROUNDED
-        audio = replace(audio, end_time=None if is_whole else min(audio.end_time, length))
-    end = length if audio.end_time is None else audio.end_time
-    duration = round(end - (audio.start_time or 0.0), 3)
-    sentences = utterance.sentences
-    if sentences:
-        sentences = tuple(
-            replace(each, start=min(each.start, duration), end=min(each.end, duration))
-            for each in sentences
-        )
-    return replace(utterance, audio=audio, duration=duration, sentences=sentences)
-
-
-@lru_cache(maxsize=4096)
-def channels_of(audio: AudioRef) -> int:
-    """Return how many channels a sound's file has; pieces of one file follow each other."""
-    return header_channels(audio)
 
 
 def _relative_to(file: Path, utterance: Utterance) -> Utterance:

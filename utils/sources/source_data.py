@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -24,13 +24,15 @@ class SourceData:
 
     Audio paths are absolute or relative to the current folder. Nothing was listened to yet:
     durations may be missing, and pieces may lie outside of their files. `is_part` where only what
-    belongs to `--shard` was read. `notes` are sentences for the user: what was decided for him, or
-    changed in texts.
+    belongs to `--shard` was read. `part_of` has the part (train, dev, test) of every utterance by
+    its id where the corpus comes in parts, and is empty where it does not. `notes` are sentences
+    for the user: what was decided for him, or changed in texts.
     """
 
     utterances: Sequence[Utterance]
     left_out: Sequence[LeftOut] = field(default=())
     is_part: bool = False
+    part_of: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = field(default=())
 
 
@@ -39,7 +41,12 @@ class SourceSettings:
     """What is asked of every source."""
 
     output_dir: str = "dataset/"
-    """Folder for the manifests: train.json; with --split also dev.json and test.json."""
+    """Folder for the manifests: train.json; with --split, and where the data comes in parts, also
+    dev.json and test.json."""
+    name: str = "train"
+    """Name of the manifest where the data is one part: dev writes dev.json."""
+    parts: Literal["keep", "join"] = "keep"
+    """keep: data that comes as train, dev and test stays so; join: all of it goes into one."""
     split: str | None = None
     """Shares of train, dev and test, such as 0.9/0.05/0.05; None puts everything into train."""
     split_by: Literal["speaker", "recording", "utterance"] = "speaker"
@@ -57,7 +64,7 @@ class SourceSettings:
     """Prepare only this part of the files, such as 2/8; `custom.py manifest` joins the parts, and
     splits them."""
     overwrite: bool = False
-    """Replace files of these names that hold other data."""
+    """Replace files of these names though lines of theirs would be lost."""
 
     @property
     def language_code(self) -> str | None:

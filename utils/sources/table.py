@@ -1,44 +1,33 @@
 """A table (csv, tsv, xlsx) with a row for each utterance.
 
-Column names are chosen with flags. The layouts of Common Voice (`path`, `sentence`, `client_id`;
-files in clips/) and of LJSpeech (no header, `id|text|normalized text`; files in wavs/) are told
-from the table itself.
+Column names are chosen with flags, or found by their usual names. The layouts of Common Voice
+(`path`, `sentence`, `client_id`; files in clips/) and of LJSpeech (no header,
+`id|text|normalized text`; files in wavs/) are recognised from the table itself.
 """
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PureWindowsPath
+from typing import NamedTuple
 
 from utils.audio.clip import AudioRef, Seconds
 from utils.cli.errors import UserError
-from utils.manifest.compressed import expect_honest_zip
-from utils.manifest.languages import language_code
+from utils.manifest.languages import LANGUAGES, language_code
 from utils.manifest.utterance import Utterance
-from utils.sources.files import (
-    AUDIO_SUFFIXES,
-    csv_rows,
-    expect_file,
-    is_file,
-    one_line,
-    read_text,
-)
+from utils.sources.audio_paths import AudioFinder, better_folder
+from utils.sources.files import channel_number, expect_file, is_file, one_line
+from utils.sources.parts import joined_parts, part_named
 from utils.sources.source_data import LeftOut, SourceData, SourceSettings
+from utils.sources.tables.cells import WORKBOOKS, Row, text_rows, xlsx_rows
+from utils.sources.tables.columns import COLUMNS, choose_columns, header_row, names_by_content
+from utils.sources.text.cues import clock_of
 
-# Tried in this order where no flag names the column.
-COLUMNS = {
-    "audio": ("audio", "path", "file", "file_name", "filename", "audio_path", "wav"),
-    "text": ("sentence", "text", "transcription", "transcript", "normalized_text"),
-    "id": ("id", "utterance_id", "utt_id"),
-    "speaker": ("speaker", "speaker_id", "client_id"),
-    "language": ("language", "locale", "lang"),
-    "start": ("start", "start_time", "begin"),
-    "end": ("end", "end_time"),
-}
 LJSPEECH_COLUMNS = ("id", "transcription", "normalized_text")
+# Where fewer of the files are found, the folder is likely the wrong one.
+_FOUND_SHARE = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,9 +35,9 @@ class TableSettings(SourceSettings):
     """A csv, tsv or xlsx table with a row for each utterance; Common Voice and LJSpeech too."""
 
     path: str
-    """The table; the first sheet of an xlsx file."""
+    """The table, or a folder with train, dev and test, as Common Voice is unpacked."""
     audio_dir: str | None = None
-    """Folder from which the table's audio paths are seen; None: the table's own folder, or clips/
+    """Folder that the table's audio paths are relative to; None: the table's own folder, or clips/
     (Common Voice) or wavs/ (LJSpeech) in it."""
     audio_column: str | None = None
     """Column with the audio's path; None takes the first of audio, path, file, file_name, ..."""
@@ -64,15 +53,50 @@ class TableSettings(SourceSettings):
     """Column with the second at which a piece of the audio begins."""
     end_column: str | None = None
     """Column with the second at which it ends."""
+    channel_column: str | None = None
+    """Column with the channel that is heard, 0 or 1, A or B; None takes channel."""
     delimiter: str | None = None
     """What stands between columns; None: a tab in .tsv, else the likeliest of , ; | and tab."""
+    sheet: str | None = None
+    """Sheet of an xlsx file, by its name or its number from 1; None: the first."""
+    encoding: str | None = None
+    """Encoding of a csv or tsv file, such as gbk, shift_jis, cp1252 or utf-16; None: UTF-8, or as
+    its mark says."""
 
 
 class _Table(NamedTuple):
     columns: Sequence[str]
-    rows: Sequence[tuple[int, dict[str, Any]]]
+    rows: Sequence[tuple[int, list[str]]]
     audio_dir: Path
     audio_suffix: str = ""
+    notes: Sequence[str] = ()
+
+
+@dataclass
+class _Languages:
+    """Languages of cells; one that Whisper lacks is taken for that of --language, if given."""
+
+    stand_in: str | None
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def of(self, text: str) -> str | None:
+        if not text:
+            return None
+        try:
+            return language_code(text)
+        except UserError as error:
+            if self.stand_in is None:
+                advice = "--language names one to stand in for it"
+                raise ValueError(f"unknown language: {error.message}; {advice}") from None
+            self.counts[text] += 1
+            return self.stand_in
+
+    def told(self) -> list[str]:
+        name = LANGUAGES.get(self.stand_in or "", "").title()
+        return [
+            f"{many} rows in {each!r}, which Whisper has no token for, are taken as {name}"
+            for each, many in self.counts.most_common()
+        ]
 
 
 def gather(settings: TableSettings) -> SourceData:
@@ -80,66 +104,145 @@ def gather(settings: TableSettings) -> SourceData:
 
     Raises:
         UserError: there is no such table, it cannot be read, or it lacks a column that is named
-            (those that it has are listed).
+            (those that it has are listed); or none of its files is where it should be.
     """
     path = Path(settings.path)
+    if path.is_dir():
+        tables = _tables_of(path)
+        return joined_parts((each.stem, _gather(each, settings)) for each in tables)
     expect_file(path, "a table: csv, tsv or xlsx")
+    return _gather(path, settings)
+
+
+def _tables_of(folder: Path) -> list[Path]:
+    """Return the tables of a corpus folder that are its train, dev and test parts.
+
+    Common Voice has more beside them (validated, invalidated, other), which hold the same clips.
+
+    Raises:
+        UserError: it has none.
+    """
+    endings = (".tsv", ".csv", *WORKBOOKS)
+    tables = [each for each in sorted(folder.iterdir()) if each.suffix.lower() in endings]
+    parts = {part_named(each.stem): each for each in tables if part_named(each.stem)}
+    if not parts:
+        names = ", ".join(each.name for each in tables) or "no table"
+        raise UserError(
+            f"{folder} is a folder; it has {names}",
+            "name one table with --path; a folder is read where it has train, dev and test",
+        )
+    return list(parts.values())
+
+
+def _gather(path: Path, settings: TableSettings) -> SourceData:
     table = _read(path, settings)
-    columns = _columns(path, table.columns, settings)
-    utterances, left_out = [], []
-    for number, row in table.rows:
+    named = {each: getattr(settings, f"{each}_column") for each in COLUMNS}
+    columns = choose_columns(path, table.columns, named)
+    finder = AudioFinder(table.audio_dir, table.audio_suffix)
+    languages = _Languages(settings.language_code)
+    utterances: list[Utterance] = []
+    left_out: list[LeftOut] = []
+    missing: list[str] = []
+    for number, cells in table.rows:
         place = f"line {number} of {path.name}"
+        row = dict(zip(table.columns, cells, strict=False))
         try:
-            utterance = _utterance(row, columns, table)
+            _expect_width(cells, table.columns)
+            utterance = _utterance(row, columns, languages)
         except ValueError as error:
             left_out.append(LeftOut(place, str(error)))
             continue
-        if not is_file(utterance.audio.path):
-            left_out.append(LeftOut(utterance.id, f"text without audio: {utterance.audio.path}"))
+        found = finder.find(utterance.audio.path)
+        if found is None:
+            missing.append(utterance.audio.path)
+            where = table.audio_dir / utterance.audio.path
+            left_out.append(LeftOut(utterance.id, f"text without audio: {where}"))
         elif not utterance.sentence:
             left_out.append(LeftOut(utterance.id, f"audio without text: {place}"))
         else:
-            utterances.append(utterance)
-    return SourceData(utterances, left_out)
+            utterances.append(_with_path(utterance, found))
+    notes = [*table.notes, *finder.told(), *languages.told()]
+    notes += _proposal(path, table.audio_dir, missing, len(table.rows))
+    return SourceData(utterances, left_out, notes=notes)
 
 
-def _utterance(row: dict[str, Any], columns: dict[str, str], table: _Table) -> Utterance:
-    """Read one row.
+def _with_path(utterance: Utterance, path: Path) -> Utterance:
+    return replace(utterance, audio=replace(utterance.audio, path=str(path)))
+
+
+def _proposal(path: Path, audio_dir: Path, missing: Sequence[str], rows: int) -> list[str]:
+    """Propose another folder where most files are missing.
+
+    Raises:
+        UserError: all are missing, and another folder has them.
+    """
+    if len(missing) <= (1 - _FOUND_SHARE) * rows:
+        return []
+    better = better_folder(path.parent, missing)
+    if better is None:
+        return []
+    folder, count = better
+    found = f"{rows - len(missing)} of {rows} audio files are there"
+    advice = f"--audio_dir={folder} would find {count} more"
+    if len(missing) == rows:
+        raise UserError(f"{path}: relative to {audio_dir}, {found}", advice)
+    return [f"{found}; {advice}"]
+
+
+def _expect_width(cells: Sequence[str], columns: Sequence[str]) -> None:
+    more = [cell for cell in cells[len(columns) :] if cell.strip()]
+    if more:
+        raise ValueError(
+            f"columns: {len(columns)} are named, the row has {len(cells)}; a text with the "
+            f"delimiter in it must be quoted"
+        )
+
+
+def _utterance(
+    row: Mapping[str, str], columns: Mapping[str, str], languages: _Languages
+) -> Utterance:
+    """Read one row; the audio's path is still as the table has it.
 
     Raises:
         ValueError: a cell that must hold something does not, saying which.
     """
 
     def cell(field: str) -> str:
-        value = row.get(columns.get(field, ""))
-        return "" if value is None else str(value).strip()
+        return row.get(columns[field], "").strip() if field in columns else ""
 
     name = cell("audio")
     if not name:
         raise ValueError(f"no audio: the column {columns['audio']!r} is empty")
     if "\0" in name:
         raise ValueError(f"no audio: the path {name!r} holds a zero byte")
-    name += "" if Path(name).suffix.lower() in AUDIO_SUFFIXES else table.audio_suffix
     start, end = _seconds(cell("start"), "start"), _seconds(cell("end"), "end")
     if end is not None and end <= (start or 0.0):
         raise ValueError(f"times: ends at {end:g} s, begins at {start or 0.0:g} s")
-    default_id = Path(name).with_suffix("").as_posix()
+    default_id = PureWindowsPath(name).with_suffix("").as_posix()
     if start is not None:
         default_id += f"-{start:09.3f}"
+    try:
+        channel = channel_number(cell("channel")) if cell("channel") else None
+    except ValueError as error:
+        raise ValueError(f"channel: {error}") from None
+    if channel is not None:
+        default_id += f"-ch{channel}"
     return Utterance(
-        audio=AudioRef(str(table.audio_dir / name), start, end),
+        audio=AudioRef(name, start, end, channel=channel),
         sentence=one_line(cell("text")),
         id=cell("id") or default_id,
-        language=_language(cell("language")),
+        language=languages.of(cell("language")),
         speaker=cell("speaker") or None,
     )
 
 
 def _seconds(text: str, name: str) -> Seconds | None:
+    """Read seconds, with a point or a comma, or a time such as 0:01:02.5."""
     if not text:
         return None
+    clock = clock_of(text) if ":" in text else None
     try:
-        seconds = float(text)
+        seconds = float(text.replace(",", ".")) if clock is None else clock
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds < float("inf"):
@@ -147,70 +250,44 @@ def _seconds(text: str, name: str) -> Seconds | None:
     return seconds
 
 
-def _language(text: str) -> str | None:
-    if not text:
-        return None
-    try:
-        return language_code(text)
-    except UserError as error:
-        raise ValueError(f"unknown language: {error.message}") from None
-
-
-def _columns(path: Path, present: Sequence[str], settings: TableSettings) -> dict[str, str]:
-    """Return the column of each field: as a flag names it, or by its usual name."""
-    columns = {}
-    for field, usual in COLUMNS.items():
-        named = getattr(settings, f"{field}_column")
-        if named is not None and named not in present:
-            raise _no_column(path, present, f"no column {named!r}", field)
-        found = named or next((name for name in usual if name in present), None)
-        if found is not None:
-            columns[field] = found
-        elif field in ("audio", "text"):
-            raise _no_column(path, present, f"none of the columns {', '.join(usual)}", field)
-    return columns
-
-
-def _no_column(path: Path, present: Sequence[str], problem: str, field: str) -> UserError:
-    return UserError(
-        f"{path} has {problem}; it has {', '.join(map(repr, present))}",
-        f"choose one with --{field}_column",
-    )
-
-
 # ---------------------------------------------------------------------------------------------
-# Reading cells.
+# Where the header is, and the audio.
 
 
 def _read(path: Path, settings: TableSettings) -> _Table:
-    if path.suffix.lower() in (".xlsx", ".xlsm"):
-        rows = _xlsx_rows(path)
+    if path.suffix.lower() in WORKBOOKS:
+        rows = xlsx_rows(path, settings.sheet)
     else:
-        rows = list(_text_rows(path, settings.delimiter))
+        rows = text_rows(path, settings.delimiter, settings.encoding)
     if not rows:
         raise UserError(f"{path} is empty", "expected a line with the columns' names, and rows")
     given_dir = Path(settings.audio_dir) if settings.audio_dir else None
-    first = rows[0][1]
-    if _is_ljspeech(path, first):
-        named = [(n, dict(zip(LJSPEECH_COLUMNS, row, strict=False))) for n, row in rows]
-        for _, row in named:
-            # The third column spells numbers out, as they are said.
-            row["text"], row["audio"] = (
-                row.get("normalized_text") or row["transcription"],
-                row["id"],
-            )
-        columns = ("audio", "text", *LJSPEECH_COLUMNS)
-        return _Table(columns, named, given_dir or path.parent / "wavs", ".wav")
-    header = tuple(str(cell).strip() for cell in first)
+    if _is_ljspeech(path, rows[0][1]):
+        return _ljspeech(path, rows, given_dir)
+    named = {each: getattr(settings, f"{each}_column") for each in COLUMNS}
+    first = header_row(rows, named)
+    guessed = names_by_content(rows) if first is None else None
+    if guessed is not None:
+        notes = [f"{path} has no header: column {guessed.index('audio') + 1} is taken as audio, "]
+        notes[0] += f"column {guessed.index('text') + 1} as text"
+        return _Table(guessed, rows, given_dir or path.parent, notes=notes)
+    notes = [f"{path}: {first} rows above the header are left out"] if first else []
+    first = first or 0
+    header = tuple(cell.strip() for cell in rows[first][1])
     repeated = sorted({name for name in header if name and header.count(name) > 1})
     if repeated:
         raise UserError(f"{path} has the column {repeated[0]!r} twice", "rename one of the two")
-    cells = [(number, dict(zip(header, row, strict=False))) for number, row in rows[1:]]
     if given_dir is None:
         is_common_voice = {"client_id", "path", "sentence"} <= set(header)
         clips = path.parent / "clips"
         given_dir = clips if is_common_voice and clips.is_dir() else path.parent
-    return _Table(header, cells, given_dir)
+    return _Table(header, rows[first + 1 :], given_dir, notes=notes)
+
+
+def _ljspeech(path: Path, rows: Sequence[Row], given_dir: Path | None) -> _Table:
+    # The third column spells numbers out, as they are said.
+    named = [(number, [row[0], (row[2:3] or [""])[0] or row[1]]) for number, row in rows]
+    return _Table(("audio", "text"), named, given_dir or path.parent / "wavs", ".wav")
 
 
 def _is_ljspeech(path: Path, first: Sequence[str]) -> bool:
@@ -218,46 +295,3 @@ def _is_ljspeech(path: Path, first: Sequence[str]) -> bool:
     return 2 <= len(first) <= len(LJSPEECH_COLUMNS) and is_file(
         path.parent / "wavs" / f"{first[0]}.wav"
     )
-
-
-def _text_rows(path: Path, delimiter: str | None) -> Iterator[tuple[int, list[str]]]:
-    text = read_text(path)
-    delimiter = delimiter or _likely_delimiter(path, text)
-    if len(delimiter) != 1:
-        raise UserError(f"--delimiter={delimiter} is not one character", "such as , or ;")
-    # Common Voice and LJSpeech quote nothing: a quotation mark there is part of the text.
-    quoting = csv.QUOTE_NONE if delimiter in "\t|" else csv.QUOTE_MINIMAL
-    for number, row in csv_rows(path, text, delimiter=delimiter, quoting=quoting):
-        if any(cell.strip() for cell in row):
-            yield number, row
-
-
-def _likely_delimiter(path: Path, text: str) -> str:
-    if path.suffix.lower() == ".tsv":
-        return "\t"
-    first = text.split("\n", 1)[0]
-    return max("\t|;,", key=lambda mark: (first.count(mark), mark == ","))
-
-
-def _xlsx_rows(path: Path) -> list[tuple[int, list[str]]]:
-    try:
-        import openpyxl
-    except ImportError:
-        raise UserError(
-            f"{path} needs openpyxl to be read", "pip install openpyxl, or save it as csv"
-        ) from None
-    from zipfile import BadZipFile
-
-    try:
-        expect_honest_zip(path)
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except (BadZipFile, KeyError, ValueError, OSError) as error:
-        raise UserError(f"{path} is no xlsx file: {error}", "save it again, or as csv") from None
-    try:
-        rows = [
-            (number, ["" if cell is None else str(cell) for cell in row])
-            for number, row in enumerate(book.worksheets[0].iter_rows(values_only=True), start=1)
-        ]
-    finally:
-        book.close()
-    return [(number, row) for number, row in rows if any(cell.strip() for cell in row)]

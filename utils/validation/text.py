@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from utils.audio.clip import Seconds
 from utils.manifest.languages import LANGUAGES
+from utils.manifest.placeholders import is_placeholder
 from utils.manifest.scripts import another_language, another_script
 from utils.validation.findings import Finding, Line
 
@@ -77,6 +78,12 @@ def check_signs(line: Line) -> Iterator[Finding]:
     if _is_garbled(text):
         message = f"{_excerpt(text)} was read in a wrong encoding; read the source as UTF-8"
         yield line.finding("warning", "wrong encoding", message)
+        return
+    if is_placeholder(text):
+        message = (
+            f"{_excerpt(text)} stands where a text should; leave the line out, or transcribe it"
+        )
+        yield line.finding("warning", "placeholder", message)
         return
     digits = _DIGITS.findall(_MARKUP.sub(" ", text))
     if digits:

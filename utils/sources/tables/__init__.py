@@ -1,0 +1,1 @@
+"""Tables: their cells in any dialect, and which column is which."""
