@@ -100,12 +100,13 @@ def test_a_conversion_that_says_something_else_is_not_written(
     tiny_model: Path, demo_model: Path, tmp_path: Path, monkeypatch, capsys
 ):
     import utils.export.ct2 as ct2
+    from utils.model.load import load_model
 
     def convert_another(loaded, folder, quantization):
-        original(ct2.load_model(str(demo_model)), folder, quantization)
+        original(load_model(str(demo_model)), folder, quantization)
 
-    original = ct2._convert
-    monkeypatch.setattr(ct2, "_convert", convert_another)
+    original = ct2.write
+    monkeypatch.setattr(ct2, "write", convert_another)
     assert converted(f"--model_path={tiny_model}", f"--output_dir={tmp_path}", "--clips=2") == 1
     assert "the converted model says something else on 2 of 2 clips" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
@@ -123,7 +124,7 @@ def test_a_folder_of_someone_else_is_left_alone(tiny_model: Path, tmp_path: Path
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--format=ct3"], "unknown format 'ct3'\n  Did you mean ct2? Formats: ct2."),
+        (["--format=ct3"], "unknown format 'ct3'\n  Did you mean ct2? Formats: ct2, openai"),
         (["--quantization=int9"], "ct2 has no quantization 'int9'\n  Did you mean int8?"),
         (["--clips=0"], "--clips is 0, expected at least 1"),
         (["--model_path=no/such/model"], "there is no model folder no/such/model"),

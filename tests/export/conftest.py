@@ -1,0 +1,109 @@
+"""Models that the formats' tests convert."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import convert
+from utils.cli.errors import run_script
+
+
+@pytest.fixture(scope="session")
+def official_words(demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's model under OpenAI's words: the same tokens, which then spell other texts."""
+    pytest.importorskip("whisper")
+    from whisper.tokenizer import get_encoding
+
+    from utils.export.words import byte_of_sign
+
+    folder = tmp_path_factory.mktemp("models") / "official"
+    shutil.copytree(demo_model, folder)
+    encoding = get_encoding("multilingual")
+    signs = {byte: sign for sign, byte in byte_of_sign().items()}
+    words = {
+        "".join(signs[byte] for byte in encoding.decode_single_token_bytes(number)): number
+        for number in range(50257)
+    }
+    path = folder / "tokenizer.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["model"].update(vocab=words, merges=[])  # nothing is spelled here, only decoded
+    path.write_text(json.dumps(content), encoding="utf-8")
+    (folder / "vocab.json").write_text(json.dumps(words), encoding="utf-8")
+    (folder / "merges.txt").write_text("#version: 0.2\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def convert_to(demo_model: Path) -> Callable[..., int]:
+    """`convert.py` with flags and clips that the demo's model knows; returns the exit code."""
+    data = f"--data={demo_model.parent / 'zh' / 'test.jsonl'}"
+    return lambda *flags: run_script(lambda _: convert.main([data, *flags]))
+
+
+@pytest.fixture(scope="session")
+def with_added_words(demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's model with two words and Cantonese as tokens of their own."""
+    from utils.model.folders import save_model
+    from utils.model.load import load_model
+    from utils.model.new_tokens import add_tokens
+
+    grown = add_tokens(load_model(str(demo_model)), ["<|yue|>", "blorptastic", "麤龘"])
+    folder = tmp_path_factory.mktemp("models") / "grown"
+    save_model(grown.model, grown.processor, folder, grown.audio_context)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def english_only(official_words: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's weights in the layout of `.en` models: special tokens one lower, other words."""
+    from safetensors.torch import load_file, save_file
+    from whisper.tokenizer import get_encoding
+
+    from utils.export.words import byte_of_sign
+
+    folder = tmp_path_factory.mktemp("models") / "tiny.en"
+    shutil.copytree(official_words, folder)
+    encoding = get_encoding("gpt2")
+    signs = {byte: sign for sign, byte in byte_of_sign().items()}
+    words = {
+        "".join(signs[byte] for byte in encoding.decode_single_token_bytes(number)): number
+        for number in range(50256)
+    }
+    tokenizer = _read(folder / "tokenizer.json")
+    tokenizer["model"].update(vocab=words, merges=[])
+    for token in tokenizer["added_tokens"]:
+        token["id"] -= 1
+    _write(folder / "tokenizer.json", tokenizer)
+    _write(folder / "vocab.json", words)
+    lower = dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"), 50256)
+    lower["decoder_start_token_id"] = 50257
+    begin = {"begin_suppress_tokens": [220, 50256]}
+    config = _read(folder / "config.json") | lower | begin | {"vocab_size": 51864}
+    _write(folder / "config.json", config)
+    settings = _read(folder / "generation_config.json") | lower | begin
+    settings |= {"is_multilingual": False, "no_timestamps_token_id": 50362, "max_length": 24}
+    settings["suppress_tokens"] = [token - 1 for token in settings["suppress_tokens"]]
+    for name in ("lang_to_id", "task_to_id", "prev_sot_token_id"):
+        settings.pop(name, None)
+    _write(folder / "generation_config.json", settings)
+    weights = load_file(folder / "model.safetensors")
+    for name, table in weights.items():
+        if table.shape[0] == 51865:
+            weights[name] = table[[n for n in range(51865) if n != 50256]].contiguous()
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    for name in ("added_tokens.json", "special_tokens_map.json", "tokenizer_config.json"):
+        (folder / name).unlink()
+    return folder
+
+
+def _read(path: Path) -> dict:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _write(path: Path, content: dict) -> None:
+    path.write_text(json.dumps(content), encoding="utf-8")

@@ -1,0 +1,271 @@
+"""A Whisper as the one file that whisper.cpp reads.
+
+Head, mel filters, the bytes of each token, then the tensors, each with its name and type. Matrices
+have the form that was asked for; convolutions have 16 bits where that is fewer; biases, norms and
+positions have 32. Added words take the places of bytes that occur in no UTF-8 text, since the
+program prints no token from end-of-text on; Cantonese goes where large-v3 has it.
+
+M mel bins, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO, Any
+
+import numpy as np
+
+from utils.cli.console import say
+from utils.cli.errors import Failure, UserError
+from utils.cli.files import atomic_write
+from utils.export.checked import export_checked
+from utils.export.ggml_blocks import BLOCK, BLOCK_TYPES
+from utils.export.layout import (
+    MULTILINGUAL,
+    WITH_CANTONESE,
+    Vocabulary,
+    dimensions,
+    official_tensors,
+    order_vocabulary,
+)
+from utils.export.parity import MOST_TOKENS, Answer, Parity, Question, Reader, room_after
+from utils.export.words import token_bytes
+from utils.manifest.utterance import Utterance
+from utils.model.loaded import LoadedModel
+
+FILE = "ggml-model.bin"
+INSTALL = "pip install -r requirements/ggml.txt -c constraints.txt"
+MAGIC = 0x67676D6C  # "ggml"
+QUANTIZATION_VERSION = 2_000  # version 2, times ggml's factor
+FIRST_QUANTIZED = 2  # file types before it are plain floats
+KEPT = ("encoder.positional_embedding", "decoder.positional_embedding")
+SILENT_BYTES = (*range(9), 0x0B, 0x0C, *range(0x0E, 0x20), 0x7F, 0xC0, 0xC1, *range(0xF5, 0x100))
+"""Bytes that no text holds: control characters, and those that are none in UTF-8."""
+CHILD = Path(__file__).with_name("whispercpp_child.py")
+SECONDS_PER_CLIP = 120
+
+
+def export(
+    source: str,
+    target: Path,
+    quantization: str,
+    clips: Sequence[Utterance],
+    program: str | None = None,
+) -> Parity:
+    """Convert a model and let whisper.cpp transcribe clips with it; see `export_checked`.
+
+    Args:
+        source: as there.
+        target: as there.
+        quantization: a key of `BLOCK_TYPES`.
+        clips: as there.
+        program: "const-me", where its program is to open the file as well.
+    """
+    if importlib.util.find_spec("pywhispercpp") is None:
+        raise UserError("whisper.cpp (pywhispercpp) is not installed", INSTALL)
+
+    def write_for_program(loaded: LoadedModel, folder: Path, quantization: str) -> None:
+        if program == "const-me":
+            expect_const_me(loaded, quantization)
+        write(loaded, folder, quantization)
+
+    return export_checked(source, target, quantization, clips, write_for_program, read)
+
+
+def expect_const_me(loaded: LoadedModel, quantization: str) -> None:
+    """See that Const-me's program for Windows can open the model.
+
+    Raises:
+        UserError: it cannot: too many mel bins, another vocabulary, or fewer bits than 16.
+    """
+    if quantization not in ("f16", "f32"):
+        raise UserError(
+            f"Const-me's program takes f16 and f32 only, and --quantization is {quantization}",
+            "Leave --quantization out.",
+        )
+    bins, tokens = loaded.whisper.config.num_mel_bins, len(order_vocabulary(loaded).rows)
+    if (bins, tokens) != (80, MULTILINGUAL):
+        raise UserError(
+            f"the model has {bins} mel bins and {tokens} tokens; Const-me's program takes 80 and "
+            f"{MULTILINGUAL}",
+            "large-v3, turbo and English-only models need whisper.cpp or Buzz: leave --program "
+            "out.",
+        )
+
+
+def write(loaded: LoadedModel, folder: Path, quantization: str) -> None:
+    """Write the file.
+
+    Args:
+        loaded: a whole Whisper.
+        folder: an existing one.
+        quantization: a key of `BLOCK_TYPES`.
+
+    Raises:
+        UserError: the format cannot hold the model.
+    """
+    vocabulary = order_vocabulary(loaded)
+    words, rows = place_words(loaded, vocabulary)
+    dims = dimensions(loaded, len(rows))
+    kind = BLOCK_TYPES[quantization]
+    if kind.file_type >= FIRST_QUANTIZED and dims["n_text_state"] % BLOCK:
+        raise UserError(
+            f"the model's width is {dims['n_text_state']}; {quantization} holds multiples of "
+            f"{BLOCK} only",
+            "Use --quantization=f16.",
+        )
+    if dims["n_text_layer"] == 2 and len(rows) != WITH_CANTONESE:
+        say("whisper.cpp takes models with 2 decoder layers for distil-whisper: no timestamps")
+    version = QUANTIZATION_VERSION if kind.file_type >= FIRST_QUANTIZED else 0
+    head = [dims[name] for name in _HEAD]
+    filters = np.asarray(loaded.processor.feature_extractor.mel_filters, np.float32).T
+    with atomic_write(folder / FILE, "wb") as file:
+        file.write(struct.pack("<12i", MAGIC, *head, version + kind.file_type))
+        file.write(struct.pack("<2i", *filters.shape))
+        file.write(np.ascontiguousarray(filters).tobytes())
+        file.write(struct.pack("<i", len(words)))
+        for word in words:
+            file.write(struct.pack("<i", len(word)) + word)
+        for name, weights in official_tensors(loaded, rows).items():
+            _write_tensor(file, name, weights.numpy(), quantization)
+
+
+_HEAD = (
+    *("n_vocab", "n_audio_ctx", "n_audio_state", "n_audio_head", "n_audio_layer"),
+    *("n_text_ctx", "n_text_state", "n_text_head", "n_text_layer", "n_mels"),
+)
+
+
+def place_words(loaded: LoadedModel, vocabulary: Vocabulary) -> tuple[list[bytes], tuple[int, ...]]:
+    """The bytes of the tokens before end-of-text, and the model's row of each id.
+
+    Args:
+        loaded: the model.
+        vocabulary: its tokens in OpenAI's order.
+
+    Raises:
+        UserError: more words were added than there are places.
+    """
+    words = token_bytes(loaded.processor.tokenizer, loaded.label_encoder().end)
+    rows = list(vocabulary.rows)
+    free = [n for n, word in enumerate(words) if len(word) == 1 and word[0] in SILENT_BYTES]
+    if len(vocabulary.words) > len(free):
+        raise UserError(
+            f"{loaded.path} has {len(vocabulary.words)} added words; a GGML file has room for "
+            f"{len(free)}",
+            "Use --format=ct2 or --format=onnx.",
+        )
+    for place, (row, word) in zip(free, vocabulary.words.items(), strict=False):
+        rows[place], words[place] = row, word.encode()
+    return words, tuple(rows)
+
+
+def _write_tensor(file: IO[bytes], name: str, values: np.ndarray, quantization: str) -> None:
+    if name in ("encoder.conv1.bias", "encoder.conv2.bias"):
+        values = values[:, None]  # added to each frame
+        form = "f32"
+    elif values.ndim == 1 or name in KEPT:
+        form = "f32"
+    elif values.ndim == 3:
+        form = "f32" if quantization == "f32" else "f16"
+    else:
+        form = quantization
+    kind = BLOCK_TYPES[form]
+    label = name.encode()
+    file.write(struct.pack("<3i", values.ndim, len(label), kind.tensor_type))
+    file.write(struct.pack(f"<{values.ndim}i", *reversed(values.shape)) + label)
+    file.write(kind.pack(values.reshape(-1)))
+
+
+def read(loaded: LoadedModel, folder: Path, quantization: str) -> Reader:
+    """Open what `write` wrote in the program that it is for."""
+    return WhisperCppReader(loaded, folder, quantization)
+
+
+class WhisperCppReader:
+    """The file in whisper.cpp, in a process of its own that it may end; a `Reader`.
+
+    Args:
+        loaded: the original.
+        folder: holds the file.
+        quantization: of no meaning here: it stands in the file.
+    """
+
+    suppressed: Sequence[int]
+    suppressed_first: Sequence[int]
+    rows: Sequence[int] | None
+
+    def __init__(self, loaded: LoadedModel, folder: Path, quantization: str) -> None:
+        del quantization
+        self.file = folder / FILE
+        encoder = loaded.label_encoder()
+        self.end = encoder.end
+        words, rows = place_words(loaded, order_vocabulary(loaded))
+        self.rows = rows
+        # It says no special token, and without timestamps none of these; at first no blank.
+        self.suppressed = rows[encoder.end + 1 :]
+        self.suppressed_first = (words.index(b" "), encoder.end)
+        self.max_length = loaded.whisper.generation_config.max_length or MOST_TOKENS
+
+    def answers(self, questions: Sequence[Question]) -> Iterator[Answer]:
+        """See `Reader`."""
+        with TemporaryDirectory() as folder:
+            tasks = []
+            for number, question in enumerate(questions):
+                samples = Path(folder, f"{number}.npy")
+                np.save(samples, question.samples)
+                room = room_after(question.prompt, self.max_length)
+                tasks.append({"samples": str(samples), "language": question.language, "room": room})
+            for answer in run_child(self.file, tasks):
+                ids = tuple(token for token in answer["ids"] if token < self.end)
+                yield Answer(ids, answer["seconds"])
+
+
+def run_child(model: Path, tasks: Sequence[dict[str, object]]) -> list[dict[str, Any]]:
+    """Let whisper.cpp transcribe in a process of its own.
+
+    Args:
+        model: a GGML file.
+        tasks: each with `samples` (path of an .npy file), `language` and `room`.
+
+    Returns:
+        For each task `ids` and `seconds`.
+
+    Raises:
+        Failure: the process died, hung, or could not load the file.
+    """
+    request = json.dumps({"model": str(model), "tasks": list(tasks)})
+    # Without it the library starts a debugger when it aborts.
+    environment = {**os.environ, "GGML_NO_BACKTRACE": "1"}
+    limit = SECONDS_PER_CLIP * (len(tasks) + 1)
+    began = time.monotonic()
+    try:
+        done = subprocess.run(
+            [sys.executable, str(CHILD)],
+            input=request,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            env=environment,
+            timeout=limit,
+        )
+    except subprocess.TimeoutExpired as error:
+        waited = time.monotonic() - began
+        raise Failure(f"whisper.cpp did not answer within {waited:.0f} s", "") from error
+    if done.returncode:
+        told = [line for line in done.stderr.splitlines() if line.strip()][-1:]
+        how = f"signal {-done.returncode}" if done.returncode < 0 else f"code {done.returncode}"
+        raise Failure(
+            f"whisper.cpp could not read {model.name}: it ended with {how}: {''.join(told)}",
+            "Nothing was written. Try another --quantization.",
+        )
+    return list(json.loads(done.stdout.splitlines()[-1]))
