@@ -101,6 +101,47 @@ def english_only(official_words: Path, tmp_path_factory: pytest.TempPathFactory)
     return folder
 
 
+@pytest.fixture(scope="session")
+def like_large_v3(official_words: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's weights in the layout of large-v3: 128 mel bins, Cantonese among the languages."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    folder = tmp_path_factory.mktemp("models") / "v3"
+    shutil.copytree(official_words, folder)
+    cantonese = 50358
+    tokenizer = _read(folder / "tokenizer.json")
+    for token in tokenizer["added_tokens"]:
+        token["id"] += token["id"] >= cantonese
+    template = next(t for t in tokenizer["added_tokens"] if t["content"] == "<|su|>")
+    tokenizer["added_tokens"].append({**template, "id": cantonese, "content": "<|yue|>"})
+    tokenizer["added_tokens"].sort(key=lambda token: token["id"])
+    _write(folder / "tokenizer.json", tokenizer)
+    config = _read(folder / "config.json") | {"vocab_size": 51866, "num_mel_bins": 128}
+    _write(folder / "config.json", config)
+    features = _read(folder / "preprocessor_config.json") | {"feature_size": 128}
+    _write(folder / "preprocessor_config.json", features)
+    settings = _read(folder / "generation_config.json") | {"no_timestamps_token_id": 50364}
+    settings["lang_to_id"]["<|yue|>"] = cantonese
+    settings["task_to_id"] = {"transcribe": 50360, "translate": 50359}
+    settings["suppress_tokens"] = [50258, *range(50359, 50364)]
+    settings["max_length"] = 24
+    settings.pop("prev_sot_token_id")
+    _write(folder / "generation_config.json", settings)
+    weights = load_file(folder / "model.safetensors")
+    for name, table in weights.items():
+        if table.shape[0] == 51865:
+            row = table[50259:cantonese].mean(0, keepdim=True)
+            weights[name] = torch.cat([table[:cantonese], row, table[cantonese:]])
+        if name.endswith("conv1.weight"):
+            generator = torch.Generator().manual_seed(0)
+            weights[name] = 0.05 * torch.randn(len(table), 128, 3, generator=generator)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    for name in ("added_tokens.json", "special_tokens_map.json", "tokenizer_config.json"):
+        (folder / name).unlink()
+    return folder
+
+
 def _read(path: Path) -> dict:
     return json.loads(path.read_text(encoding="utf-8"))
 

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from utils.cli.errors import Failure, UserError
-from utils.export.ggml import SILENT_BYTES, place_words, run_child
+from utils.export.ggml import FILE, SILENT_BYTES, place_words, run_child, write
 from utils.export.ggml_blocks import BLOCK_TYPES
-from utils.export.layout import AFTER_OLD_LANGUAGES, order_vocabulary
+from utils.export.ggml_file import read_tensors
+from utils.export.layout import AFTER_OLD_LANGUAGES, official_tensors, order_vocabulary
 from utils.model.load import load_model
 
 pytest.importorskip("pywhispercpp")
@@ -29,6 +30,7 @@ def test_whisper_cpp_transcribes_the_file(quantization, equal, demo_model, conve
     parity = parity_of(tmp_path / f"base-ggml-{quantization}")
     assert parity["equal"] >= equal
     assert parity["error_rate"] <= parity["limit"] < 0.3
+    assert 0 < parity["largest_logit_difference"] < (0.1 if quantization == "f16" else 10)
 
 
 def test_added_words_and_cantonese_come_out_of_whisper_cpp(with_added_words, convert_to, tmp_path):
@@ -48,6 +50,16 @@ def test_an_added_word_has_the_place_of_a_byte_that_no_text_holds(with_added_wor
         place = words.index(text.encode())
         assert rows[place] == ids[text]
     assert sum(len(word) == 1 and word[0] in SILENT_BYTES for word in words) < len(SILENT_BYTES)
+
+
+def test_the_file_holds_every_weight_in_16_bits(with_added_words, tmp_path):
+    loaded = load_model(str(with_added_words))
+    _, rows = place_words(loaded, order_vocabulary(loaded))
+    write(loaded, tmp_path, "f16")
+    found = read_tensors(tmp_path / FILE)
+    for name, weights in official_tensors(loaded, rows).items():
+        expected = weights.numpy()
+        np.testing.assert_allclose(found[name].reshape(expected.shape), expected, atol=2e-3)
 
 
 def test_more_words_than_places_are_refused(demo_model, monkeypatch):

@@ -23,12 +23,14 @@ from tempfile import TemporaryDirectory
 from typing import IO, Any
 
 import numpy as np
+import torch
 
 from utils.cli.console import say
 from utils.cli.errors import Failure, UserError
 from utils.cli.files import atomic_write
 from utils.export.checked import export_checked
 from utils.export.ggml_blocks import BLOCK, BLOCK_TYPES
+from utils.export.ggml_file import logits_along, model_of_file
 from utils.export.layout import (
     MULTILINGUAL,
     WITH_CANTONESE,
@@ -52,6 +54,7 @@ SILENT_BYTES = (*range(9), 0x0B, 0x0C, *range(0x0E, 0x20), 0x7F, 0xC0, 0xC1, *ra
 """Bytes that no text holds: control characters, and those that are none in UTF-8."""
 CHILD = Path(__file__).with_name("whispercpp_child.py")
 SECONDS_PER_CLIP = 120
+LOGIT_CLIPS = 3
 
 
 def export(
@@ -194,6 +197,8 @@ def read(loaded: LoadedModel, folder: Path, quantization: str) -> Reader:
 class WhisperCppReader:
     """The file in whisper.cpp, in a process of its own that it may end; a `Reader`.
 
+    The program shows no logits; those of the first clips are computed from the file's weights.
+
     Args:
         loaded: the original.
         folder: holds the file.
@@ -206,11 +211,11 @@ class WhisperCppReader:
 
     def __init__(self, loaded: LoadedModel, folder: Path, quantization: str) -> None:
         del quantization
-        self.file = folder / FILE
+        self.loaded, self.file = loaded, folder / FILE
         encoder = loaded.label_encoder()
         self.end = encoder.end
         words, rows = place_words(loaded, order_vocabulary(loaded))
-        self.rows = rows
+        self.rows = self.places = rows
         # It says no special token, and without timestamps none of these; at first no blank.
         self.suppressed = rows[encoder.end + 1 :]
         self.suppressed_first = (words.index(b" "), encoder.end)
@@ -224,10 +229,29 @@ class WhisperCppReader:
                 samples = Path(folder, f"{number}.npy")
                 np.save(samples, question.samples)
                 room = room_after(question.prompt, self.max_length)
-                tasks.append({"samples": str(samples), "language": question.language, "room": room})
-            for answer in run_child(self.file, tasks):
-                ids = tuple(token for token in answer["ids"] if token < self.end)
-                yield Answer(ids, answer["seconds"])
+                task = {"samples": str(samples), "language": question.language, "room": room}
+                tasks.append(task)
+            found = run_child(self.file, tasks)
+        logits = self._logits(questions, found)
+        for number, answer in enumerate(found):
+            shown = logits[number] if number < len(logits) else None
+            yield Answer(self._text_ids(answer), answer["seconds"], shown)
+
+    def _text_ids(self, answer: dict[str, Any]) -> tuple[int, ...]:
+        return tuple(token for token in answer["ids"] if token < self.end)
+
+    def _logits(
+        self, questions: Sequence[Question], answers: Sequence[dict[str, Any]]
+    ) -> list[np.ndarray]:
+        """Of the first clips, in the order of the file's tokens."""
+        rows = list(self.places)
+        whisper = model_of_file(self.loaded, self.file, rows)
+        found = []
+        for question, answer in zip(questions[:LOGIT_CLIPS], answers, strict=False):
+            features = self.loaded.log_mel(torch.from_numpy(question.samples)[None])
+            ids = [rows[token] for token in self._text_ids(answer)]
+            found.append(logits_along(whisper, features, question.prompt, ids)[:, rows])
+        return found
 
 
 def run_child(model: Path, tasks: Sequence[dict[str, object]]) -> list[dict[str, Any]]:

@@ -110,6 +110,13 @@ def _expect_official(config: Any) -> None:
             )
 
 
+def official_name(name: str) -> str:
+    """OpenAI's name of a tensor that Transformers calls `name`."""
+    for pattern, new in _RENAMED:
+        name = re.sub(pattern, new, name)
+    return name
+
+
 def official_tensors(loaded: LoadedModel, rows: tuple[int, ...]) -> dict[str, torch.Tensor]:
     """All weights, float32, by OpenAI's names.
 
@@ -121,9 +128,7 @@ def official_tensors(loaded: LoadedModel, rows: tuple[int, ...]) -> dict[str, to
     for name, weights in loaded.whisper.state_dict().items():
         if name == "proj_out.weight":
             continue
-        for pattern, new in _RENAMED:
-            name = re.sub(pattern, new, name)
-        tensors[name] = weights.detach().float().contiguous()
+        tensors[official_name(name)] = weights.detach().float().contiguous()
     table = tensors["decoder.token_embedding.weight"]
     tensors["decoder.token_embedding.weight"] = table[list(rows)].contiguous()
     return tensors
