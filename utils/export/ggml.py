@@ -10,7 +10,6 @@ M mel bins, V vocabulary.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import struct
@@ -27,6 +26,7 @@ import torch
 
 from utils.cli.console import say
 from utils.cli.errors import Failure, UserError
+from utils.cli.extras import expect_installed
 from utils.cli.files import atomic_write
 from utils.export.checked import export_checked
 from utils.export.ggml_blocks import BLOCK, BLOCK_TYPES
@@ -45,7 +45,6 @@ from utils.manifest.utterance import Utterance
 from utils.model.loaded import LoadedModel
 
 FILE = "ggml-model.bin"
-INSTALL = "pip install -r requirements/ggml.txt -c constraints.txt"
 MAGIC = 0x67676D6C  # "ggml"
 QUANTIZATION_VERSION = 2_000  # version 2, times ggml's factor
 FIRST_QUANTIZED = 2  # file types before it are plain floats
@@ -73,8 +72,7 @@ def export(
         clips: as there.
         program: "const-me", where its program is to open the file as well.
     """
-    if importlib.util.find_spec("pywhispercpp") is None:
-        raise UserError("whisper.cpp (pywhispercpp) is not installed", INSTALL)
+    expect_installed("pywhispercpp", "--format=ggml")
 
     def write_for_program(loaded: LoadedModel, folder: Path, quantization: str) -> None:
         if program == "const-me":

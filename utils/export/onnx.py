@@ -9,19 +9,18 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from utils.cli.errors import UserError
+from utils.cli.extras import expect_installed
 from utils.export.checked import export_checked
 from utils.export.parity import Answer, Parity, Question, Reader, room_after, suppressed_by
 from utils.manifest.utterance import Utterance
 from utils.model.loaded import LoadedModel
 from utils.model.side_files import save_side_files
 
-INSTALL = "pip install -r requirements/onnx.txt -c constraints.txt"
 FOLDER = "onnx"
 ENCODER, DECODER = "encoder_model", "decoder_model_merged"
 ENDINGS = {"float32": "", "float16": "_fp16", "int8": "_quantized"}
@@ -30,17 +29,9 @@ ENDINGS = {"float32": "", "float16": "_fp16", "int8": "_quantized"}
 
 def export(source: str, target: Path, quantization: str, clips: Sequence[Utterance]) -> Parity:
     """Convert a model and let onnxruntime transcribe clips with it; see `export_checked`."""
-    _import_onnxruntime()
+    expect_installed("onnx", "--format=onnx")
+    expect_installed("onnxruntime", "--format=onnx")
     return export_checked(source, target, quantization, clips, write, read)
-
-
-def _import_onnxruntime() -> Any:
-    try:
-        import onnx  # noqa: F401 - the graphs are written with it
-        import onnxruntime
-    except ImportError as error:
-        raise UserError("onnx and onnxruntime are not installed", INSTALL) from error
-    return onnxruntime
 
 
 def write(loaded: LoadedModel, folder: Path, quantization: str) -> None:
@@ -90,7 +81,8 @@ class OnnxReader:
     rows: Sequence[int] | None = None
 
     def __init__(self, loaded: LoadedModel, folder: Path, quantization: str) -> None:
-        runtime = _import_onnxruntime()
+        import onnxruntime as runtime
+
         options = runtime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         options.log_severity_level = 3

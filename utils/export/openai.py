@@ -9,11 +9,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from utils.cli.errors import UserError
+from utils.cli.extras import expect_installed
 from utils.cli.files import atomic_write
 from utils.export.checked import export_checked
 from utils.export.layout import dimensions, official_tensors, order_vocabulary
@@ -32,21 +32,12 @@ from utils.manifest.utterance import Utterance
 from utils.model.loaded import LoadedModel
 
 FILE = "model.pt"
-INSTALL = "pip install --no-deps -r requirements/openai.txt -c constraints.txt"
 
 
 def export(source: str, target: Path, quantization: str, clips: Sequence[Utterance]) -> Parity:
     """Convert a model and let openai-whisper transcribe clips with it; see `export_checked`."""
-    _import_whisper()
+    expect_installed("whisper", "--format=openai")
     return export_checked(source, target, quantization, clips, write, read)
-
-
-def _import_whisper() -> Any:
-    try:
-        import whisper
-    except ImportError as error:
-        raise UserError("openai-whisper is not installed", INSTALL) from error
-    return whisper
 
 
 def write(loaded: LoadedModel, folder: Path, quantization: str) -> None:
@@ -106,7 +97,9 @@ class OpenAIReader:
 
     def __init__(self, loaded: LoadedModel, folder: Path, quantization: str) -> None:
         del quantization
-        self.model = _import_whisper().load_model(str(folder / FILE), device="cpu")
+        import whisper
+
+        self.model = whisper.load_model(str(folder / FILE), device="cpu")
         rows = order_vocabulary(loaded).rows
         self.rows = rows
         self.own = {old: new for new, old in enumerate(rows)}
@@ -120,7 +113,8 @@ class OpenAIReader:
     @torch.no_grad()
     def answers(self, questions: Sequence[Question]) -> Iterator[Answer]:
         """See `Reader`."""
-        whisper = _import_whisper()
+        import whisper
+
         own = self.own
         for question in questions:
             began = time.perf_counter()
