@@ -268,7 +268,7 @@ class Original:
     def __init__(self, loaded: LoadedModel, *, keep: bool = False) -> None:
         self.engine = TransformersEngine(loaded)
         self.keep = keep
-        self.kept: dict[str, tuple[torch.Tensor, float]] = {}
+        self.kept: dict[str, tuple[Any, float]] = {}
 
     def answer(
         self, question: Question, suppressed: Sequence[int], suppressed_first: Sequence[int]
@@ -289,7 +289,7 @@ class Original:
         seconds = encoding + time.perf_counter() - began
         return Answer(tuple(ids), seconds, torch.stack(logits).numpy())
 
-    def _encode(self, question: Question) -> tuple[torch.Tensor, float]:
+    def _encode(self, question: Question) -> tuple[Any, float]:
         """The encoder's output, and the seconds that it took."""
         if question.id in self.kept:
             return self.kept[question.id]
