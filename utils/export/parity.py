@@ -268,7 +268,7 @@ class Original:
     def __init__(self, loaded: LoadedModel, *, keep: bool = False) -> None:
         self.engine = TransformersEngine(loaded)
         self.keep = keep
-        self.kept: dict[str, tuple[Any, float]] = {}
+        self.kept: dict[str, tuple[torch.Tensor, float]] = {}
 
     def answer(
         self, question: Question, suppressed: Sequence[int], suppressed_first: Sequence[int]
@@ -289,13 +289,13 @@ class Original:
         seconds = encoding + time.perf_counter() - began
         return Answer(tuple(ids), seconds, torch.stack(logits).numpy())
 
-    def _encode(self, question: Question) -> tuple[Any, float]:
+    def _encode(self, question: Question) -> tuple[torch.Tensor, float]:
         """The encoder's output, and the seconds that it took."""
         if question.id in self.kept:
             return self.kept[question.id]
         began = time.perf_counter()
         engine = self.engine
-        states = engine.encode(engine.log_mel(torch.from_numpy(question.samples)[None]))
+        states = engine.encode(engine.log_mel(torch.from_numpy(question.samples)[None])).hidden
         found = states, time.perf_counter() - began
         if self.keep:
             self.kept[question.id] = found
