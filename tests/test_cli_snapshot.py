@@ -34,9 +34,10 @@ TRAINING_FLAGS = {
     "base_model": "openai/whisper-tiny",
     "output_dir": "output/",
     "warmup_steps": 50,
-    "logging_steps": 100,
-    "eval_steps": 1000,
-    "save_steps": 1000,
+    # They follow the length of the run.
+    "logging_steps": None,
+    "eval_steps": None,
+    "save_steps": None,
     "num_workers": ANY_DEFAULT,
     "learning_rate": 1e-3,
     "min_audio_len": 0.5,

@@ -21,6 +21,8 @@ CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 BEST, FINAL = "checkpoint-best", "checkpoint-final"
 DAMAGED = ".damaged"
 """Ending of a checkpoint that was found damaged and set aside."""
+SET_ASIDE = ".set-aside"
+"""Ending of the best weights of a course that a run has left."""
 UNFINISHED = ".unfinished"
 """Folder in a run's in which its next checkpoint is written."""
 CANDIDATES = "candidates"
@@ -151,7 +153,12 @@ def checkpoints(run: Path) -> list[Path]:
 
 def clear_run(run: Path) -> None:
     """Remove what an earlier run wrote, and nothing else."""
-    written = [*checkpoints(run), *run.glob(f"checkpoint-*{DAMAGED}"), run / UNFINISHED]
+    written = [
+        *checkpoints(run),
+        *run.glob(f"checkpoint-*{DAMAGED}*"),
+        *run.glob(f"*{SET_ASIDE}*"),
+        run / UNFINISHED,
+    ]
     for folder in [*written, run / BEST, run / FINAL, run / CANDIDATES, run / "tensorboard"]:
         shutil.rmtree(folder, ignore_errors=True)
     logs = ("metrics.jsonl", "dropped.jsonl", "profile.json", "average.json")

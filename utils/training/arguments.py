@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from transformers import TrainingArguments
@@ -16,6 +17,13 @@ from utils.training.memory.plan import optimizer_name
 from utils.training.resume.start import Start
 from utils.training.settings.common import TrainSettings
 from utils.training.settings.selection import check_trackers
+
+Settings = TypeVar("Settings", bound=TrainSettings)
+
+MOST_EVALUATIONS, MOST_LOG_LINES = 10, 50
+"""About so many in a run for which nobody says more."""
+MOST_STEPS_WITHOUT, MOST_STEPS_UNLOGGED = 1000, 100
+"""Steps after which a checkpoint, and a log line, are written at the latest."""
 
 
 def training_arguments(settings: TrainSettings, run: Path) -> TrainingArguments:
@@ -38,12 +46,10 @@ def training_arguments(settings: TrainSettings, run: Path) -> TrainingArguments:
         max_steps=settings.max_steps,
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,
-        logging_steps=settings.logging_steps,
         logging_nan_inf_filter=False,
         eval_strategy="steps",
-        eval_steps=settings.eval_steps,
+        eval_steps=MOST_STEPS_WITHOUT,  # until `complete_arguments`
         save_strategy="steps",
-        save_steps=settings.save_steps,
         save_total_limit=settings.save_total_limit,
         dataloader_num_workers=settings.num_workers,
         fp16=precision.fp16,
@@ -65,6 +71,20 @@ def training_arguments(settings: TrainSettings, run: Path) -> TrainingArguments:
     )
 
 
+def with_pace(settings: Settings, total: int, in_a_pass: int) -> Settings:
+    """The settings with how often a run is scored, saved and logged, where they do not say so.
+
+    Args:
+        settings: of the run.
+        total: optimizer steps of the whole run.
+        in_a_pass: of them, those of one pass over the data.
+    """
+    scored = settings.eval_steps or max(1, min(total // MOST_EVALUATIONS, in_a_pass))
+    saved = settings.save_steps or min(scored, MOST_STEPS_WITHOUT)
+    logged = settings.logging_steps or max(1, min(total // MOST_LOG_LINES, MOST_STEPS_UNLOGGED))
+    return replace(settings, eval_steps=scored, save_steps=saved, logging_steps=logged)
+
+
 def complete_arguments(
     arguments: TrainingArguments,
     settings: TrainSettings,
@@ -76,11 +96,14 @@ def complete_arguments(
 
     Args:
         arguments: of `training_arguments`, which had to come before the model; changed in place.
-        settings: of the run.
+        settings: of the run, with its pace.
         config: the Whisper's.
         plan: how steps are cut, as they fit into memory.
         start: where the run begins.
     """
     arguments.learning_rate = settings.highest_rate(config.d_model)
     arguments.gradient_accumulation_steps = plan.accumulation
+    arguments.eval_steps = settings.eval_steps
+    arguments.save_steps = settings.save_steps
+    arguments.logging_steps = settings.logging_steps
     arguments.eval_on_start = settings.eval_on_start and start.checkpoint is None

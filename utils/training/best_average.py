@@ -29,7 +29,7 @@ from utils.cli.files import atomic_write
 from utils.model.adapters.interpolation import average
 from utils.model.checksums import find_damage, write_checksums
 from utils.model.distributed import on_main_process, write_together
-from utils.model.folders import BEST, CANDIDATES, remove_remains, write_folder
+from utils.model.folders import CANDIDATES, remove_remains, write_folder
 from utils.training.resume.resumable_trainer import GO_ON
 from utils.training.resume.state import same_randomness
 
@@ -143,7 +143,8 @@ class BestAverage(TrainerCallback):
                 error = trainer.score(model)[f"dev_{trainer.dev.metric}"]
                 kept = error <= state.best_metric
                 if kept:
-                    trainer.write_whole(BEST, model)
+                    averaged = sorted(each.step for each in chosen)
+                    trainer.write_best(model, error, averaged_steps=averaged)
             model.train(was_training)
         steps = ", ".join(str(step) for step in sorted(each.step for each in chosen))
         verdict = "kept" if kept else f"not kept, {state.best_metric:.2%} is better"

@@ -25,6 +25,7 @@ from utils.training.callbacks import (
     TensorBoard,
 )
 from utils.training.data import RunData
+from utils.training.dev_set import DevSet
 from utils.training.distillation import SelfDistillation
 from utils.training.loss import StepLoss
 from utils.training.memory.out_of_memory import MemoryGuard
@@ -32,11 +33,12 @@ from utils.training.memory.plan import MemoryPlan
 from utils.training.moving_average import MovingAverage
 from utils.training.parameter_groups import RateFactors
 from utils.training.profile import StepProfile
+from utils.training.resume.best import BestForgotten
 from utils.training.resume.signals import Interruption
 from utils.training.resume.start import Start
 from utils.training.settings.common import TrainSettings
 from utils.training.skipped_steps import SkippedSteps
-from utils.training.trainer import DevSet, WhisperTrainer
+from utils.training.trainer import WhisperTrainer
 from utils.transcription.decoding import Decoding
 
 
@@ -47,6 +49,7 @@ def make_trainer(
     memory: MemoryPlan,
     data: RunData,
     start: Start,
+    identity: dict[str, Any] | None = None,
 ) -> WhisperTrainer:
     """Put the trainer together.
 
@@ -57,6 +60,7 @@ def make_trainer(
         memory: how its steps are computed.
         data: what it is trained on and scored by.
         start: where the run begins.
+        identity: what the run is, for what it saves.
     """
     run = Path(str(arguments.output_dir))
     encoder = loaded.label_encoder(
@@ -77,6 +81,7 @@ def make_trainer(
         step_loss=StepLoss(settings.label_smoothing, settings.loss_chunk or 0),
         distillation=SelfDistillation(loaded.model) if distils else None,
         rate_factors=RateFactors.of(settings, loaded.whisper.config),
+        identity=identity or {},
         skipped_steps=SkippedSteps(settings.max_bad_steps, settings.max_grad_spike),
         memory_guard=MemoryGuard(memory.limit),
         interruption=interruption,
@@ -87,6 +92,8 @@ def make_trainer(
         eval_dataset=dev.dataset,
         callbacks=callbacks(settings, loaded, run),
     )
+    if start.forgets_best:
+        trainer.add_callback(BestForgotten())
     if settings.average_best is not None:
         trainer.add_callback(BestAverage(trainer, settings.average_best))
     # The library's own printers would say everything twice.

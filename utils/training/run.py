@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from transformers.trainer_utils import set_seed
 
@@ -23,12 +23,12 @@ from utils.model.adapters.attach import count_parameters
 from utils.model.adapters.base_digest import expect_base
 from utils.model.compilation import compile_layers
 from utils.model.distributed import barrier, on_main_process
-from utils.model.folders import FINAL, clear_run, model_name
+from utils.model.folders import BEST, FINAL, clear_run, model_name
 from utils.model.load import load_model, with_digest
 from utils.model.loaded import LoadedModel
 from utils.model.new_tokens import add_tokens, read_tokens
 from utils.model.precision import choose_precision
-from utils.training.arguments import complete_arguments, training_arguments
+from utils.training.arguments import complete_arguments, training_arguments, with_pace
 from utils.training.audio_context.feature_matching import (
     FeatureMatchingOptions,
     match_features,
@@ -103,7 +103,7 @@ def finetune(settings: TrainSettings, make_trainable: MakeTrainable) -> Path:
             begin_run(settings, run, start, data)
             write_run_file(run, identity, finished=False)
         barrier()
-        trainer = prepare(settings, start, arguments, loaded, data, make_trainable)
+        trainer = prepare(settings, start, arguments, loaded, data, make_trainable, identity)
         train(settings, trainer, start)
         finish(settings, trainer)
         if is_main_process():
@@ -196,12 +196,15 @@ def prepare(
     loaded: LoadedModel,
     data: RunData,
     make_trainable: MakeTrainable,
+    identity: dict[str, Any] | None = None,
 ) -> WhisperTrainer:
     """Make the model trainable and put its trainer together."""
     loaded = settled_context(settings, loaded, data, start.checkpoint)
     set_seed(settings.seed)  # data order and augmentation have seeds of their own
     sampler = make_sampler(data.train, batch_plan(settings, loaded), data.augmenter)
-    loaded = make_trainable(loaded, total_steps(settings, sampler))
+    total = total_steps(settings, sampler)
+    settings = with_pace(settings, total, sampler.num_steps)
+    loaded = make_trainable(loaded, total)
     memory = fit_to_memory(settings, loaded, sampler)
     if settings.auto_batch and start.checkpoint is not None:
         memory = replace(memory, plan=cut_as_before(memory.plan, Path(start.checkpoint)))
@@ -209,8 +212,11 @@ def prepare(
         compile_layers(loaded.model)
     describe(settings, loaded, data)
     describe_steps(sampler)
+    describe_pace(settings, total)
+    if is_main_process() and not settings.find_learning_rate:
+        save_settings(settings, Path(arguments.output_dir) / "settings.yaml")  # as it is used
     complete_arguments(arguments, settings, loaded.whisper.config, memory.plan, start)
-    return make_trainer(settings, arguments, loaded, memory, data, start)
+    return make_trainer(settings, arguments, loaded, memory, data, start, identity)
 
 
 def total_steps(settings: TrainSettings, sampler: StepSampler) -> int:
@@ -233,6 +239,14 @@ def describe(settings: TrainSettings, loaded: LoadedModel, data: RunData) -> Non
     say(f"dev          {settings.dev_data or settings.test_data}: {len(data.dev)} utterances")
     sharing = describe_sharing(sharing_asked_for())
     say(f"compute      {sharing}, {precision}, audio context {loaded.audio_context}")
+
+
+def describe_pace(settings: TrainSettings, total: int) -> None:
+    """Say how long the run is, and how often it is scored, saved and logged."""
+    say(
+        f"schedule     {total} steps; scored every {settings.eval_steps}, saved every "
+        f"{settings.save_steps}, logged every {settings.logging_steps}"
+    )
 
 
 def train(settings: TrainSettings, trainer: WhisperTrainer, start: Start) -> None:
@@ -265,7 +279,8 @@ def match(settings: TrainSettings, trainer: WhisperTrainer) -> None:
 
 def finish(settings: TrainSettings, trainer: WhisperTrainer) -> None:
     """Score the last step if it was not, write the final weights, and say where everything is."""
-    if trainer.last_evaluated_step != trainer.state.global_step:
+    state = trainer.state
+    if trainer.last_evaluated_step != state.global_step or state.best_metric is None:
         trainer.evaluate()
     run = trainer.run
     trainer.write_model_folder(FINAL)
@@ -278,14 +293,28 @@ def finish(settings: TrainSettings, trainer: WhisperTrainer) -> None:
         warn(f"steps without a usable gradient, which were skipped: {trainer.skipped_steps.total}")
     warn_of_failures(trainer.all_failures())
     metric = trainer.dev.metric.upper()
-    place = "the average" if average_is_best else f"step {trainer.state.best_global_step}"
-    say_result(
-        f"best         {run / 'checkpoint-best'}: dev {metric} {trainer.state.best_metric:.2%} "
-        f"at {place}"
-    )
+    place = "the average" if average_is_best else f"step {state.best_global_step}"
+    say_result(f"best         {run / BEST}: dev {metric} {state.best_metric:.2%} at {place}")
+    if state.best_global_step == 0 and not average_is_best:
+        say_nothing_improved(trainer)
     say_result(f"final        {run / FINAL}")
     if settings.push_to_hub:
         trainer.push_to_hub(commit_message="Fine-tuned weights")
+
+
+def say_nothing_improved(trainer: WhisperTrainer) -> None:
+    """Say that no evaluation was better than the base model's, and what to try."""
+    name = f"dev_{trainer.dev.metric}"
+    state, metric = trainer.state, trainer.dev.metric.upper()
+    scored = [e for e in state.log_history if name in e and e["step"] > 0]
+    lowest = min(scored, key=lambda event: event[name])
+    warn(
+        f"training did not improve on the base: dev {metric} {state.best_metric:.2%} before the "
+        f"first step, {lowest[name]:.2%} at best after it (step {lowest['step']}); "
+        f"{BEST} is the base itself. Try a lower --learning_rate (--find_learning_rate=True looks "
+        "for one), more steps (--num_train_epochs), and check_data.py on the training set: its "
+        "language, texts and sound must be like those of the dev set"
+    )
 
 
 def warn_of_failures(failures: dict[str, str]) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,46 +16,27 @@ from utils.audio.features import WINDOW_SECONDS
 from utils.cli.console import is_main_process
 from utils.cli.errors import Failure
 from utils.data.batching import BatchPlan, Collator, StepSampler
-from utils.data.dataset import SpeechDataset, evaluation_keys
 from utils.data.labels import IGNORED
-from utils.manifest.utterance import Utterance
 from utils.model.adapters.attach import orthogonality_penalty
 from utils.model.checksums import write_checksums
-from utils.model.distributed import share_of, sum_over_processes, write_together
+from utils.model.distributed import write_together
 from utils.model.folders import BEST, save_model, write_folder
 from utils.model.loaded import LoadedModel
 from utils.training.audio_context.plan import make_sampler
 from utils.training.callbacks import RunCounters
+from utils.training.dev_set import DevSet
 from utils.training.distillation import SelfDistillation, replay_loss
 from utils.training.loader_wait import LoaderWatch
 from utils.training.loss import StepLoss
 from utils.training.parameter_groups import RateFactors, group_parameters
 from utils.training.requests import expect_optimizer, expect_precision
+from utils.training.resume.best import write_best_file
 from utils.training.resume.resumable_trainer import GO_ON, ResumableTrainer
 from utils.training.resume.state import same_randomness
 from utils.training.sharding.fsdp import prepare_fsdp
 from utils.training.sharding.launch import sharing_asked_for
 from utils.training.sharding.verification import expect_sharing
 from utils.training.sharding.whole_model import WholeModel
-from utils.transcription.decoding import Decoding
-from utils.transcription.score import score_of
-
-
-@dataclass(frozen=True)
-class DevSet:
-    """What chooses the best checkpoint.
-
-    Attributes:
-        utterances: to transcribe.
-        dataset: the same, for the teacher-forced loss.
-        decoding: how they are transcribed.
-        metric: "cer" or "wer".
-    """
-
-    utterances: list[Utterance]
-    dataset: SpeechDataset
-    decoding: Decoding
-    metric: str
 
 
 class WhisperTrainer(ResumableTrainer):
@@ -68,6 +50,7 @@ class WhisperTrainer(ResumableTrainer):
         collator: makes batches of the training and dev examples.
         step_loss: what is minimised.
         rate_factors: learning rates that differ between weights.
+        identity: what the run is; kept with its best weights.
         distillation: teaches what the base model says, if asked for.
         **options: as of `ResumableTrainer`.
     """
@@ -85,6 +68,7 @@ class WhisperTrainer(ResumableTrainer):
         collator: Collator,
         step_loss: StepLoss,
         rate_factors: RateFactors,
+        identity: dict[str, Any],
         distillation: SelfDistillation | None = None,
         **options: Any,
     ) -> None:
@@ -105,6 +89,7 @@ class WhisperTrainer(ResumableTrainer):
         self._backward_began = False
         self._exchanges = True
         self.rate_factors = rate_factors
+        self.identity = identity
         self.distillation = distillation
         self.loader_watch = LoaderWatch(self.args.dataloader_num_workers)
 
@@ -247,17 +232,11 @@ class WhisperTrainer(ResumableTrainer):
     def score(self, model: Any) -> dict[str, float]:
         """Loss and error rate of a whole model on the dev set, named as in metrics.jsonl."""
         loaded = replace(self.loaded, model=model, audio_context=self.audio_context)
-        score = score_of(
-            loaded,
-            self.dev.utterances,
-            self.dev.decoding,
-            metric=self.dev.metric,
-            desc=f"dev set, step {self._step}",
-        )
-        return {
-            "dev_loss": self._dev_loss(model),
-            f"dev_{self.dev.metric}": float(score.rate if score.rate is not None else 0.0),
-        }
+        desc = f"dev set, step {self._step}"
+        window = WINDOW_SECONDS if self.audio_context == "full" else 0.0
+        error = self.dev.error_rate(loaded, desc)
+        loss = self.dev.loss(loaded, self.data_collator, window, self.step_loss.chunk)
+        return {"dev_loss": loss, f"dev_{self.dev.metric}": error}
 
     def averaged(self) -> AbstractContextManager[None]:
         """While it lasts the model has the weights that are scored and kept."""
@@ -267,42 +246,48 @@ class WhisperTrainer(ResumableTrainer):
     def _step(self) -> int:
         return int(self.state.global_step)
 
-    @torch.no_grad()
-    def _dev_loss(self, model: Any) -> float:
-        """Teacher-forced mean nats a token of the dev set, over all processes."""
-        total, tokens = 0.0, 0.0
-        dataset = self.dev.dataset
-        batch_size = self.args.per_device_eval_batch_size
-        window = WINDOW_SECONDS if self.audio_context == "full" else 0.0
-        for keys in share_of(evaluation_keys(len(dataset), batch_size, window)):
-            batch = self.data_collator([dataset[key] for key in keys])
-            read = ("input_features", "decoder_input_ids", "labels")
-            features, inputs, labels = (batch[name].to(self.args.device) for name in read)
-            options = {"loss_chunk": self.step_loss.chunk, "merge_stride": self.loaded.merge_stride}
-            outputs = model(features, decoder_input_ids=inputs, loss_labels=labels, **options)
-            total += outputs.token_loss_sum.item()
-            tokens += labels.ne(IGNORED).sum().item()
-        total, tokens = sum_over_processes(total, tokens)
-        return total / max(tokens, 1.0)
-
     def _keep_if_best(self, error: float, model: Any) -> None:
         if self.state.best_metric is not None and error >= self.state.best_metric:
             return
         self.state.best_metric = error
         self.state.best_global_step = self._step
-        self.write_whole(BEST, model)
+        self.write_best(model, error)
 
     def write_model_folder(self, name: str) -> None:
         """Write the weights as they are to a folder of the run; all processes call it together.
 
         Args:
-            name: `checkpoint-best` or `checkpoint-final`.
+            name: `checkpoint-final`.
         """
         with self.averaged(), self.whole.of(self.accelerator.unwrap_model(self.model)) as model:
             self.write_whole(name, model)
 
-    def write_whole(self, name: str, model: Any) -> None:
-        """Write a model that is in one piece, whole or not at all."""
+    def write_best(self, model: Any, error: float, **more: Any) -> None:
+        """Write a whole model to `checkpoint-best/`, with what it is the best of.
+
+        Args:
+            model: in one piece.
+            error: on the dev set.
+            **more: plain values that `best.json` is to hold too.
+        """
+        self.write_whole(
+            BEST,
+            model,
+            lambda folder: write_best_file(
+                folder, self._step, self.dev.metric, error, self.identity, **more
+            ),
+        )
+
+    def write_whole(
+        self, name: str, model: Any, describe: Callable[[Path], None] = lambda _: None
+    ) -> None:
+        """Write a model that is in one piece, whole or not at all.
+
+        Args:
+            name: of its folder.
+            model: in one piece.
+            describe: writes what else the folder is to hold.
+        """
 
         def write() -> None:
             if is_main_process():
@@ -310,6 +295,7 @@ class WhisperTrainer(ResumableTrainer):
 
         def fill(folder: Path) -> None:
             self._write_model(folder, model)
+            describe(folder)
             write_checksums(folder)
 
         write_together(name, GO_ON, write)

@@ -52,6 +52,8 @@ def run_identity(
         data: the training and the dev manifest, and what of them is used.
     """
     fields = {field.name for field in dataclasses.fields(settings)} - NO_SAY
+    if settings.eval_steps is None:  # it follows from the rest
+        fields.remove("eval_steps")
     named = {name: getattr(settings, name) for name in sorted(fields)}
     base = model_fingerprint(settings.base_model, local_files_only=settings.local_files_only)
     found = {
@@ -105,7 +107,7 @@ def differences(recorded: dict[str, Any], now: dict[str, Any]) -> list[str]:
     lines = []
     for name in [*recorded, *(name for name in now if name not in recorded)]:
         old, new = recorded.get(name, "not set"), now.get(name, "not set")
-        if old == new:
+        if old == new or (name == "eval_steps" and "not set" in (old, new)):
             continue
         if isinstance(old, dict) and isinstance(new, dict):
             changed = sorted(n for n in {*old, *new} if old.get(n) != new.get(n))

@@ -6,14 +6,16 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from utils.cli.console import say, warn
 from utils.cli.errors import UserError
+from utils.model.checksums import CHECKSUMS, find_damage
 from utils.model.distributed import gather_all, on_main_process
 from utils.model.folders import BEST, FINAL, checkpoints, remove_remains
+from utils.training.resume.best import set_aside_stale_best
 from utils.training.resume.checkpoints import check_named, newest_good, step_of
 from utils.training.resume.identity import differences, read_run_file
 from utils.training.settings.common import TrainSettings
@@ -29,11 +31,13 @@ class Start:
         checkpoint: folder to resume from, or None for the first step.
         finished: whether the run is complete already.
         changed: whether it goes on with other settings than it began with.
+        forgets_best: whether the best so far is set aside, so that it must be found anew.
     """
 
     checkpoint: str | None = None
     finished: bool = False
     changed: bool = False
+    forgets_best: bool = False
 
 
 def refuse_foreign_folder(run: Path, settings: TrainSettings) -> None:
@@ -69,12 +73,20 @@ def choose_start(run: Path, settings: TrainSettings, identity: dict[str, Any]) -
         UserError: if the folder holds a run with other settings.
     """
     start = on_main_process(lambda: _choose(run, settings, identity))
+    if start.checkpoint is not None:
+        back_to = step_of(Path(start.checkpoint)) if _is_named(settings) else None
+        forgets = on_main_process(lambda: set_aside_stale_best(run, identity, back_to))
+        start = replace(start, forgets_best=forgets)
     if start.checkpoint is not None and not all(gather_all([Path(start.checkpoint).is_dir()])):
         raise UserError(
             f"not every process can see {start.checkpoint}",
             "Put --output_dir on storage that all nodes share.",
         )
     return start
+
+
+def _is_named(settings: TrainSettings) -> bool:
+    return settings.resume_from_checkpoint not in (None, "auto")
 
 
 def _choose(run: Path, settings: TrainSettings, identity: dict[str, Any]) -> Start:
@@ -91,13 +103,21 @@ def _choose(run: Path, settings: TrainSettings, identity: dict[str, Any]) -> Sta
         warn("going on with changed settings:\n" + "\n".join(f"  {line}" for line in changes))
     if named is not None:
         return Start(str(named), changed=bool(changes))
-    is_whole = all((run / name).is_dir() for name in (BEST, FINAL))
-    if recorded is not None and recorded["finished"] and is_whole and not changes:
+    finished = recorded is not None and recorded["finished"] and not changes
+    if finished and all(_is_whole(run / name) for name in (BEST, FINAL)):
         return Start(finished=True)
     newest = newest_good(run) if recorded is not None else _newest_unsealed(run)
     if newest is not None:
         say(f"going on     from {newest}, after step {step_of(newest)}")
     return Start(str(newest) if newest is not None else None, changed=bool(changes))
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether a folder of a finished run is there, and as it was written; damage is said."""
+    damage = find_damage(folder) if (folder / CHECKSUMS).is_file() else None
+    if damage is not None:
+        warn(f"{folder} is damaged: {damage}; it is written again")
+    return folder.is_dir() and damage is None
 
 
 def _newest_unsealed(run: Path) -> Path | None:

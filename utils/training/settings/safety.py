@@ -9,8 +9,9 @@ from utils.cli.errors import UserError
 class SafetySettings:
     """Checkpoints, stopped runs, and steps that teach nothing."""
 
-    save_steps: int = 1000
-    """Steps between two checkpoints."""
+    save_steps: int | None = None
+    """Steps between two checkpoints. None: as often as the dev set is scored, and at least one in
+    1000 steps."""
     save_total_limit: int | None = 10
     """Numbered checkpoints to keep; older ones are removed."""
     resume_from_checkpoint: str | None = None
@@ -35,7 +36,7 @@ class SafetySettings:
         Raises:
             UserError: if one makes no sense.
         """
-        if self.save_steps < 1:
+        if self.save_steps is not None and self.save_steps < 1:
             raise UserError(f"--save_steps={self.save_steps}: expected at least 1")
         if self.grace_seconds <= 0 or self.max_bad_steps < 0:
             raise UserError(

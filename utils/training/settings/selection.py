@@ -10,14 +10,16 @@ from utils.cli.spelling import nearest
 class SelectionSettings:
     """Scores on the way, the model that is kept, and who is told."""
 
-    eval_steps: int = 1000
-    """Steps between two evaluations on the dev set; the last step is always evaluated."""
+    eval_steps: int | None = None
+    """Steps between two evaluations on the dev set; the last step is always evaluated. None: about
+    ten evaluations in the run, and at least one in each pass over the data."""
     eval_on_start: bool = True
     """Score the dev set before the first step, so that the curve shows where it began."""
     per_device_eval_batch_size: int = 8
     """Utterances a process transcribes at once on the dev set."""
-    logging_steps: int = 100
-    """Steps between two lines in metrics.jsonl."""
+    logging_steps: int | None = None
+    """Steps between two lines in metrics.jsonl. None: about fifty lines in the run, and at least
+    one in 100 steps."""
     early_stopping_patience: int | None = None
     """End the run after so many evaluations without a lower dev error; None trains to the end."""
     average_best: int | None = None
@@ -51,8 +53,9 @@ class SelectionSettings:
             UserError: if one is out of range.
         """
         for name in ("eval_steps", "per_device_eval_batch_size", "logging_steps"):
-            if getattr(self, name) < 1:
-                raise UserError(f"--{name}={getattr(self, name)}: expected at least 1")
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UserError(f"--{name}={value}: expected at least 1")
         if self.push_to_hub and not self.hub_model_id:
             raise UserError(
                 "--push_to_hub=True needs --hub_model_id", "For example --hub_model_id=me/whisper-x"
