@@ -97,6 +97,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     # Imported after the flags: --help and a mistyped flag answer at once.
     with garbage_collection_paused():
         from utils.evaluation.merge import interpolate, merge_all
+        from utils.model.checksums import write_checksums
         from utils.model.folders import model_name, save_model, write_folder
         from utils.report.figures.alpha_sweep import write_alphas
 
@@ -109,10 +110,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
         for path in write_alphas(found, target):
             say_result(f"wrote  {path}: the best alpha is {found.alpha:g}")
-    write_folder(
-        target,
-        lambda folder: save_model(merged.model, merged.processor, folder, merged.audio_context),
-    )
+
+    def fill(folder: Path) -> None:
+        save_model(merged.model, merged.processor, folder, merged.audio_context)
+        write_checksums(folder)
+
+    write_folder(target, fill)
     say_result(f"merged {', '.join(paths)} into {merged.base_path}")
     say_result(f"wrote  {target}")
 

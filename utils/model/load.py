@@ -23,6 +23,7 @@ from utils.model.adapters.base_digest import (
 )
 from utils.model.audio_context.encoder import FlexibleWhisper
 from utils.model.folders import read_base_path
+from utils.model.integrity import expect_finite, expect_undamaged
 from utils.model.loaded import LoadedModel
 from utils.model.new_tokens import with_vocabulary
 from utils.model.precision import choose_precision
@@ -52,9 +53,11 @@ def load_model(
         The model in float32 (its quantized weights aside), in evaluation mode.
 
     Raises:
-        UserError: if there is no such model, it lacks a file, or its weights do not fit.
+        UserError: if there is no such model, it lacks a file, is not as it was written, or its
+            weights do not fit or are not finite.
     """
     source = check_model_path(path)
+    expect_undamaged(source)
     if Path(source, "adapter_config.json").is_file():
         return _load_adapter(
             path,
@@ -83,6 +86,7 @@ def load_model(
             "openai/whisper-tiny (that needs a network and no --local_files_only=True).",
         ) from error
     _expect_all_weights(path, info)
+    expect_finite(path, model)
     # Fixed sinusoids by design; transformers 5 forgets on loading that they are not trained.
     model.model.encoder.embed_positions.requires_grad_(False)
     context = getattr(model.generation_config, "audio_context", None) or "full"
@@ -120,6 +124,7 @@ def _load_adapter(path: str, source: str, **options: bool) -> LoadedModel:
             f"the adapter {path} does not fit its base model {base_path}: {_first_line(error)}",
             "Was the base model replaced since? Train the adapter again, or bring the old base.",
         ) from error
+    expect_finite(path, model)
     context = base.audio_context
     if Path(source, "generation_config.json").is_file():
         # What the training changed: the windows, what may be said at first.
