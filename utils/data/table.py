@@ -236,16 +236,18 @@ def new_folder() -> Path:
     A killed process leaves its folder, but no lock on it: it goes when another makes one.
     """
     parent = writable_folder(cache_folder() / "tables")
-    for old in parent.glob("*.lock"):
-        try:
-            with FileLock(old, timeout=0):
-                shutil.rmtree(old.with_suffix(""), ignore_errors=True)
-                old.unlink(missing_ok=True)
-        except (Timeout, OSError):
-            continue
-    folder = Path(tempfile.mkdtemp(dir=parent))
-    lock = FileLock(folder.with_name(f"{folder.name}.lock"))
-    lock.acquire()
+    # One process at a time: between making a folder and locking it, another would find it unused.
+    with FileLock(parent / ".making"):
+        for old in parent.glob("*.lock"):
+            try:
+                with FileLock(old, timeout=0):
+                    shutil.rmtree(old.with_suffix(""), ignore_errors=True)
+                    old.unlink(missing_ok=True)
+            except (Timeout, OSError):
+                continue
+        folder = Path(tempfile.mkdtemp(dir=parent))
+        lock = FileLock(folder.with_name(f"{folder.name}.lock"))
+        lock.acquire()
     _IN_USE.append(lock)
     atexit.register(_remove, folder, lock, os.getpid())
     return folder
