@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,6 +32,7 @@ def printed_table(script: str, measured: str) -> list[str]:
 @pytest.mark.parametrize(
     ("page", "script", "measured"),
     [
+        ("results.md", "real_speech", "real_speech"),
         ("speed.md", "train_speed", "train_speed"),
         ("speed.md", "context_table", "context_demo"),
         ("speed.md", "thinned_silence", "thinned_silence"),
@@ -55,3 +58,21 @@ def test_a_table_of_nothing_measured_is_refused(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert "none.json: no such file" in done.stderr
+
+
+def real_scores() -> list[Any]:
+    found = json.loads((REPOSITORY / RESULTS / "real_speech.json").read_text(encoding="utf-8"))
+    return [
+        pytest.param(score, id=f"{name}-{decoding}-{when}")
+        for name, measured in found["sets"].items()
+        for decoding, scores in measured["scores"].items()
+        for when, score in scores.items()
+    ]
+
+
+@pytest.mark.parametrize("score", real_scores())
+def test_a_rate_is_its_errors_over_its_reference(score: dict[str, Any]) -> None:
+    kinds = ("substitutions", "deletions", "insertions")
+    assert sum(score[kind] for kind in kinds) == score["errors"]
+    assert score["rate"] == pytest.approx(score["errors"] / score["reference_tokens"])
+    assert score["failed"] == 0
