@@ -96,7 +96,7 @@ SLOW = [
     *("test_killed", "test_evaluation", "test_compiled_run", "test_learning_runs"),
     *("test_run", "test_out_of_memory_distributed", "test_learns", "test_check_data"),
     *("test_out_of_memory", "test_memory_plan", "test_cut_windows", "test_signals"),
-    *("test_real_speech", "test_transformers_js"),
+    *("test_real_speech", "test_transformers_js", "test_real_models"),
 ]
 
 

@@ -75,7 +75,8 @@ def test_faster_whisper_reads_the_folder_and_hears_the_same(ct2_model: Path, dem
     assert [p.hypothesis for p in ours] == theirs
 
 
-def test_an_adapter_is_merged_on_the_way(tiny_model: Path, tmp_path: Path):
+@pytest.mark.parametrize("form", ["ct2", "onnx"])
+def test_an_adapter_is_merged_on_the_way(form: str, tiny_model: Path, tmp_path: Path):
     import torch
     from peft import LoraConfig, get_peft_model
 
@@ -91,8 +92,10 @@ def test_an_adapter_is_merged_on_the_way(tiny_model: Path, tmp_path: Path):
     adapter = tmp_path / "run" / "checkpoint-best"
     adapted.peft_config["default"].base_model_name_or_path = str(tiny_model)
     save_model(adapted, base.processor, adapter, "mixed")
-    assert converted(f"--model_path={adapter}", f"--output_dir={tmp_path}", "--clips=3") == 0
-    conversion = json.loads((tmp_path / "run-checkpoint-best-ct2" / "conversion.json").read_text())
+    flags = [f"--model_path={adapter}", f"--output_dir={tmp_path}", "--clips=3"]
+    assert converted(*flags, f"--format={form}") == 0
+    folder = tmp_path / f"run-checkpoint-best-{form}"
+    conversion = json.loads((folder / "conversion.json").read_text())
     assert conversion["parity"]["equal"] == 3
 
 
