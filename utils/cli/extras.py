@@ -18,7 +18,6 @@ _FILES = {
     "itn": "requirements/languages.txt",
     "onnx": "requirements/onnx.txt",
     "onnxruntime": "requirements/onnx.txt",
-    "onnxscript": "requirements/onnx.txt",
     "pywhispercpp": "requirements/ggml.txt",
     "sounddevice": "requirements/microphone.txt",
     "whisper": "requirements/openai.txt",
