@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import soundfile
 
+import convert
 import infer
 from utils.audio.clip import AudioRef
 from utils.audio.load import load_audio
@@ -85,6 +86,46 @@ def evaluated(model: Path, paths: list[Path], **options: Any) -> dict[str, str]:
     decoding = replace(Decoding(temperature_fallback=True), **options)
     found = transcribe_with_engine(lambda: open_engine(str(model)), utterances, decoding)
     return {path.stem: p.hypothesis for path, p in zip(paths, found.predictions, strict=True)}
+
+
+@pytest.fixture(scope="module")
+def exported(demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's model as a GGML and as a .pt file."""
+    pytest.importorskip("whisper", reason="openai-whisper is a test extra")
+    folder = tmp_path_factory.mktemp("exported")
+    for name in ("ggml", "openai"):
+        flags = [f"--model_path={demo_model}", f"--format={name}", f"--output_dir={folder}"]
+        convert.main([*flags, "--clips=2"])
+    return folder
+
+
+def test_files_of_openai_whisper_and_whisper_cpp_are_models_too(run, clips, demo_model, exported):
+    flags = (f"--audio_path={clips / 'en'}", "--language=en", "--output_format=json")
+    expected = evaluated(demo_model, sorted((clips / "en").iterdir()), audio_context="full")
+    for model in (exported / "base-openai", exported / "base-openai" / "model.pt"):
+        assert run(*flags, "--resume=False", model=model).code == 0
+        assert {name: value["text"] for name, value in texts().items()} == expected
+    # Without sampling, in which every program draws other numbers.
+    plain = ("--temperature_increment_on_fallback=None", "--output_dir=cpp")
+    assert run(*flags, *plain, model=exported / "base-ggml").code == 0
+    theirs = {name: value["text"] for name, value in texts(Path("cpp")).items()}
+    assert sum(theirs[name] == expected[name] for name in expected) >= 2
+    with pytest.raises(UserError, match="word_timestamps is not for GGML"):
+        run(*flags, "--word_timestamps=True", "--resume=False", model=exported / "base-ggml")
+
+
+@pytest.mark.parametrize("kept", [3, 5000, 2_000_000])
+def test_a_damaged_model_file_is_one_sentence(run, clips, exported, tmp_path, kept):
+    for name in ("base-ggml/ggml-model-f16.bin", "base-openai/model.pt"):
+        source = exported / name
+        damaged = tmp_path / f"ggml-damaged{source.suffix}"
+        if source.suffix == ".pt":
+            damaged = tmp_path / "damaged.pt"
+        damaged.write_bytes(source.read_bytes()[:kept])
+        with pytest.raises(UserError) as caught:
+            run(f"--audio_path={clips / 'en'}", model=damaged)
+        assert damaged.name in caught.value.message
+        assert caught.value.hint
 
 
 @pytest.mark.parametrize("engine", ["transformers", "ctranslate2"])

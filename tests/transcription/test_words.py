@@ -65,6 +65,6 @@ def test_marks_belong_to_their_words(demo_model: Path):
     ids = encoder.text_ids('He said, "stop (now)."', "en")
     times = tuple(0.1 * place for place in range(len(ids) + 1))
     words = words_of(encoder, ids, Alignment(times, (0.5,) * len(ids)), "en")
-    assert [word.text for word, _ in words] == [" He", " said,", ' "stop', " (now)."]
+    assert [word.text for word, _ in words] == [" He", " said,", ' "stop', ' (now)."']
     assert sum(count for _, count in words) == len(ids)
     assert {word.probability for word, _ in words} == {0.5}

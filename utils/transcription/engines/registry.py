@@ -27,6 +27,7 @@ ROW_BY_ROW_FRAMES = 1000
 """On a CPU, windows of so many frames are encoded one by one: the activations of a batch of them no
 longer fit into its cache, which costs more than the batch saves."""
 
+GGML_MAGIC = b"lmgg"
 States = Any
 """The encoder's output for a batch, in the engine's own form; other code hands it back."""
 
@@ -230,7 +231,37 @@ def _check_ctranslate2(path: str) -> None:
         )
 
 
+def is_ggml_file(path: str) -> bool:
+    """Whether a file is a model of whisper.cpp, by its first bytes or its name."""
+    if not Path(path).is_file():
+        return False
+    with open(path, "rb") as file:
+        return file.read(len(GGML_MAGIC)) == GGML_MAGIC or Path(path).name.startswith("ggml-")
+
+
+def is_openai_file(path: str) -> bool:
+    """Whether a file is one of OpenAI's program, by its name."""
+    return Path(path).is_file() and Path(path).suffix in (".pt", ".pth")
+
+
+def _check_file(path: str) -> None:
+    if not Path(path).is_file():
+        raise UserError(f"there is no model file {path}", "check the path")
+
+
+def only_file(path: str) -> str:
+    """The model file in a folder that `convert.py` wrote for another program; else the path."""
+    folder = Path(path)
+    if not folder.is_dir() or not (folder / "conversion.json").is_file():
+        return path
+    held = map(str, folder.iterdir())
+    files = [each for each in held if is_ggml_file(each) or is_openai_file(each)]
+    return files[0] if len(files) == 1 else path
+
+
 ENGINES: dict[str, EngineKind] = {
+    "ggml": EngineKind("utils.transcription.engines.whisper_cpp", is_ggml_file, _check_file),
+    "openai": EngineKind("utils.transcription.engines.openai", is_openai_file, _check_file),
     "ctranslate2": EngineKind(
         "utils.transcription.engines.ctranslate2", is_ctranslate2_folder, _check_ctranslate2
     ),

@@ -10,8 +10,17 @@ from utils.cli.console import say
 from utils.cli.errors import UserError
 from utils.manifest.languages import language_code
 from utils.transcription.decoding import Decoding
-from utils.transcription.engines.registry import Compute, Engine, engine_kind, open_engine
+from utils.transcription.engines.registry import (
+    ENGINES,
+    Compute,
+    Engine,
+    engine_kind,
+    only_file,
+    open_engine,
+)
+from utils.transcription.engines.whisper_cpp import WhisperCpp, WhisperCppDecoder
 from utils.transcription.infer.settings import InferSettings
+from utils.transcription.windows import WindowDecoder
 
 
 def decoding_of(settings: InferSettings) -> Decoding:
@@ -56,7 +65,18 @@ def check_model(settings: InferSettings) -> None:
     Raises:
         UserError: saying what it lacks.
     """
-    engine_kind(settings.model_path, settings.engine).check(settings.model_path)
+    path = only_file(settings.model_path)
+    engine_kind(path, settings.engine).check(path)
+
+
+def open_decoder(settings: InferSettings, decoding: Decoding) -> WindowDecoder | WhisperCppDecoder:
+    """Load the model, ready to decode clips; raises as `open_model`."""
+    path = only_file(settings.model_path)
+    if engine_kind(path, settings.engine) is ENGINES["ggml"]:
+        decoder = WhisperCppDecoder(WhisperCpp(path, settings.threads), decoding)
+        _expect_language(settings, decoder.model.multilingual, decoding)
+        return decoder
+    return WindowDecoder(open_model(settings, decoding), decoding)
 
 
 def open_model(settings: InferSettings, decoding: Decoding) -> Engine:
@@ -68,27 +88,31 @@ def open_model(settings: InferSettings, decoding: Decoding) -> Engine:
     if settings.threads:
         torch.set_num_threads(settings.threads)
     engine = open_engine(
-        settings.model_path,
+        only_file(settings.model_path),
         local_files_only=settings.local_files_only,
         name=settings.engine,
         compute=_compute(settings),
     )
-    if not engine.multilingual and decoding.language not in (None, "en"):
-        raise UserError(
-            f"{settings.model_path} is an English model; --language={settings.language}",
-            "leave --language out, or take a multilingual model",
-        )
-    if not engine.multilingual and decoding.task == "translate":
-        raise UserError(
-            f"{settings.model_path} is an English model, which translates nothing",
-            "take a multilingual model",
-        )
+    _expect_language(settings, engine.multilingual, decoding)
     if decoding.patience is not None and not getattr(engine, "has_patience", False):
         raise UserError(
             f"--patience={decoding.patience:g} is for CTranslate2 models",
             "convert the model with convert.py --format=ct2, or leave --patience out",
         )
     return engine
+
+
+def _expect_language(settings: InferSettings, multilingual: bool, decoding: Decoding) -> None:
+    if not multilingual and decoding.language not in (None, "en"):
+        raise UserError(
+            f"{settings.model_path} is an English model; --language={settings.language}",
+            "leave --language out, or take a multilingual model",
+        )
+    if not multilingual and decoding.task == "translate":
+        raise UserError(
+            f"{settings.model_path} is an English model, which translates nothing",
+            "take a multilingual model",
+        )
 
 
 def _compute(settings: InferSettings) -> Compute:

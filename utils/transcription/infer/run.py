@@ -22,8 +22,10 @@ from utils.sources.source_data import LeftOut
 from utils.transcription.cache import hash_of
 from utils.transcription.clips import Clip
 from utils.transcription.decoding import Decoding
+from utils.transcription.engines.registry import only_file
+from utils.transcription.engines.whisper_cpp import WhisperCppDecoder
 from utils.transcription.infer.inputs import Source
-from utils.transcription.infer.model import open_model
+from utils.transcription.infer.model import open_decoder
 from utils.transcription.infer.recordings import Recording, stretches_of, without_improbable
 from utils.transcription.infer.settings import InferSettings
 from utils.transcription.infer.sound import read_samples
@@ -57,20 +59,28 @@ class Run:
         offline = settings.local_files_only
         self.digest = hash_of(
             [
-                settings.model_path,
+                *self._model(),
                 list(model_fingerprint(settings.model_path, local_files_only=offline) or ()),
                 self.decoding.to_json(),
                 *(settings.vad_filter, settings.clip_timestamps, settings.engine),
                 *(settings.use_int8, settings.hallucination_silence_threshold),
             ]
         )
-        self._decoder: WindowDecoder | None = None
+        self._decoder: WindowDecoder | WhisperCppDecoder | None = None
+
+    def _model(self) -> list[Any]:
+        """What the model is called; a file is known by its size and time too."""
+        path = only_file(self.settings.model_path)
+        if not os.path.isfile(path):
+            return [self.settings.model_path]
+        facts = os.stat(path)
+        return [path, facts.st_size, facts.st_mtime_ns]
 
     @property
-    def decoder(self) -> WindowDecoder:
+    def decoder(self) -> WindowDecoder | WhisperCppDecoder:
         """The loaded model; nothing is loaded where everything was done before."""
         if self._decoder is None:
-            self._decoder = WindowDecoder(open_model(self.settings, self.decoding), self.decoding)
+            self._decoder = open_decoder(self.settings, self.decoding)
         return self._decoder
 
     def transcribe(self, sources: Sequence[Source]) -> None:

@@ -22,9 +22,11 @@ class InferSettings:
     """File (sound or video), folder, glob such as 'talks/*.mp3', address of a page or playlist,
     - for standard input, or microphone; several with commas between."""
     model_path: str = "models/whisper-tiny-finetune"
-    """Model: a folder, an adapter, a CTranslate2 folder, or a name on the hub."""
+    """Model: a folder, an adapter, a CTranslate2 folder, a name on the hub, a GGML file of
+    whisper.cpp, or a .pt file of openai-whisper."""
     engine: str | None = None
-    """What computes: transformers or ctranslate2; None finds it from the model's files."""
+    """What computes: transformers, ctranslate2, ggml or openai; None finds it from the model's
+    files."""
     language: str | None = None
     """What is spoken, such as Chinese or zh; None detects it for each recording."""
     task: Literal["transcribe", "translate"] = "transcribe"

@@ -1,0 +1,206 @@
+"""Models of whisper.cpp (GGML files), run by its own library in a child process.
+
+It is a whole program and no `Engine`: it makes its own features and cuts its own windows. A file
+that it does not like ends its process, which is told as an error here.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from utils.audio.features import WINDOW_SAMPLES
+from utils.cli.errors import Failure, UserError
+from utils.transcription.clips import Clip
+from utils.transcription.decoding import Decoding
+from utils.transcription.transcript import ClipTranscript, TimedText
+from utils.transcription.windows import Listener
+
+INSTALL = "pip install -r requirements/ggml.txt -c constraints.txt"
+REPOSITORY = Path(__file__).resolve().parents[3]
+_CHILD = "utils.transcription.engines.whisper_cpp_child"
+
+
+def open_engine(path: str, local_files_only: bool = False, compute: Any = None) -> Any:
+    """Say that it is no engine.
+
+    Raises:
+        UserError: always.
+    """
+    raise UserError(
+        f"{path} is a model of whisper.cpp, which infer.py runs and evaluation.py cannot score",
+        "evaluate the model that it was made of, or score infer.py's texts with --predictions",
+    )
+
+
+class WhisperCpp:
+    """A model in a process of its own.
+
+    Args:
+        path: of a GGML file.
+        threads: processor cores to use; 0 for four.
+
+    Raises:
+        UserError: the library is not installed, or it refuses the file.
+    """
+
+    def __init__(self, path: str, threads: int = 0) -> None:
+        if importlib.util.find_spec("_pywhispercpp") is None:
+            raise UserError(f"{path} needs pywhispercpp", INSTALL)
+        self.path = path
+        self.threads = threads or min(4, os.cpu_count() or 1)
+        self.log = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
+        paths = [str(REPOSITORY), os.environ.get("PYTHONPATH", "")]
+        environment = {
+            **os.environ,
+            "GGML_NO_BACKTRACE": "1",
+            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        }
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", _CHILD, path],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            env=environment,
+        )
+        self.multilingual = bool(self._answer()["multilingual"])
+
+    def transcribe(self, samples: np.ndarray, **options: Any) -> dict[str, Any]:
+        """Transcribe samples of any length, float32 at 16 kHz.
+
+        Args:
+            samples: what is heard.
+            options: fields of `whisper_full_params`, and `num_beams`.
+
+        Returns:
+            `language` and `segments`, each with `start`, `end`, `text`, `ids` and `logprob`.
+
+        Raises:
+            UserError: the process ended.
+        """
+        request = {"num_beams": 1, "n_threads": self.threads, **options}
+        assert self.process.stdin is not None
+        try:
+            line = json.dumps({**request, "num_samples": len(samples)}).encode() + b"\n"
+            self.process.stdin.write(line + samples.astype(np.float32).tobytes())
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass
+        answer = self._answer()
+        if "error" in answer:
+            raise Failure(f"{self.path}: {answer['error']}")
+        return answer
+
+    def _answer(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if line:
+            return dict(json.loads(line))
+        code = self.process.wait()
+        self.log.seek(0)
+        said = self.log.read().decode("utf-8", "replace").strip().splitlines()
+        self.close()
+        # The last thing that the library says is that it stops; the reason stands before it.
+        signs = ("error", "assert", "fail", "invalid", "bad magic")
+        reasons = [each for each in said if any(sign in each.lower() for sign in signs)]
+        reason = (reasons or said or ["it says no reason"])[0]
+        raise UserError(
+            f"whisper.cpp cannot read {self.path} (its process ended with {code}): {reason}",
+            "convert the model again: python convert.py --format=ggml --model_path=<model>",
+        )
+
+    def __del__(self) -> None:
+        if hasattr(self, "process"):
+            self.close()
+
+    def close(self) -> None:
+        """End the process."""
+        self.process.kill()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout, self.log):
+            if pipe is not None:
+                with suppress(BrokenPipeError):  # what the process did not read
+                    pipe.close()
+
+
+class WhisperCppDecoder:
+    """Decodes clips as `WindowDecoder` does.
+
+    Args:
+        model: in its process.
+        decoding: how; what whisper.cpp has no setting for is refused.
+
+    Raises:
+        UserError: something is asked for that it cannot do.
+    """
+
+    def __init__(self, model: WhisperCpp, decoding: Decoding) -> None:
+        self.model = model
+        self.engine = model
+        self.decoding = decoding
+        for name in ("word_timestamps", "hotwords", "suppress_tokens", "length_penalty"):
+            if getattr(decoding, name):
+                raise UserError(
+                    f"--{name} is not for GGML models", "leave it out, or take another engine"
+                )
+
+    def languages(self, clips: Sequence[Clip]) -> list[str | None]:
+        """The language of each clip; whisper.cpp finds it with the text."""
+        return [self._transcribe(clip)["language"] for clip in clips]
+
+    def transcripts(
+        self, clips: Sequence[Clip], listen: Listener | None = None
+    ) -> list[ClipTranscript | None]:
+        """See `WindowDecoder.transcripts`."""
+        return [None if clip.failure else self._transcript(clip, listen) for clip in clips]
+
+    def _transcribe(self, clip: Clip) -> dict[str, Any]:
+        settings = self.decoding
+        samples = clip.samples[0 : len(clip.samples)]
+        timed = settings.timestamps or clip.is_long
+        if not clip.is_long:
+            # The library would transcribe nothing of what is under a second.
+            samples = np.pad(samples, (0, max(0, WINDOW_SAMPLES - len(samples))))
+        language = clip.utterance.language or settings.language or "auto"
+        return self.model.transcribe(
+            samples,
+            num_beams=settings.num_beams,
+            language=language if self.model.multilingual else "en",
+            translate=settings.task == "translate",
+            no_timestamps=not timed,
+            single_segment=not timed,
+            temperature=settings.temperature,
+            temperature_inc=settings.temperature_increment * settings.temperature_fallback,
+            logprob_thold=max(settings.logprob_threshold, -1e9),
+            no_speech_thold=min(settings.no_speech_threshold, 1e9),
+            initial_prompt=settings.initial_prompt or "",
+            no_context=not settings.condition_on_previous_text,
+        )
+
+    def _transcript(self, clip: Clip, listen: Listener | None) -> ClipTranscript:
+        found = self._transcribe(clip)
+        segments = tuple(
+            TimedText(
+                min(each["start"], clip.seconds),
+                min(each["end"], clip.seconds),
+                each["text"].strip(),
+                tuple(each["ids"]),
+                mean_logprob=each["logprob"],
+            )
+            for each in found["segments"]
+            if each["text"].strip()
+        )
+        text = "".join(each["text"] for each in found["segments"]).strip()
+        if clip.is_long and listen is not None:
+            listen(clip, segments, clip.seconds)
+        return ClipTranscript(text, found["language"], segments)
