@@ -15,15 +15,19 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import torch
 
-import convert
 import infer
 from utils.audio.clip import AudioRef
 from utils.audio.load import load_audio
 from utils.cli.errors import UserError
+from utils.export.ggml import write as write_ggml
 from utils.manifest.read import read_manifest
 from utils.manifest.utterance import Utterance
+from utils.model.load import load_model
+from utils.model.official_names import official_name
 from utils.transcription.decoding import Decoding
+from utils.transcription.engines.openai import load_openai
 from utils.transcription.engines.registry import open_engine
 from utils.transcription.infer.sound import StoredSamples, read_samples
 from utils.transcription.transcribe import transcribe_with_engine
@@ -89,43 +93,65 @@ def evaluated(model: Path, paths: list[Path], **options: Any) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def exported(demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo's model as a GGML and as a .pt file."""
-    pytest.importorskip("whisper", reason="openai-whisper is a test extra")
-    folder = tmp_path_factory.mktemp("exported")
-    for name in ("ggml", "openai"):
-        flags = [f"--model_path={demo_model}", f"--format={name}", f"--output_dir={folder}"]
-        convert.main([*flags, "--clips=2"])
+def ggml(demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's model for whisper.cpp."""
+    pytest.importorskip("pywhispercpp", reason="pywhispercpp is an extra")
+    folder = tmp_path_factory.mktemp("ggml")
+    write_ggml(load_model(str(demo_model)), folder, "f16")
+    (folder / "conversion.json").write_text("{}")
     return folder
 
 
-def test_files_of_openai_whisper_and_whisper_cpp_are_models_too(run, clips, demo_model, exported):
+def test_whisper_cpp_transcribes_too(run, clips, demo_model, ggml):
     flags = (f"--audio_path={clips / 'en'}", "--language=en", "--output_format=json")
     expected = evaluated(demo_model, sorted((clips / "en").iterdir()), audio_context="full")
-    for model in (exported / "base-openai", exported / "base-openai" / "model.pt"):
-        assert run(*flags, "--resume=False", model=model).code == 0
-        assert {name: value["text"] for name, value in texts().items()} == expected
     # Without sampling, in which every program draws other numbers.
-    plain = ("--temperature_increment_on_fallback=None", "--output_dir=cpp")
-    assert run(*flags, *plain, model=exported / "base-ggml").code == 0
-    theirs = {name: value["text"] for name, value in texts(Path("cpp")).items()}
+    plain = ("--temperature_increment_on_fallback=None",)
+    assert run(*flags, *plain, model=ggml).code == 0
+    theirs = {name: value["text"] for name, value in texts().items()}
     assert sum(theirs[name] == expected[name] for name in expected) >= 2
+    assert run(*flags, *plain, model=ggml).last.startswith("0 transcribed, 0 failed, 4 were done")
     with pytest.raises(UserError, match="word_timestamps is not for GGML"):
-        run(*flags, "--word_timestamps=True", "--resume=False", model=exported / "base-ggml")
+        run(*flags, "--word_timestamps=True", model=ggml)
 
 
 @pytest.mark.parametrize("kept", [3, 5000, 2_000_000])
-def test_a_damaged_model_file_is_one_sentence(run, clips, exported, tmp_path, kept):
-    for name in ("base-ggml/ggml-model-f16.bin", "base-openai/model.pt"):
-        source = exported / name
-        damaged = tmp_path / f"ggml-damaged{source.suffix}"
-        if source.suffix == ".pt":
-            damaged = tmp_path / "damaged.pt"
-        damaged.write_bytes(source.read_bytes()[:kept])
-        with pytest.raises(UserError) as caught:
-            run(f"--audio_path={clips / 'en'}", model=damaged)
-        assert damaged.name in caught.value.message
-        assert caught.value.hint
+@pytest.mark.parametrize("name", ["ggml-damaged.bin", "damaged.pt"])
+def test_a_damaged_model_file_is_one_sentence(run, clips, ggml, tmp_path, kept, name):
+    whole = ggml / "ggml-model.bin"
+    if name.endswith(".pt"):
+        whole = tmp_path / "whole.pt"
+        torch.save({"dims": {"n_mels": 80}, "model_state_dict": {"x": torch.zeros(10**6)}}, whole)
+    (tmp_path / name).write_bytes(whole.read_bytes()[:kept])
+    with pytest.raises(UserError) as caught:
+        run(f"--audio_path={clips / 'en'}", model=tmp_path / name)
+    assert name in caught.value.message
+    assert caught.value.hint
+
+
+@pytest.mark.requires_shared
+def test_a_pt_file_says_what_its_model_says(run, shared, tmp_path):
+    pytest.importorskip("whisper", reason="openai-whisper is an extra")
+    model = load_model(str(shared / "models" / "whisper-base"))
+    config = model.whisper.config
+    dims = {
+        **{"n_mels": 80, "n_audio_ctx": 1500, "n_text_ctx": 448, "n_vocab": config.vocab_size},
+        **{"n_audio_state": config.d_model, "n_text_state": config.d_model},
+        **{"n_audio_head": 8, "n_text_head": 8, "n_audio_layer": 6, "n_text_layer": 6},
+    }
+    state = model.whisper.state_dict()
+    weights = {official_name(k): v.half() for k, v in state.items() if k != "proj_out.weight"}
+    torch.save({"dims": dims, "model_state_dict": weights}, tmp_path / "base.pt")
+    jfk = shared / "data" / "en_single" / "jfk.flac"
+    assert run(f"--audio_path={jfk}", model=tmp_path / "base.pt").code == 0
+    assert texts()["jfk"]["text"] == evaluated(shared / "models" / "whisper-base", [jfk])["jfk"]
+    text = "Ünïcödé, 今天天气很好 and 3.14 dollars' worth"
+    ours = load_openai(str(tmp_path / "base.pt")).label_encoder()
+    theirs = model.label_encoder()
+    assert ours.text_ids(text, "en") == theirs.text_ids(text, "en")
+    assert ours.prompt("yue" if "<|yue|>" in ours.special_ids else "zh", "translate") == (
+        theirs.prompt("zh", "translate")
+    )
 
 
 @pytest.mark.parametrize("engine", ["transformers", "ctranslate2"])

@@ -9,7 +9,6 @@ V vocabulary, D width.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +17,7 @@ import torch
 from utils.cli.errors import UserError
 from utils.data.labels import LAST_TIMESTAMP
 from utils.model.loaded import LoadedModel
+from utils.model.official_names import official_name
 
 ENGLISH, MULTILINGUAL, WITH_CANTONESE = 51_864, 51_865, 51_866
 """Sizes of the vocabularies of `.en` models, of the first multilingual ones, and of large-v3."""
@@ -25,26 +25,6 @@ CANTONESE = "<|yue|>"
 BASE_WORDS = {ENGLISH: 50_256, MULTILINGUAL: 50_257, WITH_CANTONESE: 50_257}
 AFTER_OLD_LANGUAGES = 50_358
 """First id behind the 99 languages of a vocabulary of 51,865."""
-
-_RENAMED = (
-    (r"^model\.", ""),
-    (r"\.layers\.", ".blocks."),
-    (r"\.self_attn_layer_norm\.", ".attn_ln."),
-    (r"\.encoder_attn_layer_norm\.", ".cross_attn_ln."),
-    (r"\.self_attn\.", ".attn."),
-    (r"\.encoder_attn\.", ".cross_attn."),
-    (r"\.q_proj\.", ".query."),
-    (r"\.k_proj\.", ".key."),
-    (r"\.v_proj\.", ".value."),
-    (r"\.out_proj\.", ".out."),
-    (r"\.fc1\.", ".mlp.0."),
-    (r"\.fc2\.", ".mlp.2."),
-    (r"\.final_layer_norm\.", ".mlp_ln."),
-    (r"\.embed_positions\.weight$", ".positional_embedding"),
-    (r"\.embed_tokens\.", ".token_embedding."),
-    (r"^encoder\.layer_norm\.", "encoder.ln_post."),
-    (r"^decoder\.layer_norm\.", "decoder.ln."),
-)
 
 
 @dataclass(frozen=True)
@@ -108,13 +88,6 @@ def _expect_official(config: Any) -> None:
                 f"{' or '.join(map(str, values))} only",
                 "Use --format=ct2 or --format=onnx.",
             )
-
-
-def official_name(name: str) -> str:
-    """OpenAI's name of a tensor that Transformers calls `name`."""
-    for pattern, new in _RENAMED:
-        name = re.sub(pattern, new, name)
-    return name
 
 
 def official_tensors(loaded: LoadedModel, rows: tuple[int, ...]) -> dict[str, torch.Tensor]:

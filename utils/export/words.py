@@ -2,21 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
-
-@cache
-def byte_of_sign() -> dict[str, int]:
-    """The byte that each sign of a byte-level vocabulary stands for, as GPT-2 writes it.
-
-    Printable bytes stand for themselves; the others, in order, for the signs from 256 on.
-    """
-    plain = [*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    hidden = [byte for byte in range(256) if byte not in set(plain)]
-    return {chr(byte): byte for byte in plain} | {
-        chr(256 + place): byte for place, byte in enumerate(hidden)
-    }
+from utils.model.official_names import byte_of_sign
 
 
 def token_bytes(tokenizer: Any, count: int) -> list[bytes]:

@@ -1,14 +1,12 @@
 """The engine for .pt files of OpenAI's own program: their weights, computed by transformers.
 
-Such a file holds no words. They are those that lie beside it, where `convert.py` put them, or that
-come with the package openai-whisper.
+Such a file holds no words; they are those that come with the package openai-whisper.
 """
 
 from __future__ import annotations
 
 import math
 import pickle
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,13 +17,13 @@ from transformers import (
     PreTrainedTokenizerFast,
     WhisperConfig,
     WhisperFeatureExtractor,
-    WhisperProcessor,
 )
 
 from utils.cli.errors import UserError
+from utils.cli.extras import expect_installed
 from utils.model.audio_context.encoder import FlexibleWhisper
 from utils.model.loaded import LoadedModel
-from utils.model.official_names import byte_signs, official_name
+from utils.model.official_names import byte_of_sign, official_name
 from utils.transcription.engines.registry import DEFAULT_COMPUTE, Compute
 from utils.transcription.engines.transformers import TransformersEngine, placed
 
@@ -33,7 +31,6 @@ _UNREADABLE = (
     *(RuntimeError, KeyError, TypeError, EOFError, ValueError, OSError),
     pickle.UnpicklingError,
 )
-INSTALL = "pip install --no-deps -r requirements/openai.txt -c constraints.txt"
 
 
 def open_engine(
@@ -83,16 +80,12 @@ def load_openai(path: str) -> LoadedModel:
 
 
 def _words_of(path: str, vocabulary: int, mel_bins: int) -> tuple[Any, GenerationConfig]:
-    """Processor and settings: those beside the file, or else those of OpenAI's program."""
-    folder = Path(path).parent
-    if (folder / "conversion.json").is_file() and (folder / "tokenizer.json").is_file():
-        processor = WhisperProcessor.from_pretrained(folder)
-        return processor, GenerationConfig.from_pretrained(folder)
+    """Processor and settings of OpenAI's program."""
     words = _tokenizer_of(path, vocabulary)
     features = WhisperFeatureExtractor(feature_size=mel_bins)
-    return SimpleNamespace(
-        tokenizer=_fast_tokenizer(words), feature_extractor=features
-    ), _generation(words)
+    tokenizer = _fast_tokenizer(words)
+    processor = SimpleNamespace(tokenizer=tokenizer, feature_extractor=features)
+    return processor, _generation(words)
 
 
 def _config(dims: dict[str, int]) -> WhisperConfig:
@@ -118,10 +111,9 @@ def _config(dims: dict[str, int]) -> WhisperConfig:
 
 def _tokenizer_of(path: str, vocabulary: int) -> Any:
     """The tokenizer of OpenAI's program."""
-    try:
-        from whisper.tokenizer import get_tokenizer
-    except ImportError:
-        raise UserError(f"{path} needs the words of openai-whisper", INSTALL) from None
+    expect_installed("whisper", path)
+    from whisper.tokenizer import get_tokenizer
+
     multilingual = vocabulary >= 51_865
     if vocabulary not in (51_864, 51_865, 51_866):
         raise UserError(
@@ -153,7 +145,7 @@ def _generation(words: Any) -> GenerationConfig:
 def _fast_tokenizer(words: Any) -> PreTrainedTokenizerFast:
     """The same words for transformers: ranks of byte pairs become merges."""
     ranks: dict[bytes, int] = words.encoding._mergeable_ranks
-    signs = byte_signs()
+    signs = {byte: sign for sign, byte in byte_of_sign().items()}
 
     def spelled(token: bytes) -> str:
         return "".join(signs[byte] for byte in token)

@@ -6,7 +6,6 @@ that it does not like ends its process, which is told as an error here.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -21,12 +20,12 @@ import numpy as np
 
 from utils.audio.features import WINDOW_SAMPLES
 from utils.cli.errors import Failure, UserError
+from utils.cli.extras import expect_installed
 from utils.transcription.clips import Clip
 from utils.transcription.decoding import Decoding
 from utils.transcription.transcript import ClipTranscript, TimedText
 from utils.transcription.windows import Listener
 
-INSTALL = "pip install -r requirements/ggml.txt -c constraints.txt"
 REPOSITORY = Path(__file__).resolve().parents[3]
 _CHILD = "utils.transcription.engines.whisper_cpp_child"
 
@@ -55,8 +54,7 @@ class WhisperCpp:
     """
 
     def __init__(self, path: str, threads: int = 0) -> None:
-        if importlib.util.find_spec("_pywhispercpp") is None:
-            raise UserError(f"{path} needs pywhispercpp", INSTALL)
+        expect_installed("pywhispercpp", path)
         self.path = path
         self.threads = threads or min(4, os.cpu_count() or 1)
         self.log = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process

@@ -20,8 +20,8 @@ from utils.audio.features import SAMPLE_RATE
 from utils.audio.vad import speech_in
 from utils.cli.console import say
 from utils.cli.errors import UserError
+from utils.cli.extras import how_to
 
-INSTALL = "pip install -r requirements/microphone.txt -c constraints.txt"
 BLOCK = SAMPLE_RATE // 10
 LOOKED_AT: Seconds = 30.0  # of the end of the recording, for a voice
 BETWEEN_LOOKS: Seconds = 0.5
@@ -75,7 +75,7 @@ def _sounddevice() -> Any:
     try:
         import sounddevice
     except ImportError:
-        raise UserError("the microphone needs sounddevice", INSTALL) from None
+        raise UserError("the microphone needs sounddevice", how_to("sounddevice")) from None
     except OSError:
         raise UserError(
             "the microphone needs the library PortAudio",
