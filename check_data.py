@@ -125,13 +125,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _name(settings: Settings) -> str:
     """Return what has a say in the findings, beside the manifests themselves."""
-    said = (settings.audio, settings.voices, settings.language, settings.batch_size, settings.shard)
+    relevant = (
+        settings.audio,
+        settings.voices,
+        settings.language,
+        settings.batch_size,
+        settings.shard,
+    )
     if settings.model_path is None:
-        return repr(said)
+        return repr(relevant)
     from utils.model.fingerprint import model_fingerprint
 
     model = model_fingerprint(settings.model_path, local_files_only=settings.local_files_only)
-    return repr((*said, settings.model_path, model))
+    return repr((*relevant, settings.model_path, model))
 
 
 def _look(settings: Settings) -> Look:

@@ -46,7 +46,7 @@ def test_sound_data_ends_with_0(manifest: Path, capsys: pytest.CaptureFixture[st
     row = next(line for line in output.splitlines() if line.startswith(f"{manifest}  "))
     assert " ".join(row.split()[1:]) == "5 5 0.00 1.00 s 1.00 s 1.00 s 2 5 0"
     assert "languages zh (5); sampling rates 16000 (5); channels 1 (5)" in output
-    assert output.endswith("\nnothing found to mend\n")
+    assert output.endswith("\nnothing to fix\n")
 
 
 def test_warnings_end_with_1(manifest: Path, capsys: pytest.CaptureFixture[str]) -> None:

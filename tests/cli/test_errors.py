@@ -84,6 +84,26 @@ def test_a_bug_keeps_its_traceback():
         run_script(raising(ZeroDivisionError()))
 
 
+def test_the_traceback_of_a_bug_does_not_steer_the_terminal(repository):
+    code = (
+        "import sys\n"
+        "from utils.cli.errors import run_script\n"
+        "def main(argv): raise ValueError('a\\x1b[2Jb\\u202ec')\n"
+        "sys.exit(run_script(main))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=repository, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("Traceback (most recent call last):\n")
+    assert done.stderr.endswith("ValueError: a\\x1b[2Jb\\u202ec\n")
+
+
+def test_an_error_does_not_steer_the_terminal(capsys):
+    assert run_script(raising(UserError("a\x1b]0;b\x07", "c\rd"))) == 2
+    assert capsys.readouterr().err == "error: a\\x1b]0;b\\x07\n  c\\rd\n"
+
+
 def test_system_exit_passes_through():
     with pytest.raises(SystemExit):
         run_script(raising(SystemExit(0)))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from utils.cli.errors import UserError
 from utils.parallel.journal import Journal
 
 
@@ -42,3 +43,11 @@ def test_a_fresh_start_forgets(tmp_path: Path) -> None:
     Journal(tmp_path / "done.jsonl").add("a", 1)
     assert "a" not in Journal(tmp_path / "done.jsonl", fresh=True)
     assert "a" not in Journal(tmp_path / "done.jsonl")
+
+
+@pytest.mark.parametrize("line", ["{", "5", '["key"]', '["key", 1, 2]', "\x00", ""])
+def test_a_damaged_line_is_named(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "done.jsonl"
+    path.write_text(f'["first", 1]\n{line}\n["last", 2]\n', encoding="utf-8")
+    with pytest.raises(UserError, match="done.jsonl, line 2: expected a key and its answer"):
+        Journal(path)

@@ -72,7 +72,7 @@ def warn(text: str, *, changes_result: bool = False) -> None:
 
     Args:
         text: What is unusual, and what to do about it.
-        changes_result: The result is another than was asked for; said with --quiet too.
+        changes_result: The result is not what was asked for; printed with --quiet too.
     """
     if is_main_process() and (changes_result or not is_quiet()):
         print_to(f"warning: {text}", sys.stderr)

@@ -14,7 +14,9 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
+from types import TracebackType
 from typing import Any
 
 from utils.cli.chatter import silence_libraries
@@ -91,6 +93,7 @@ def run_script(main: Callable[[Sequence[str] | None], int | None]) -> int:
         SystemExit passes through; anything else is a bug and keeps its traceback.
     """
     silence_libraries()
+    sys.excepthook = _tell_bug
     try:
         return main(None) or 0
     except UserError as error:
@@ -123,10 +126,18 @@ def _tell(message: str, hint: str, exit_code: int) -> int:
     # Every process of a launcher may fail on its own, so each speaks, and says which it is.
     rank = os.environ.get("RANK", "0")
     speaker = "" if rank == "0" else f"process {rank}: "
-    lines = [f"{speaker}error: {message}", *(f"  {line}" for line in hint.splitlines())]
+    lines = [
+        f"{speaker}error: {message}",
+        *(f"  {line}" for line in filter(None, hint.split("\n"))),
+    ]
     sys.stdout.flush()
     print_to("\n".join(lines), sys.stderr)
     return exit_code
+
+
+def _tell_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print a traceback in which ids, paths and sentences cannot steer the terminal."""
+    print_to("".join(traceback.format_exception(kind, error, trace)).rstrip(), sys.stderr)
 
 
 def _tell_missing(error: ImportError) -> int:

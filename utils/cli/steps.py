@@ -44,5 +44,5 @@ def run_step(number: str, command: Sequence[str]) -> None:
     kind = UserError if code == EXIT_USER_ERROR else Failure
     raise kind(
         f"step {number}, {command[0]}, ended with exit code {code}, expected 0",
-        "What it said stands above; run that command by itself once it is fixed.",
+        "Its output is above. Run that command by itself once the cause is fixed.",
     )

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from utils.cli.errors import UserError
 from utils.cli.files import atomic_write
 
 
@@ -20,6 +21,9 @@ class Journal:
     Args:
         path: the file; its folder is made.
         fresh: forget what the file holds.
+
+    Raises:
+        UserError: a line of the file is damaged.
     """
 
     def __init__(self, path: Path, *, fresh: bool = False) -> None:
@@ -55,8 +59,14 @@ class Journal:
             with atomic_write(self.path, "wb") as file:
                 file.write(whole)
         # Bytes are split at line ends alone; text would be at U+2028 and the like too.
-        for line in whole.splitlines():
-            key, value = json.loads(line)
+        for number, line in enumerate(whole.splitlines(), start=1):
+            try:
+                key, value = json.loads(line)
+            except (ValueError, TypeError) as error:
+                raise UserError(
+                    f"{self.path}, line {number}: expected a key and its answer, [key, answer]",
+                    "Delete the file, or the line, to have the work done again.",
+                ) from error
             self._known[_spelled(key)] = value
 
 

@@ -102,7 +102,7 @@ class _Raised(NamedTuple):
 
 
 class _Worker:
-    """Does the work in a process of Ray's, in the folder from which relative paths are seen."""
+    """Does the work in a process of Ray's, in the folder that relative paths are relative to."""
 
     def __init__(self, work: bytes, folder: str) -> None:
         os.chdir(folder)
@@ -123,7 +123,7 @@ def _started(num_workers: int | None) -> Any:
     Raises:
         UserError: Ray is not installed.
     """
-    # Nothing here asks or tells anything over the internet.
+    # Nothing is sent over the internet.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         import ray

@@ -59,7 +59,7 @@ def verdict(diagnosis: Diagnosis) -> str:
         for severity in SEVERITIES
         if counts[severity]
     ]
-    return ", ".join(found) if found else "nothing found to mend"
+    return ", ".join(found) if found else "nothing to fix"
 
 
 def _tell_findings(findings: Iterable[Finding], examples: int) -> None:
