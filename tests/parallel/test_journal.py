@@ -49,5 +49,5 @@ def test_a_fresh_start_forgets(tmp_path: Path) -> None:
 def test_a_damaged_line_is_named(tmp_path: Path, line: str) -> None:
     path = tmp_path / "done.jsonl"
     path.write_text(f'["first", 1]\n{line}\n["last", 2]\n', encoding="utf-8")
-    with pytest.raises(UserError, match="done.jsonl, line 2: expected a key and its answer"):
+    with pytest.raises(UserError, match=r"done\.jsonl, line 2: expected a key and its answer"):
         Journal(path)
