@@ -14,8 +14,9 @@ from utils.cli.errors import UserError
 from utils.evaluation.compatibility import expect_fit
 from utils.manifest.read import read_manifest
 from utils.manifest.utterance import Utterance
+from utils.model.audio_context.contexts import Windows
 from utils.model.audio_context.token_merging import MERGE_MARGIN
-from utils.transcription.decoding import Decoding, Windows
+from utils.transcription.decoding import Decoding
 from utils.transcription.engines.registry import ENGINES, Engine, Search, engine_kind, open_engine
 from utils.transcription.transcribe import transcribe_with_engine
 

@@ -5,16 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from utils.audio.features import (
-    SAMPLE_RATE,
-    WINDOW_FRAMES,
-    window_frames,
-)
 from utils.cli.errors import UserError
-from utils.model.audio_context.contexts import AUDIO_CONTEXTS, merge_stride_of, silence_kept
+from utils.model.audio_context.contexts import AUDIO_CONTEXTS, WindowKind, Windows
 
 AudioContext = Literal["auto", "dynamic", "thinned", "full"]
-WindowKind = Literal["dynamic", "thinned", "full"]
 
 FALLBACK_TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 # Change nothing in the text: readers ahead of the model.
@@ -24,31 +18,6 @@ _LATER = (
     *("best_of", "patience", "length_penalty", "suppress_tokens", "initial_prompt", "hotwords"),
     *("condition_on_previous_text", "temperature", "temperature_increment", "word_timestamps"),
 )
-
-
-@dataclass(frozen=True)
-class Windows:
-    """What windows a model hears.
-
-    Attributes:
-        kind: "full": 30 s; "dynamic": cut after the longest clip of the batch; "thinned": 30 s,
-            few of whose silent positions are computed.
-        margin: seconds of silence after the longest clip, in windows that are not full.
-    """
-
-    kind: WindowKind
-    margin: float
-
-    def frames(self, num_samples: int) -> int:
-        """Frames that are computed for a batch whose longest clip has so many samples."""
-        if self.kind == "full":
-            return WINDOW_FRAMES
-        return window_frames(num_samples + round(self.margin * SAMPLE_RATE))
-
-    @property
-    def merge_stride(self) -> int:
-        """Of `Engine.encode`; 0 where nothing is thinned."""
-        return merge_stride_of(self.kind)
 
 
 @dataclass(frozen=True)
@@ -122,12 +91,12 @@ class Decoding:
         )
 
     def windows(self, trained_on: str, margin: float, *, thins: bool = True) -> Windows:
-        """The windows that a model hears.
+        """The windows that a model is given.
 
         Args:
             trained_on: one of AUDIO_CONTEXTS.
             margin: seconds of silence that the model wants after the speech.
-            thins: whether whoever computes it can thin silence; 30 s windows come nearest.
+            thins: whether the engine can compute thinned windows; those of 30 s come nearest.
 
         Raises:
             UserError: the model's files name windows that are not known.
@@ -142,7 +111,7 @@ class Decoding:
         kind: WindowKind = "dynamic" if wanted in ("dynamic", "mixed") else "full"
         if wanted == "thinned" and thins:
             kind = "thinned"
-        return Windows(kind, silence_kept(kind, margin))
+        return Windows.of(kind, margin)
 
     def to_json(self) -> dict[str, Any]:
         """What a score and a cache entry say of the decoding; thresholds only where they count."""

@@ -11,8 +11,8 @@ import pytest
 import finetune
 from utils.cli.errors import UserError
 from utils.manifest.read import read_manifest
+from utils.model.audio_context.choice import ContextLosses
 from utils.model.load import load_model
-from utils.training.audio_context.probe import is_as_good
 
 
 @pytest.fixture
@@ -39,29 +39,35 @@ def train(base: Path, data: Path, output: Path, **more: object) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("cut", "full", "as_good"),
+    ("other", "full", "as_good"),
     [
-        (0.1, 0.1, True),
-        (0.0, 0.5, True),
-        (0.109, 0.1, True),
-        (0.12, 0.1, False),
-        (2.26, 0.047, False),
-        (0.009, 0.0, True),
-        (0.02, 0.0, False),
+        (1.0, 1.0, True),
+        (0.4, 0.5, True),
+        (1.04, 1.0, True),
+        (1.06, 1.0, False),
+        (2.0, 0.7, False),
+        (0.01, 0.0, True),
+        (0.03, 0.0, False),
+        (float("nan"), 1.0, False),
     ],
 )
-def test_a_little_more_error_is_chance(cut: float, full: float, as_good: bool) -> None:
-    assert is_as_good(cut, full) is as_good
+def test_a_little_more_loss_is_chance(other: float, full: float, as_good: bool) -> None:
+    assert ContextLosses(8, full, other, other).is_as_good("dynamic") is as_good
+    assert ContextLosses(8, full, other, other).is_as_good("thinned") is as_good
 
 
-def test_windows_are_cut_where_the_base_hears_as_well_on_them(
+def test_without_a_transcript_nothing_is_as_good() -> None:
+    assert not ContextLosses(0, 0.0, 0.0, 0.0).is_as_good("dynamic")
+
+
+def test_the_context_is_measured_once_and_kept(
     silent_base: Path, speech_manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = train(silent_base, speech_manifest, tmp_path / "out")
     said = capsys.readouterr().out
     context = load_model(str(run / "checkpoint-final")).audio_context
     named = {"mixed": "mixed", "thinned": "thinned", "full": "30 s"}[context]
-    assert f"windows      {named}: on 9 dev utterances" in said
+    assert f"windows      {named}: on 8 transcripts" in said
     # What was measured once holds to the end of the run.
     shutil.rmtree(run / "checkpoint-2")
     train(silent_base, speech_manifest, tmp_path / "out", resume_from_checkpoint="auto")
@@ -72,12 +78,12 @@ def test_windows_are_cut_where_the_base_hears_as_well_on_them(
 @pytest.mark.parametrize(
     ("cut", "thinned", "full", "chosen"),
     [
-        (2.26, 0.3, 0.047, "full"),
-        (2.26, 0.05, 0.047, "thinned"),
-        (0.05, 0.3, 0.047, "mixed"),
+        (2.26, 1.3, 1.0, "full"),
+        (2.26, 1.01, 1.0, "thinned"),
+        (1.01, 1.3, 1.0, "mixed"),
     ],
 )
-def test_the_errors_decide(
+def test_the_losses_decide(
     silent_base: Path,
     speech_manifest: Path,
     tmp_path: Path,
@@ -88,20 +94,16 @@ def test_the_errors_decide(
     full: float,
     chosen: str,
 ) -> None:
-    # No model small enough for a test is deaf on cut windows alone.
-    rates = {"dynamic": cut, "thinned": thinned, "full": full}
-    monkeypatch.setattr(
-        "utils.training.audio_context.probe._error_rate", lambda *given: rates[given[-1]]
-    )
+    # No model small enough for a test needs the silence.
+    losses = ContextLosses(8, full, cut, thinned)
+    probe = "utils.training.audio_context.probe.context_losses"
+    monkeypatch.setattr(probe, lambda *_, **__: losses)
     run = train(silent_base, speech_manifest, tmp_path / "out", max_steps=1)
     assert load_model(str(run / "checkpoint-final")).audio_context == chosen
     told = capsys.readouterr().out
     named = {"mixed": "mixed", "thinned": "thinned", "full": "30 s"}[chosen]
-    assert (
-        f"windows      {named}: on 9 dev utterances the base model has an error rate of {cut:.1%}"
-        in told
-    )
-    assert (f"{thinned:.1%} on 30 s with thinned silence" in told) is (chosen != "mixed")
+    assert f"windows      {named}: {losses}" in told
+    assert "1.00 nats a token on windows of 30 s" in told
 
 
 def test_long_clips_are_not_worth_a_question(
@@ -109,7 +111,7 @@ def test_long_clips_are_not_worth_a_question(
 ) -> None:
     more = {"max_steps": 1, "context_margin": 27}
     run = train(silent_base, speech_manifest, tmp_path / "out", **more)
-    assert "cutting them to the speech would save" in capsys.readouterr().out
+    assert "leaving out silence would save" in capsys.readouterr().out
     assert load_model(str(run / "checkpoint-final")).audio_context == "full"
 
 

@@ -20,8 +20,9 @@ import torch
 from utils.audio.features import LogMel
 from utils.cli.errors import UserError
 from utils.data.labels import LabelEncoder
+from utils.model.audio_context.contexts import Windows
 from utils.model.load import check_model_path
-from utils.transcription.decoding import Decoding, Windows
+from utils.transcription.decoding import Decoding
 
 ROW_BY_ROW_FRAMES = 1000
 """On a CPU, windows of so many frames are encoded one by one: the activations of a batch of them no
