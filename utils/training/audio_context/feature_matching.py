@@ -1,10 +1,9 @@
-"""Before the training: an encoder that knows 30 s windows learns to give the same states on cut
-ones.
+"""Encoder feature matching, before the training: the same states without the silence.
 
-A pretrained Whisper has only ever heard speech followed by silence up to 30 s, and stumbles at
-first when the silence is gone. Here its own states on the full window are the targets for its
-states on the cut one, so no transcript is needed and nothing else is learnt: self-distillation
-for short windows, as futo-org/whisper-acft does it for on-device models.
+A pretrained Whisper was only ever trained on speech followed by silence up to 30 s, and stumbles at
+first when the silence is gone. Here its own states on windows of 30 s are the targets for its
+states on a variable-length audio context, so no transcript is needed and nothing else is learned:
+self-distillation for short windows, as futo-org/whisper-acft does it for on-device models.
 
 B examples in a micro-batch, F mel frames, M mel bins, P encoder positions (20 ms each), D width.
 """
@@ -67,11 +66,11 @@ class FeatureMatchingOptions:
 
 @dataclass(frozen=True)
 class ContextPair:
-    """A micro-batch heard twice.
+    """A micro-batch in two windows.
 
     Attributes:
         full: float32 `(B, M, 3000)`, padded to 30 s.
-        cut: float32 `(B, M, F)`, padded to the step's window.
+        cut: float32 `(B, M, F)`, padded to the step's window alone.
         positions: encoder positions that hold speech, of each example; 0 for stand-ins.
     """
 
@@ -108,7 +107,7 @@ class PairCollator:
 
 
 class FeatureMatcher:
-    """Brings an encoder's states on cut windows close to those of the model it began as.
+    """Brings an encoder's states without silence close to those of the model it began as.
 
     Args:
         loaded: the model with what is trainable in it; an adapter's teacher is its base, that of
@@ -146,11 +145,11 @@ class FeatureMatcher:
         """Squared difference of the states, mean over D, summed over the positions with speech."""
         targets = self.targets(pair)
         states = self.encoder(pair.cut.to(targets.device)).last_hidden_state
-        heard = torch.zeros(states.shape[:2], device=states.device)
+        speech = torch.zeros(states.shape[:2], device=states.device)
         for row, number in enumerate(pair.positions):
-            heard[row, :number] = 1.0
+            speech[row, :number] = 1.0
         difference = states.float() - targets[:, : states.shape[1]].float()
-        return (difference.square().mean(-1) * heard).sum()
+        return (difference.square().mean(-1) * speech).sum()
 
     def step(self, pairs: Sequence[ContextPair]) -> float:
         """Gradients of a whole step's mean distance, the same on every process.
@@ -183,7 +182,7 @@ class FeatureMatcher:
 def match_features(
     loaded: LoadedModel, dataset: SpeechDataset, plan: BatchPlan, options: FeatureMatchingOptions
 ) -> list[float]:
-    """Match an encoder's states on cut windows to its own on 30 s ones.
+    """Match an encoder's states without silence to its own on windows of 30 s.
 
     Deterministic from the plan's seed, and the same for any number of processes.
 
@@ -210,7 +209,7 @@ def match_features(
     loaded.model.train()
     distances = []
     steps = _steps(dataset, plan, loaded.log_mel, options)
-    bar = progress(steps, total=options.steps, desc="matching windows", unit="step")
+    bar = progress(steps, total=options.steps, desc="matching features", unit="step")
     with torch.autocast(loaded.whisper.device.type, torch.bfloat16, enabled=options.bf16):
         for pairs in bar:
             distances.append(matcher.step(pairs))
@@ -253,6 +252,6 @@ def say_distances(distances: Sequence[float]) -> None:
     few = max(1, min(FIGURES_OVER, len(distances) // 2))
     first, last = sum(distances[:few]) / few, sum(distances[-few:]) / few
     say(
-        f"matching     {len(distances)} steps: mean squared difference of the states on cut and "
-        f"30 s windows {first:.4f} -> {last:.4f}"
+        f"matching     {len(distances)} steps: mean squared difference of the encoder's states "
+        f"from those on windows of 30 s {first:.4f} -> {last:.4f}"
     )

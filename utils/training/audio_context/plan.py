@@ -20,7 +20,7 @@ def with_context(settings: TrainSettings, loaded: LoadedModel) -> LoadedModel:
     As asked for, else as the base model states it, else UNDECIDED until `settled_context`.
 
     Raises:
-        UserError: if windows are to be prepared for being cut and none is.
+        UserError: if a variable-length audio context is prepared for and not trained on.
     """
     context: str = settings.audio_context
     prepared = settings.context_match_steps or settings.context_warmup_steps
@@ -28,8 +28,8 @@ def with_context(settings: TrainSettings, loaded: LoadedModel) -> LoadedModel:
         context = stated_context(loaded) or ("mixed" if prepared else UNDECIDED)
     if context in ("full", "thinned") and prepared:
         raise UserError(
-            "--context_match_steps and --context_warmup_steps prepare a model for cut windows; "
-            f"with an audio context of {context} none are cut",
+            "--context_match_steps and --context_warmup_steps prepare a model for a "
+            f"variable-length audio context; --audio_context={context} trains on windows of 30 s",
             "Give --audio_context=mixed or dynamic, or leave them out.",
         )
     margin = settings.context_margin

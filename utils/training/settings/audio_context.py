@@ -1,4 +1,4 @@
-"""What can be set about windows."""
+"""What can be set about the audio context."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,14 +8,15 @@ from utils.cli.errors import UserError
 
 @dataclass(frozen=True)
 class AudioContextSettings:
-    """Windows: how much of the silence up to 30 s is computed."""
+    """Audio context: how much of the silence up to 30 s is computed."""
 
     audio_context: Literal["auto", "full", "thinned", "dynamic", "mixed"] = "auto"
-    """Windows of 30 s (full), of 30 s with one in four positions of the silence computed (thinned),
-    cut to the speech (dynamic), or cut with a share of full ones (mixed). auto: as the base model
-    was trained; a model that does not say transcribes a few dev utterances. Windows are then cut
-    (mixed) if its error rate is as low on cut ones, else thinned if it is as low on those, else
-    full."""
+    """How much of each window of 30 s is computed: all of it (full); the speech and one in four
+    positions of the silence (thinned: token merging with proportional attention); the speech alone,
+    a variable-length audio context (dynamic); or that with a share of full windows (mixed). auto:
+    as the base model was trained. For a model that does not say, its loss on a few dev transcripts
+    decides: mixed if it is as low there as on windows of 30 s, else thinned if it is as low there,
+    else full."""
     full_share: float = 0.05
     """With audio_context=mixed: share of the steps with windows of 30 s."""
     tail_share: float = 0.05
@@ -26,10 +27,11 @@ class AudioContextSettings:
     decoding; kept with the model. None: as the base model has it, which is 0 unless it says
     otherwise; at least half a second where windows are thinned."""
     context_warmup_steps: int = 0
-    """Steps over which windows shrink from 30 s to the cut ones."""
+    """Steps over which windows shrink from 30 s to a variable-length audio context."""
     context_match_steps: int = 0
-    """Steps before the training in which the encoder learns to give on cut windows the states
-    that the base model has on 30 s ones, in batches of per_device_train_batch_size."""
+    """Steps of encoder feature matching before the training: the encoder learns to give on a
+    variable-length audio context the states that the base model has on windows of 30 s, in batches
+    of per_device_train_batch_size."""
 
     def check_audio_context(self) -> None:
         """Check shares, margin and steps.
