@@ -23,10 +23,10 @@ from utils.model.audio_context.contexts import WindowKind, Windows
 from utils.model.loaded import LoadedModel
 
 PROBED = 8
-"""Utterances whose loss is compared: 8 take a second or so each on one core with whisper-base."""
+"""Utterances whose loss is compared: 16 s of one core with whisper-base."""
 TOLERATED_RELATIVE, TOLERATED_NATS = 0.05, 0.02
-"""So much more loss (nats a token) is chance on so few utterances. On whisper-base a context that
-ends with the speech costs several times as much, and thinned windows less than a twentieth."""
+"""So much more loss (nats a token) is chance on so few utterances. On OpenAI's whisper-base and
+Mandarin a context that ends with the speech costs 0.07, thinned windows nothing."""
 
 
 @dataclass(frozen=True)
