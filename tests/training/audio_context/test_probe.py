@@ -43,8 +43,8 @@ def train(base: Path, data: Path, output: Path, **more: object) -> Path:
     [
         (1.0, 1.0, True),
         (0.4, 0.5, True),
-        (1.04, 1.0, True),
-        (1.06, 1.0, False),
+        (1.01, 1.0, True),
+        (2.27, 2.24, False),
         (2.0, 0.7, False),
         (0.01, 0.0, True),
         (0.03, 0.0, False),
