@@ -111,7 +111,7 @@ def test_everything_is_written(evaluate: Evaluate, speech_manifest: Path, tmp_pa
 
 
 def test_the_saved_settings_run_the_same_again(evaluate: Evaluate, tmp_path: Path):
-    assert evaluate(seed=3, metric="wer") == 0
+    assert evaluate(seed=3, metric="mer") == 0
     first = results(tmp_path)
     settings = tmp_path / "report" / "settings.yaml"
     again = run_script(lambda _: evaluation.main([f"--config={settings}"]))
@@ -120,7 +120,16 @@ def test_the_saved_settings_run_the_same_again(evaluate: Evaluate, tmp_path: Pat
     assert first["scores"][0].pop("cost")["utterances"] == 9
     assert second["scores"][0].pop("cost")["cached_utterances"] == 9
     assert second == first
-    assert first["scores"][0]["metric"] == "wer"
+    assert first["scores"][0]["metric"] == "mer"
+
+
+def test_words_of_text_without_spaces_are_not_counted(
+    evaluate: Evaluate, capsys: pytest.CaptureFixture[str]
+):
+    assert evaluate(metric="wer") == 2
+    told = capsys.readouterr().err
+    assert "which has text in zh: there are no spaces between words" in told
+    assert "--metric=mer" in told
 
 
 def test_a_baseline_is_compared_on_the_same_utterances(
@@ -497,7 +506,7 @@ def test_predictions_that_were_missing_are_missing_when_they_are_read_again(
 def test_ready_predictions_are_scored_without_the_default_model(evaluate: Evaluate, tmp_path: Path):
     ready = ready_lines(tmp_path / "theirs.jsonl", IDS, text="good morning")
     arguments = {"model_path": "models/whisper-tiny-finetune", "predictions": ready}
-    assert evaluate(**arguments, metric="wer") == 0
+    assert evaluate(**arguments, metric="mer") == 0
     (score,) = results(tmp_path)["scores"]
     assert (score["model"], score["cost"], score["model_sha256"]) == ("theirs", None, None)
     assert score["decoding"] == {"engine": "ready predictions"}

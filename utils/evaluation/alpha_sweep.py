@@ -13,7 +13,6 @@ from pathlib import Path
 from utils.cli.console import say
 from utils.cli.files import atomic_write
 from utils.manifest.read import read_manifest
-from utils.manifest.utterance import Utterance
 from utils.model.adapters.interpolation import between, weights_of
 from utils.model.loaded import LoadedModel
 from utils.transcription.decoding import Decoding
@@ -28,16 +27,15 @@ class Point:
         alpha: 0 is the base, 1 the tuned model.
         target: error rate on what was learned.
         kept: error rate on what is not to be forgotten.
+        target_metric: what the first counts.
+        kept_metric: what the second counts.
     """
 
     alpha: float
     target: float
     kept: float
-
-    @property
-    def mean(self) -> float:
-        """What the choice is made by: both sets count the same, whatever their size."""
-        return (self.target + self.kept) / 2
+    target_metric: str = "cer"
+    kept_metric: str = "cer"
 
 
 def sweep(
@@ -60,21 +58,31 @@ def sweep(
     points = []
     for alpha in alphas:
         tuned.model.load_state_dict(between(old, new, alpha))
-        rates = [error_rate(tuned, utterances) for utterances in sets]
-        points.append(Point(alpha, *rates))
-        say(f"alpha {alpha:<6g} target {rates[0]:7.2%}   kept {rates[1]:7.2%}")
+        scores = [score_of(tuned, utterances, Decoding()) for utterances in sets]
+        rates, metrics = [each.rate or 0.0 for each in scores], [each.metric for each in scores]
+        points.append(Point(alpha, *rates, *metrics))
+        names = [metric.upper() for metric in metrics]
+        say(
+            f"alpha {alpha:<6g} target {names[0]} {rates[0]:7.2%}   kept {names[1]} {rates[1]:7.2%}"
+        )
     tuned.model.load_state_dict(new)
     return points
 
 
 def best_alpha(points: Sequence[Point]) -> float:
-    """The alpha with the lowest mean of both rates; of equals the nearest to the tuned model."""
-    return min(points, key=lambda point: (point.mean, -point.alpha)).alpha
+    """The alpha that costs least over both sets; of equals the nearest to the tuned model.
 
+    Both sets count the same, whatever their size. Two rates of one metric are averaged (a macro
+    average); a CER and a WER have no mean, and each is taken relative to its highest in the sweep.
+    """
+    worst = [max(rates) or 1.0 for rates in zip(*((p.target, p.kept) for p in points), strict=True)]
+    same = all(point.target_metric == point.kept_metric for point in points)
+    scale = [1.0, 1.0] if same else worst
 
-def error_rate(loaded: LoadedModel, utterances: list[Utterance]) -> float:
-    """Corpus CER or WER of a model, by the language of the texts."""
-    return float(score_of(loaded, utterances, Decoding()).rate or 0.0)
+    def cost(point: Point) -> float:
+        return point.target / scale[0] + point.kept / scale[1]
+
+    return min(points, key=lambda point: (cost(point), -point.alpha)).alpha
 
 
 def write_sweep(points: Sequence[Point], chosen: float, path: Path) -> None:

@@ -19,7 +19,7 @@ from utils.manifest.utterance import Utterance
 from utils.scoring.normalizers import choose_normalizer
 from utils.scoring.predictions import Prediction
 from utils.scoring.score import Score, score_predictions
-from utils.scoring.tokens import default_metric
+from utils.scoring.tokens import LANGUAGES_WITHOUT_SPACES, default_metric
 from utils.transcription.engines.registry import engine_kind
 
 CHECKPOINT_FOLDER = re.compile(r"checkpoint-\w+")
@@ -120,12 +120,29 @@ def _read_test_set(settings: EvaluationSettings, path: str, name: str) -> TestSe
     if dropped:
         warn(f"{path}: {len(dropped)} of {len(manifest)} utterances left out: {some_of(reasons)}")
     test_set = TestSet(settings, manifest.sha256, kept, dropped, path, name)
+    _expect_words(test_set)
     spoken = Counter(code or "detected" for code in test_set.languages.values())
     say(
         f"{path}: {len(kept)} utterances, scored by {test_set.metric.upper()}, "
         f"language {', '.join(f'{code} ({n})' for code, n in spoken.most_common())}"
     )
     return test_set
+
+
+def _expect_words(test_set: TestSet) -> None:
+    """Refuse to count the words of text that is written without spaces.
+
+    Raises:
+        UserError: A tenth of the utterances or more are in such a language.
+    """
+    if test_set.metric != "wer" or default_metric(test_set.languages.values()) == "wer":
+        return
+    spoken = set(test_set.languages.values()) & LANGUAGES_WITHOUT_SPACES
+    raise UserError(
+        f"--metric=wer on {test_set.path}, which has text in {', '.join(sorted(spoken))}: there are "
+        "no spaces between words, and a whole sentence would be one word",
+        "Use --metric=mer (Han characters and kana one by one, else words), cer or auto.",
+    )
 
 
 def find_models(

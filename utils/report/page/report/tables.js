@@ -161,15 +161,29 @@ function tally(view, labels) {
   return sums;
 }
 
+// The same labels, once for each metric: words and characters are never added up.
+const metrics = [...new Set(overview.sets.map((set) => set.metric))];
+const metricOfSet = overview.sets.flatMap((set) => Array(set.utterances).fill(metrics.indexOf(set.metric)));
+
+function byMetric(labels) {
+  const size = metrics.length;
+  const names = labels ? labels.names : ['all of these'];
+  if (size === 1) return { names, labels };
+  const numbers = metricOfSet.map((metric, number) => (labels ? labels.numbers[number] : 0) * size + metric);
+  const shown = names.flatMap((name) => metrics.map((metric) => `${name || '(none)'}, ${metric.toUpperCase()}`));
+  return { names: shown, labels: { names: shown, numbers } };
+}
+
 function showParts(view) {
   const field = state.by;
   const labels = field ? data.labels[field] : null;
-  const sums = tally(view, labels);
-  const names = labels ? labels.names : ['all of these'];
-  const rows = names.map((name, i) => [name, i]).filter(([, i]) => sums.utterances[i]);
+  const apart = byMetric(labels);
+  const sums = tally(view, apart.labels);
+  const plain = (i) => labels.names[Math.floor(i / metrics.length)];
+  const rows = apart.names.map((name, i) => [name, i]).filter(([, i]) => sums.utterances[i]);
   const most = Math.max(...rows.flatMap(([, i]) => models.map((_, m) => rateOf(sums, m, i) || 0)), 1e-9);
   const body = rows.map(([name, i]) => [
-    labels ? { text: name || '(none)', field, label: name } : name,
+    labels ? { text: name || '(none)', field, label: plain(i) } : name,
     count(sums.utterances[i]),
     ...models.map((_, m) => rateCell(sums, m, i, most)),
   ]);
