@@ -101,7 +101,7 @@ def test_everything_is_written(evaluate: Evaluate, speech_manifest: Path, tmp_pa
     assert [each.id for each in predictions] == [f"clip-{i}" for i in range(9)]
     assert {each.language for each in predictions} == {"zh", "en"}
     (score,) = results(tmp_path)["scores"]
-    assert (score["metric"], score["normalizer"]) == ("cer", "chinese@1+english@1")
+    assert (score["metric"], score["normalizer"]) == ("cer", "chinese@2+english@2")
     assert (score["utterances"], score["failed"], score["dropped_utterances"]) == (9, 0, 0)
     assert len(score["manifest_sha256"]) == len(score["model_sha256"]) == 64
     assert score["decoding"]["audio_context"] == "dynamic"
@@ -178,7 +178,7 @@ def test_the_manifests_language_wins_over_the_flag(
     predictions = read_predictions(tmp_path / "report" / "predictions" / "new--d.jsonl")
     assert [each.language for each in predictions] == ["de", "en", "fr"]
     (score,) = results(tmp_path)["scores"]
-    assert (score["metric"], score["normalizer"]) == ("wer", "basic@1+english@1")
+    assert (score["metric"], score["normalizer"]) == ("wer", "basic@2+english@2")
 
 
 def test_without_a_language_it_is_detected_and_has_no_say_in_the_normalizer(
@@ -188,15 +188,15 @@ def test_without_a_language_it_is_detected_and_has_no_say_in_the_normalizer(
     assert evaluate(test_data=data, language=None, baseline=models / "old") == 0
     predictions = read_predictions(tmp_path / "report" / "predictions" / "new--d.jsonl")
     assert all(each.language for each in predictions)
-    assert {score["normalizer"] for score in results(tmp_path)["scores"]} == {"basic@1"}
+    assert {score["normalizer"] for score in results(tmp_path)["scores"]} == {"basic@2"}
 
 
 @pytest.mark.parametrize(
     ("flags", "name"),
     [
         ({"remove_pun": False}, "chinese-with-punctuation@1+none@1"),
-        ({"to_simple": False}, "chinese-as-written@1+english@1"),
-        ({"normalizer": "basic"}, "basic@1"),
+        ({"to_simple": False}, "chinese-as-written@2+english@2"),
+        ({"normalizer": "basic"}, "basic@2"),
     ],
 )
 def test_the_flags_of_normalisation_are_named_in_the_result(

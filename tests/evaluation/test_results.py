@@ -69,7 +69,7 @@ def test_the_published_fields_of_a_score_are_there(results: Results):
         "model": "old",
         "test_data": "dataset/test.json",
         "metric": "cer",
-        "normalizer": "chinese@1",
+        "normalizer": "chinese@2",
         "errors": 8,
         "substitutions": 3,
         "deletions": 3,
@@ -153,7 +153,7 @@ def test_a_test_set_is_named_after_its_file(path: str, name: str):
 
 def test_the_terminal_shows_rates_intervals_errors_and_the_difference(results: Results):
     text = format_results(results)
-    assert "dataset/test.json: 4 utterances, 14 characters, normalizer chinese@1" in text
+    assert "dataset/test.json: 4 utterances, 14 characters, normalizer chinese@2" in text
     assert "1 of them without speech" in text
     assert "2 left out for their duration" in text
     old = next(line for line in text.split("\n") if line.startswith("old"))

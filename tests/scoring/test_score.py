@@ -119,14 +119,14 @@ def test_raw_and_normalised_text_are_both_counted():
     score = score_predictions(predictions(("天氣，好", "天气好")), "cer", "chinese")
     assert score.counts.errors == 0
     assert score.raw.errors == 2
-    assert score.normalizer == "chinese@1"
+    assert score.normalizer == "chinese@2"
 
 
 def test_each_utterance_can_have_its_own_normalizer():
     lines = [Prediction("a", "天氣", "天气", "zh"), Prediction("b", "Twenty one.", "21", "en")]
-    names = {"zh": "chinese@1", "en": "english@1"}
+    names = {"zh": "chinese@2", "en": "english@2"}
     score = score_predictions(lines, "cer", lambda prediction: names[str(prediction.language)])
-    assert score.normalizer == "chinese@1+english@1"
+    assert score.normalizer == "chinese@2+english@2"
     assert score.rate == 0.0
 
 
@@ -140,4 +140,4 @@ def test_nothing_to_score_has_no_rate():
     assert score.rate is None
     assert score.mean_utterance_rate is None
     assert score.counts == ErrorCounts()
-    assert score.normalizer == "chinese@1"
+    assert score.normalizer == "chinese@2"

@@ -139,8 +139,8 @@ def _expect_words(test_set: TestSet) -> None:
         return
     spoken = set(test_set.languages.values()) & LANGUAGES_WITHOUT_SPACES
     raise UserError(
-        f"--metric=wer on {test_set.path}, which has text in {', '.join(sorted(spoken))}: there are "
-        "no spaces between words, and a whole sentence would be one word",
+        f"--metric=wer on {test_set.path}, which has text in {', '.join(sorted(spoken))}: there "
+        "are no spaces between words, and a whole sentence would be one word",
         "Use --metric=mer (Han characters and kana one by one, else words), cer or auto.",
     )
 

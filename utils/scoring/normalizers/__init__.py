@@ -8,30 +8,72 @@ row, `chinese@2`. To add one, write its steps in a file beside this one and give
 
 from __future__ import annotations
 
-from functools import cache
-
-from utils.cli.console import warn
 from utils.cli.errors import UserError
-from utils.scoring.normalizers.arabic import plain_letters
+from utils.scoring.normalizers.arabic import plain_letters, written_letters
 from utils.scoring.normalizers.chinese import digits_for_numerals, to_simplified
+from utils.scoring.normalizers.chinese_numerals import numerals_to_digits
 from utils.scoring.normalizers.english import normalize_english
-from utils.scoring.normalizers.extras import EXTRAS, is_installed, load_extra
-from utils.scoring.normalizers.indic import settle_spelling
-from utils.scoring.normalizers.japanese import settle_kana
+from utils.scoring.normalizers.extras import EXTRAS, load_extra
+from utils.scoring.normalizers.indic import joined_letters, settle_nasals, settle_spelling
+from utils.scoring.normalizers.japanese import settle_kana, shorten_vowels
 from utils.scoring.normalizers.korean import unify_hangul
+from utils.scoring.normalizers.letters import (
+    apostrophe_letters,
+    catalan_l,
+    comma_below,
+    dotless_case,
+    dots_below,
+    drop_selectors,
+    hawaiian_letters,
+    hooked_y,
+    monotonic,
+    one_amharic_sound,
+    open_ligatures,
+    pashto_letters,
+    persian_letters,
+    plain_yo,
+    serbian_latin,
+    sindhi_letters,
+    straight_quotes,
+    tone_on_first,
+    urdu_letters,
+    whole_armenian_words,
+    without_circumflex,
+    without_points,
+    without_stress,
+    without_trema,
+)
 from utils.scoring.normalizers.steps import (
     WORDS_ONLY,
     Step,
     collapse_spaces,
+    drop_invisible,
     join_han,
     unify_forms,
     western_digits,
 )
-from utils.scoring.normalizers.thai import order_marks
+from utils.scoring.normalizers.thai import order_marks, settle_thai
 
 # Phrases are looked up with the punctuation still between sentences, and without the spaces that
 # some corpora put between characters.
 _SIMPLIFY = (join_han, to_simplified)
+
+# What every chain of the second generation begins and ends with.
+_BEGIN = (drop_selectors, unify_forms)
+_END = (western_digits, *WORDS_ONLY)
+# NFKC makes a space of a lone accent (´), and an apostrophe of a part of a letter (ŉ).
+_QUOTES = (straight_quotes, *_BEGIN, straight_quotes)
+_PLAIN: tuple[Step, ...] = (*_QUOTES, *_END)
+
+
+_NUMBERS = (western_digits, numerals_to_digits)
+_TURKIC = (straight_quotes, drop_selectors, dotless_case, straight_quotes)
+
+
+def _of(*letters: Step) -> tuple[Step, ...]:
+    """Return `basic@2` with rules of a language, which are applied to folded text."""
+    return (*_QUOTES, *letters, *_END)
+
 
 NORMALIZERS: dict[str, tuple[Step, ...]] = {
     "none@1": (),
@@ -48,24 +90,80 @@ NORMALIZERS: dict[str, tuple[Step, ...]] = {
     "thai@1": (unify_forms, western_digits, *WORDS_ONLY, order_marks, collapse_spaces),
     "arabic@1": (unify_forms, western_digits, plain_letters, *WORDS_ONLY),
     "indic@1": (settle_spelling, unify_forms, western_digits, *WORDS_ONLY),
+    "basic@2": _PLAIN,
+    "english@2": (straight_quotes, drop_selectors, drop_invisible, normalize_english),
+    "chinese@2": (*_BEGIN, *_SIMPLIFY, *_END, join_han),
+    "chinese-itn@2": (*_BEGIN, *_SIMPLIFY, *_NUMBERS, *WORDS_ONLY, join_han),
+    "chinese-as-written@2": (*_BEGIN, *_END, join_han),
+    "japanese@2": (*_BEGIN, shorten_vowels, *_END, join_han, shorten_vowels),
+    "korean@2": (straight_quotes, drop_selectors, unify_hangul, straight_quotes, *_END),
+    "thai@2": (*_BEGIN, settle_thai, *_END),
+    "arabic@2": (*_BEGIN, written_letters, *_END),
+    "indic@2": (drop_selectors, joined_letters, settle_spelling, unify_forms, settle_nasals, *_END),
+    "persian@1": _of(persian_letters),
+    "urdu@1": _of(urdu_letters),
+    "pashto@1": _of(pashto_letters),
+    "sindhi@1": _of(sindhi_letters),
+    "turkish@1": (*_TURKIC, without_circumflex, *_END),
+    "azerbaijani@1": (*_TURKIC, *_END),
+    "ukrainian@1": _of(without_stress, apostrophe_letters),
+    "russian@1": _of(without_stress, plain_yo),
+    "cyrillic@1": _of(without_stress),
+    "serbian@1": _of(without_stress, serbian_latin),
+    "apostrophe@1": _of(apostrophe_letters),
+    "hawaiian@1": _of(hawaiian_letters),
+    "hausa@1": _of(hooked_y, hawaiian_letters),
+    "yoruba@1": _of(dots_below),
+    "romanian@1": _of(comma_below),
+    "vietnamese@1": _of(tone_on_first),
+    "hebrew@1": (drop_selectors, unify_forms, without_points, *_END),
+    "greek@1": _of(monotonic),
+    "armenian@1": _of(whole_armenian_words),
+    "amharic@1": _of(one_amharic_sound),
+    "catalan@1": _of(catalan_l),
+    "french@1": _of(open_ligatures),
+    "portuguese@1": _of(without_trema),
 }
 """name@version -> steps, applied in this order."""
 
-_INDIC_LANGUAGES = ("hi", "mr", "ne", "sa", "bn", "as", "pa", "gu", "ta", "te", "kn", "ml", "si")
+_INDIC = ("hi", "mr", "ne", "sa", "bn", "as", "pa", "gu", "ta", "te", "kn", "ml", "si")
 
 LANGUAGE_DEFAULTS = {
-    "en": "english@1",
-    "zh": "chinese@1",
-    "yue": "chinese@1",
-    "ja": "japanese@1",
-    "ko": "korean@1",
-    "th": "thai@1",
-    "ar": "arabic@1",
-    **dict.fromkeys(
-        ["hi", "mr", "ne", "sa", "bn", "as", "pa", "gu", "ta", "te", "kn", "ml", "si"], "indic@1"
-    ),
+    "en": "english@2",
+    "zh": "chinese@2",
+    "yue": "chinese@2",
+    "ja": "japanese@2",
+    "ko": "korean@2",
+    "th": "thai@2",
+    "ar": "arabic@2",
+    **dict.fromkeys(_INDIC, "indic@2"),
+    "fa": "persian@1",
+    "ur": "urdu@1",
+    "ps": "pashto@1",
+    "sd": "sindhi@1",
+    "tr": "turkish@1",
+    "az": "azerbaijani@1",
+    "ru": "russian@1",
+    **dict.fromkeys(("uk", "be"), "ukrainian@1"),
+    **dict.fromkeys(("bg", "mk", "mn", "kk", "tg", "tt", "ba"), "cyrillic@1"),
+    "sr": "serbian@1",
+    "bs": "serbian@1",
+    **dict.fromkeys(("uz", "br", "sw", "so", "mt"), "apostrophe@1"),
+    "haw": "hawaiian@1",
+    "ha": "hausa@1",
+    "yo": "yoruba@1",
+    "ro": "romanian@1",
+    "vi": "vietnamese@1",
+    "he": "hebrew@1",
+    "el": "greek@1",
+    "hy": "armenian@1",
+    "am": "amharic@1",
+    "ca": "catalan@1",
+    **dict.fromkeys(("fr", "la"), "french@1"),
+    "pt": "portuguese@1",
 }
-"""Whisper language code -> normalizer; any other language takes `basic@1`."""
+"""Whisper language code -> normalizer; any other language takes `basic@2`."""
+BASIC = "basic@2"
 
 
 def normalizer(name: str) -> Step:
@@ -79,9 +177,8 @@ def normalizer(name: str) -> Step:
     """
     full_name = resolve_name(name)
     steps = NORMALIZERS[full_name]
-    plain_name = full_name.split("@")[0]
-    if plain_name in EXTRAS:
-        load_extra(EXTRAS[plain_name], plain_name)
+    if full_name in EXTRAS:
+        load_extra(EXTRAS[full_name], full_name)
 
     def apply(text: str) -> str:
         for step in steps:
@@ -109,9 +206,6 @@ def resolve_name(name: str) -> str:
 def choose_normalizer(language: str | None, *, remove_pun: bool, to_simple: bool) -> str:
     """Return the name of the normalizer for a language.
 
-    A language whose library is not installed takes `basic@1`, with a warning: the name in the
-    results says which it was.
-
     Args:
         language: A Whisper language code; None where it is not known.
         remove_pun: Whether punctuation is left out of the score.
@@ -121,23 +215,9 @@ def choose_normalizer(language: str | None, *, remove_pun: bool, to_simple: bool
     Returns:
         A key of `NORMALIZERS`, which says what is applied.
     """
-    by_default = LANGUAGE_DEFAULTS.get(language or "", "basic@1")
-    if by_default != "chinese@1":
-        return _usable(by_default) if remove_pun else "none@1"
+    by_default = LANGUAGE_DEFAULTS.get(language or "", BASIC)
+    if by_default != "chinese@2":
+        return by_default if remove_pun else "none@1"
     if remove_pun:
-        return "chinese@1" if to_simple else "chinese-as-written@1"
+        return "chinese@2" if to_simple else "chinese-as-written@2"
     return "chinese-with-punctuation@1" if to_simple else "none@1"
-
-
-@cache
-def _usable(name: str) -> str:
-    """Return the name, or `basic@1` where its library is missing; say so once."""
-    if is_installed(name):
-        return name
-    plain_name = name.split("@")[0]
-    warn(
-        f"{EXTRAS[plain_name]} is not installed: scored with basic@1 instead of {name}. "
-        "`pip install -r requirements/languages.txt -c constraints.txt` brings it.",
-        changes_result=True,
-    )
-    return "basic@1"

@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
+import re
+
 from utils.scoring.normalizers.extras import load_extra
 
 _ALEFS = str.maketrans("أإآٱ", "اااا")
+
+
+_UNWRITTEN = re.compile("[\u0610-\u061a\u0640\u064b-\u0652\u0656-\u065f\u0670\u06d6-\u06ed]")
+# Typed on a Persian keyboard.
+_PERSIAN_KEYS = str.maketrans("کیے", "كيي")
+
+
+def written_letters(text: str) -> str:
+    """Drop short vowels and tatweel, write every alef plain, and kaf and yeh as Arabic does.
+
+    Most Arabic is written without them, so a reference that has them would charge the model for
+    a custom. The letters ى, ة, ؤ and ئ are spelling and stay.
+
+    Example:
+        >>> written_letters("أحمد") == "احمد"
+        True
+    """
+    return _UNWRITTEN.sub("", text).translate(_ALEFS).translate(_PERSIAN_KEYS)
 
 
 def plain_letters(text: str) -> str:

@@ -9,21 +9,21 @@ from types import ModuleType
 from utils.cli.errors import UserError
 
 EXTRAS = {
-    "japanese": "neologdn",
-    "thai": "pythainlp",
-    "arabic": "pyarabic",
-    "chinese-itn": "itn",
+    "japanese@1": "neologdn",
+    "thai@1": "pythainlp",
+    "arabic@1": "pyarabic",
+    "chinese-itn@1": "itn",
 }
-"""Normalizer, without its version -> the module that it needs from requirements/languages.txt."""
+"""Normalizer -> its module of requirements/languages.txt; later versions need none."""
 
 
 def is_installed(name: str) -> bool:
     """Tell whether a normalizer can run here.
 
     Args:
-        name: With or without a version.
+        name: With its version.
     """
-    module = EXTRAS.get(name.split("@")[0])
+    module = EXTRAS.get(name)
     return module is None or importlib.util.find_spec(module) is not None
 
 
@@ -43,5 +43,5 @@ def load_extra(module: str, normalizer: str) -> ModuleType:
         raise UserError(
             f"the normalizer {normalizer!r} needs {module.split('.')[0]}, which is not installed",
             "pip install -r requirements/languages.txt -c constraints.txt, or choose "
-            "--normalizer=basic.",
+            "a later version of it, which needs none.",
         ) from error

@@ -45,6 +45,37 @@ _VOWELS = {
 _TYPED_VOWEL = re.compile("|".join(_VOWELS))
 
 
+# Devanagari nasals that anusvara stands for: before stops of their own class.
+_NASALS = (
+    ("\u0919", "\u0915-\u0918"),
+    ("\u091e", "\u091a-\u091d"),
+    ("\u0923", "\u091f-\u0922"),
+    ("\u0928", "\u0924-\u0927"),
+    ("\u092e", "\u092a-\u092d"),
+)
+_HOMORGANIC = [re.compile(rf"{nasal}\u094d(?=[{stops}])") for nasal, stops in _NASALS]
+_KHANDA_TA = "\u09a4\u09cd\u200d"
+
+
+def settle_nasals(text: str) -> str:
+    """Write हिन्दी as हिंदी: anusvara for the nasal of the stop that follows.
+
+    Both are taught; the joiners of old Bengali khanda ta are read before they are dropped.
+
+    Example:
+        >>> settle_nasals("हिन्दी") == "हिंदी"
+        True
+    """
+    for pattern in _HOMORGANIC:
+        text = pattern.sub("\u0902", text)
+    return text
+
+
+def joined_letters(text: str) -> str:
+    """Write letters that once needed a joiner with their own code points: Bengali khanda ta."""
+    return text.replace(_KHANDA_TA, "\u09ce")
+
+
 def settle_spelling(text: str) -> str:
     """Write chillus and independent vowels with their own code points.
 

@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
+import re
+
 from utils.scoring.normalizers.extras import load_extra
 from utils.scoring.normalizers.steps import until_it_rests
+
+_DRAWN_OUT = re.compile("\u30fc{2,}")
+_TILDES = re.compile("[~\u223c\u223e\u301c\u3030\uff5e]+")
+
+
+def shorten_vowels(text: str) -> str:
+    """Shorten drawn-out vowels to one mark (すごーーい), and drop tildes.
+
+    Example:
+        >>> shorten_vowels("すごーーーい〜")
+        'すごーい'
+    """
+    return _DRAWN_OUT.sub("\u30fc", _TILDES.sub("", text))
 
 
 def settle_kana(text: str) -> str:

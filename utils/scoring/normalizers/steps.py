@@ -62,6 +62,11 @@ HAN = (
 _SPACE_ATHAN = re.compile(rf"(?<={HAN})\s+|\s+(?={HAN})")
 
 
+def drop_invisible(text: str) -> str:
+    """Drop what cannot be seen: joiners, direction marks, soft hyphens."""
+    return text.translate(_VISIBLE)
+
+
 def unify_forms(text: str) -> str:
     """Drop invisible characters, unify compatibility forms (NFKC) and fold case.
 
@@ -69,14 +74,9 @@ def unify_forms(text: str) -> str:
         >>> unify_forms("Ｗｉ－Ｆｉ ﬁt STRASSE straße が")
         'wi-fi fit strasse strasse が'
     """
-    text = text.translate(_VISIBLE)
-    # Folding can undo composition and composition can bring capitals back (Unicode, D145 f.).
-    for _ in range(4):
-        folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-        if folded == text:
-            break
-        text = folded
-    return text
+    composed = unicodedata.normalize("NFKC", text.translate(_VISIBLE))
+    # Folding can undo composition (Unicode, D145 f.).
+    return unicodedata.normalize("NFKC", composed.casefold())
 
 
 def remove_punctuation(text: str) -> str:
