@@ -178,7 +178,7 @@ def test_the_manifests_language_wins_over_the_flag(
     predictions = read_predictions(tmp_path / "report" / "predictions" / "new--d.jsonl")
     assert [each.language for each in predictions] == ["de", "en", "fr"]
     (score,) = results(tmp_path)["scores"]
-    assert (score["metric"], score["normalizer"]) == ("wer", "basic@2+english@2")
+    assert (score["metric"], score["normalizer"]) == ("wer", "basic@2+english@2+french@1")
 
 
 def test_without_a_language_it_is_detected_and_has_no_say_in_the_normalizer(
