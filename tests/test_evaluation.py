@@ -765,3 +765,13 @@ def test_help_answers_without_loading_a_model_library(repository: Path):
     )
     assert done.returncode == 0, done.stderr
     assert "--baseline" in done.stdout
+
+
+def test_ready_predictions_take_their_length_from_the_audio(evaluate: Evaluate, tmp_path: Path):
+    ready = ready_lines(tmp_path / "theirs.jsonl", IDS[:8])
+    assert evaluate(model_path=ready) == 0
+    written = read_predictions(tmp_path / "report" / "predictions" / "theirs--speech.jsonl")
+    # The ninth has no prediction, and its length all the same.
+    assert [each.audio_seconds for each in written] == pytest.approx(
+        [0.6 + 0.3 * number for number in range(9)], abs=0.01
+    )

@@ -80,3 +80,41 @@ def test_references_may_come_from_elsewhere(tmp_path: Path):
 def test_a_missing_file_is_told(tmp_path: Path):
     with pytest.raises(UserError, match="no such predictions file"):
         read_predictions(tmp_path / "none.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "complaint"),
+    [
+        ("language", 3, "'language' should be text, got the number 3"),
+        ("speaker", ["a"], "'speaker' should be text, got a list"),
+        ("status", {}, "'status' should be text, got an object"),
+        ("audio_seconds", "12", "'audio_seconds' should be seconds of 0 or more, got the text"),
+        ("audio_seconds", -1, "'audio_seconds' should be seconds of 0 or more"),
+        ("audio_seconds", True, "'audio_seconds' should be seconds of 0 or more"),
+        ("work_seconds", 10**400, "'work_seconds' should be seconds of 0 or more"),
+        ("segments", 5, "'segments' should be a list, got the number 5"),
+        ("segments", ["x"], "a segment needs start, end and text"),
+        ("segments", [{"start": "0", "end": 1, "text": ""}], "a segment needs start, end and text"),
+    ],
+)
+def test_a_field_of_the_wrong_type_is_named_by_its_line(
+    tmp_path: Path, field: str, value: object, complaint: str
+):
+    path = tmp_path / "p.jsonl"
+    line = {"id": "b", "reference": "x", "hypothesis": "x", field: value}
+    path.write_text(json.dumps({**line, "id": "a", field: None}) + "\n" + json.dumps(line))
+    with pytest.raises(UserError, match="line 2: ") as caught:
+        read_predictions(path)
+    assert complaint in caught.value.message
+
+
+def test_every_broken_line_is_named(tmp_path: Path):
+    path = tmp_path / "p.jsonl"
+    good = [json.dumps({"id": str(n), "reference": "", "hypothesis": ""}) for n in range(9)]
+    path.write_text("\n".join(["{", *good, "[]", "5", '{"id": 1}', "[" * 100_000, "x", "y"]))
+    with pytest.raises(UserError) as caught:
+        read_predictions(path)
+    named = [f"line {n}: " in caught.value.message for n in (1, 11, 12, 13, 14, 15)]
+    assert named == [True] * 5 + [False]
+    assert "nested too deeply" in caught.value.message
+    assert caught.value.message.endswith("; and 2 more")

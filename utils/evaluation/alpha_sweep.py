@@ -59,11 +59,15 @@ def sweep(
     for alpha in alphas:
         tuned.model.load_state_dict(between(old, new, alpha))
         scores = [score_of(tuned, utterances, Decoding()) for utterances in sets]
-        rates, metrics = [each.rate or 0.0 for each in scores], [each.metric for each in scores]
-        points.append(Point(alpha, *rates, *metrics))
+        (target_rate, kept_rate), metrics = (
+            [each.rate or 0.0 for each in scores],
+            [each.metric for each in scores],
+        )
+        points.append(Point(alpha, target_rate, kept_rate, *metrics))
         names = [metric.upper() for metric in metrics]
         say(
-            f"alpha {alpha:<6g} target {names[0]} {rates[0]:7.2%}   kept {names[1]} {rates[1]:7.2%}"
+            f"alpha {alpha:<6g} target {names[0]} {target_rate:7.2%}   "
+            f"kept {names[1]} {kept_rate:7.2%}"
         )
     tuned.model.load_state_dict(new)
     return points

@@ -137,7 +137,7 @@ def _expect_words(test_set: TestSet) -> None:
     """
     if test_set.metric != "wer" or default_metric(test_set.languages.values()) == "wer":
         return
-    spoken = set(test_set.languages.values()) & LANGUAGES_WITHOUT_SPACES
+    spoken = LANGUAGES_WITHOUT_SPACES.intersection(test_set.languages.values())
     raise UserError(
         f"--metric=wer on {test_set.path}, which has text in {', '.join(sorted(spoken))}: there "
         "are no spaces between words, and a whole sentence would be one word",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from utils.cli.console import warn
 from utils.cli.errors import UserError
 from utils.evaluation.models_and_sets import Model, TestSet, some_of
+from utils.manifest.durations import known_durations
+from utils.manifest.utterance import Utterance
 from utils.scoring.predictions import Prediction, read_predictions
 
 MISSING = "there is no prediction of it"
@@ -42,7 +45,8 @@ def read_ready(model: Model, test_set: TestSet) -> Ready:
     left_out = {each.id for each in test_set.dropped}
     ids = [utterance.id for utterance in test_set.utterances]
     missing = tuple(each for each in ids if each not in said)
-    extra = tuple(each for each in said if each not in set(ids) | left_out)
+    known = left_out.union(ids)
+    extra = tuple(each for each in said if each not in known)
     if len(missing) == len(ids):
         raise UserError(
             f"{path}: none of its {len(said)} ids is in the test set {test_set.path}",
@@ -59,6 +63,7 @@ def read_ready(model: Model, test_set: TestSet) -> Ready:
             f"not scored: {some_of(extra)}"
         )
     predictions = []
+    lengths = _lengths([u for u in test_set.utterances if not _length_in(said.get(u.id))])
     for utterance in test_set.utterances:
         found = said.get(utterance.id)
         if found is None:
@@ -68,13 +73,13 @@ def read_ready(model: Model, test_set: TestSet) -> Ready:
                 hypothesis="",
                 language=utterance.language,
                 status="missing",
-                audio_seconds=utterance.duration or 0.0,
                 failure=MISSING,
             )
         predictions.append(
             replace(
                 found,
                 reference=utterance.sentence,
+                audio_seconds=lengths.get(utterance.id, found.audio_seconds),
                 language=test_set.languages[utterance.id] or found.language,
                 speaker=utterance.speaker,
                 recording=utterance.audio.path,
@@ -83,3 +88,13 @@ def read_ready(model: Model, test_set: TestSet) -> Ready:
             )
         )
     return Ready(tuple(predictions), missing, extra)
+
+
+def _length_in(found: Prediction | None) -> float:
+    return 0.0 if found is None else found.audio_seconds
+
+
+def _lengths(utterances: Sequence[Utterance]) -> dict[str, float]:
+    """Return the length of each, from the manifest or the header; 0 where the file is gone."""
+    lengths = zip(utterances, known_durations(utterances), strict=True)
+    return {utterance.id: seconds or 0.0 for utterance, seconds in lengths}

@@ -14,10 +14,12 @@ import orjson
 
 from utils.cli.errors import UserError
 from utils.cli.files import atomic_write
+from utils.cli.json_fields import shown
 
 Seconds = float
 
 STATUSES = ("ok", "failed", "missing")
+LINES_NAMED = 5
 _REQUIRED = ("id", "reference", "hypothesis")
 
 
@@ -82,15 +84,16 @@ class Prediction:
         segments = value.get("segments")
         times = _read_segments(segments) if segments else ()
         get = value.get
+        _expect_types(value)
         # By position, and what stands in many lines only once: a report reads a million of them.
         return cls(
             value["id"],
             value["reference"],
             value["hypothesis"],
             _shared(get("language")),
-            _shared(get("status", "ok")),
-            get("audio_seconds", 0.0),
-            get("work_seconds", 0.0),
+            _shared(get("status") or "ok"),
+            get("audio_seconds") or 0.0,
+            get("work_seconds") or 0.0,
             times,
             _shared(get("speaker")),
             get("failure"),
@@ -99,6 +102,10 @@ class Prediction:
         )
 
 
+_TEXTS = ("language", "status", "speaker", "failure", "recording", "source")
+_TIMES = ("audio_seconds", "work_seconds")
+# Thirty years of sound; a number beyond is no length.
+MOST_SECONDS = 1e9
 _OPTIONAL = ("speaker", "failure", "recording", "source")
 _NAMES = tuple(each.name for each in fields(Prediction))
 
@@ -107,11 +114,40 @@ def _shared(value: Any) -> Any:
     return sys.intern(value) if type(value) is str else value
 
 
+def _expect_types(value: dict[str, Any]) -> None:
+    """Refuse fields that are there and of another type.
+
+    Raises:
+        ValueError: naming the first of them.
+    """
+    for name in _TEXTS:
+        field = value.get(name)
+        if field is not None and type(field) is not str:
+            raise ValueError(f"{name!r} should be text, got {shown(field)}")
+    for name in _TIMES:
+        seconds = value.get(name)
+        if seconds is not None and not _is_time(seconds):
+            raise ValueError(f"{name!r} should be seconds of 0 or more, got {shown(seconds)}")
+
+
+def _is_time(value: Any) -> bool:
+    return (type(value) is float or type(value) is int) and 0 <= value < MOST_SECONDS
+
+
 def _read_segments(segments: Any) -> tuple[Segment, ...]:
-    try:
-        return tuple(Segment(s["start"], s["end"], s["text"]) for s in segments)
-    except (TypeError, KeyError) as error:
-        raise ValueError(f"a segment needs start, end and text, got {segments!r}") from error
+    if type(segments) is not list:
+        raise ValueError(f"'segments' should be a list, got {shown(segments)}")
+    found = []
+    for segment in segments:
+        if type(segment) is not dict:
+            raise ValueError(f"a segment needs start, end and text, got {shown(segment)}")
+        start: Any = segment.get("start")
+        end: Any = segment.get("end")
+        text = segment.get("text")
+        if not (_is_time(start) and _is_time(end) and type(text) is str):
+            raise ValueError(f"a segment needs start, end and text, got {segment!r:.80}")
+        found.append(Segment(start, end, text))
+    return tuple(found)
 
 
 def to_columns(predictions: Iterable[Prediction]) -> list[list[Any]]:
@@ -147,7 +183,10 @@ def _parsed(line: bytes) -> Any:
         return orjson.loads(line)
     except ValueError:
         # Takes what orjson does not: NaN, half a surrogate pair, a byte order mark.
-        return json.loads(line.decode("utf-8-sig"))
+        try:
+            return json.loads(line.decode("utf-8-sig"))
+        except RecursionError as error:
+            raise ValueError("nested too deeply") from error
 
 
 def read_predictions(path: str | Path, *, need_references: bool = True) -> list[Prediction]:
@@ -159,13 +198,14 @@ def read_predictions(path: str | Path, *, need_references: bool = True) -> list[
             come from a manifest.
 
     Raises:
-        UserError: The file is missing, a line is broken (its number is named), or an id
+        UserError: The file is missing, lines are broken (the first five are named), or an id
             stands in it twice.
     """
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path}: no such predictions file", "evaluation.py writes them.")
     predictions: list[Prediction] = []
+    broken: list[str] = []
     lines: dict[str, tuple[int, int]] = {}  # id -> number of its line, place in the list
     with open(path, "rb") as handle:
         for number, line in enumerate(handle, start=1):
@@ -177,7 +217,8 @@ def read_predictions(path: str | Path, *, need_references: bool = True) -> list[
                     value.setdefault("reference", "")
                 prediction = Prediction.from_json(value)
             except ValueError as error:
-                raise UserError(f"{path}, line {number}: {error}", "Mend or remove it.") from error
+                broken.append(f"line {number}: {error}")
+                continue
             if prediction.id in lines:
                 first = lines[prediction.id]
                 other = predictions[first[1]].reference
@@ -189,4 +230,10 @@ def read_predictions(path: str | Path, *, need_references: bool = True) -> list[
                 )
             lines[prediction.id] = number, len(predictions)
             predictions.append(prediction)
+    if broken:
+        more = f"; and {len(broken) - LINES_NAMED} more" if len(broken) > LINES_NAMED else ""
+        raise UserError(
+            f"{path}, {'; '.join(broken[:LINES_NAMED])}{more}",
+            "Fix or remove " + ("it." if len(broken) == 1 else "them."),
+        )
     return predictions
