@@ -19,7 +19,7 @@ def test_twenty_thousand_predictions_take_a_moment(tmp_path: Path):
         {"id": str(n), "sentence": "a", "audio": {"path": "a.wav"}, "duration": 300}
         for n in range(COUNT)
     ]
-    utterances = [Utterance.from_json(line) for line in lines]
+    utterances = [Utterance.from_json(line, default_id="") for line in lines]
     path = tmp_path / "theirs.jsonl"
     others = [{"id": f"x{n}", "hypothesis": "a"} for n in range(COUNT)]
     said = [{"id": str(n), "hypothesis": "a"} for n in range(COUNT)]
