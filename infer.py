@@ -32,7 +32,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     with garbage_collection_paused():
         from utils.parallel.journal import Journal
         from utils.parallel.shards import parse_shard
-        from utils.transcription.infer.inputs import find_sources, named_inputs, wants_microphone
+        from utils.transcription.infer.inputs import (
+            KEPT_INPUT,
+            find_sources,
+            named_inputs,
+            wants_microphone,
+        )
         from utils.transcription.infer.microphone import record
         from utils.transcription.infer.model import check_model, decoding_of
         from utils.transcription.infer.run import Run
@@ -48,7 +53,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     for each in missing:
         say(f"{each.id}: failed: {each.reason}")
     run = Run(settings, decoding, journal)
-    run.transcribe(sources)
+    try:
+        run.transcribe(sources)
+    finally:
+        (folder / KEPT_INPUT).unlink(missing_ok=True)
     failed = len(run.failed) + len(missing)
     before = f", {run.skipped} were done before" if run.skipped else ""
     say(f"{run.done} transcribed, {failed} failed{before}; wrote {folder}")

@@ -291,6 +291,7 @@ def test_standard_input_patterns_shards_and_names(run, clips, tmp_path, monkeypa
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(good.read_bytes())))
     assert run("--audio_path=-").code == 0
     assert texts()["stdin"]["text"]
+    assert not Path("out/.standard-input").exists()
     (tmp_path / "in").mkdir()
     for name in ("one.wav", "two.wav", "three.wav", "with, comma.wav"):
         shutil.copy(good, tmp_path / "in" / name)

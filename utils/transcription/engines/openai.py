@@ -51,14 +51,7 @@ def load_openai(path: str) -> LoadedModel:
         content = torch.load(path, map_location="cpu", weights_only=True)
         dims, weights = content["dims"], content["model_state_dict"]
         config = _config(dims)
-    except (
-        RuntimeError,
-        KeyError,
-        TypeError,
-        EOFError,
-        ValueError,
-        pickle.UnpicklingError,
-    ) as error:
+    except _UNREADABLE as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(
             f"{path} is no model of openai-whisper: {reason}",

@@ -19,6 +19,9 @@ from utils.sources.files import audio_files
 from utils.sources.source_data import LeftOut
 from utils.transcription.infer.settings import MICROPHONE, STANDARD_INPUT
 
+KEPT_INPUT = ".standard-input"
+"""File of the output folder that holds standard input while it is transcribed."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -126,7 +129,7 @@ def _with_stems(found: Sequence[tuple[str, Path]]) -> list[Source]:
 
 def _standard_input(folder: Path) -> Path:
     """Write standard input to a file, from which any kind of sound can be read."""
-    path = folder / ".standard-input"
+    path = folder / KEPT_INPUT
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "wb") as file:
         shutil.copyfileobj(sys.stdin.buffer, file)

@@ -81,8 +81,8 @@ def _compared(one: Utterance, other: Utterance) -> Utterance:
 
 
 @dataclass
-class _Ear:
-    """A model that hears pieces; it is loaded by the first process that needs it."""
+class _LazyTranscriber:
+    """A model that transcribes pieces; it is loaded by the first process that needs it."""
 
     model: str
     decoding: Decoding
@@ -125,14 +125,14 @@ class _Labeller:
         )
         # A model that changes under its name is another model.
         self.identity = weights_sha256(model) or model
-        self._ear = _Ear(model, self.decoding, settings.local_files_only)
+        self._transcribe = _LazyTranscriber(model, self.decoding, settings.local_files_only)
 
     def __call__(self, pieces: Sequence[Utterance], journal: Journal, log: Log) -> list[Utterance]:
         """Label pieces, of which those that were labelled before are remembered."""
         unknown = [each for each in pieces if self._key(each) not in journal]
         log(f"{self.model}: {len(unknown)} of {len(pieces)} pieces to label")
         steps = list(self._steps(unknown))
-        heard = spread(self._ear, steps, self.engine, wants_gpu=True)
+        heard = spread(self._transcribe, steps, self.engine, wants_gpu=True)
         for step, answers in zip(steps, heard, strict=True):
             for piece, answer in zip(step, answers, strict=True):
                 journal.add(self._key(piece), answer)

@@ -86,7 +86,7 @@ def cut(
         The pieces, without text; and what could not be decoded or is too short.
     """
     folder = Path(settings.output_dir) / "audio"
-    known = [_Recording.of(source, path, folder) for source, path in recordings]
+    known = [_StoredRecording.of(source, path, folder) for source, path in recordings]
     left_out = _decode(known, settings, journal, log)
     failed = {each.id for each in left_out}
     known = [each for each in known if each.source not in failed]
@@ -107,7 +107,7 @@ def cut(
 
 
 @dataclass(frozen=True)
-class _Recording:
+class _StoredRecording:
     """A recording, and where it lies once it is decoded; `key` is that of its length."""
 
     source: str
@@ -116,7 +116,7 @@ class _Recording:
     key: list[Any]
 
     @classmethod
-    def of(cls, source: str, path: Path, folder: Path) -> _Recording:
+    def of(cls, source: str, path: Path, folder: Path) -> _StoredRecording:
         name = f"{path.stem[:80]}-{hashlib.sha256(source.encode()).hexdigest()[:8]}"
         facts = path.stat()
         key = ["stored", source, facts.st_size, facts.st_mtime_ns]
@@ -129,7 +129,10 @@ class _Recording:
 
 
 def _decode(
-    recordings: Sequence[_Recording], settings: PseudoLabelSettings, journal: Journal, log: Log
+    recordings: Sequence[_StoredRecording],
+    settings: PseudoLabelSettings,
+    journal: Journal,
+    log: Log,
 ) -> list[LeftOut]:
     """Decode what was not decoded before; return what cannot be."""
     unknown = [each for each in recordings if each.key not in journal or not each.stored.exists()]
@@ -144,7 +147,7 @@ def _decode(
     return left_out
 
 
-def _decoded(recording: _Recording) -> Seconds | AudioError:
+def _decoded(recording: _StoredRecording) -> Seconds | AudioError:
     try:
         return store_mono(recording.path, recording.stored)
     except AudioError as error:
@@ -152,7 +155,7 @@ def _decoded(recording: _Recording) -> Seconds | AudioError:
 
 
 def _listen(
-    recordings: Sequence[_Recording], settings: PseudoLabelSettings, journal: Journal
+    recordings: Sequence[_StoredRecording], settings: PseudoLabelSettings, journal: Journal
 ) -> None:
     """Find where somebody speaks, in what was not listened to before."""
     unknown = [
@@ -164,17 +167,19 @@ def _listen(
         journal.add(_speech_key(task[0], task[1], settings), speech)
 
 
-def _speech(task: tuple[_Recording, Seconds, Seconds]) -> list[Stretch]:
+def _speech(task: tuple[_StoredRecording, Seconds, Seconds]) -> list[Stretch]:
     recording, length, longest = task
     return speech_of(recording.stored, length, longest)
 
 
-def _speech_key(recording: _Recording, length: Seconds, settings: PseudoLabelSettings) -> list[Any]:
+def _speech_key(
+    recording: _StoredRecording, length: Seconds, settings: PseudoLabelSettings
+) -> list[Any]:
     return ["speech", recording.stored.name, length, settings.max_len]
 
 
 def _stretches(
-    recording: _Recording, length: Seconds, settings: PseudoLabelSettings, journal: Journal
+    recording: _StoredRecording, length: Seconds, settings: PseudoLabelSettings, journal: Journal
 ) -> tuple[list[Stretch], list[Stretch]]:
     """Return the pieces of a recording, and the speech that is too short for one."""
     if settings.window is not None:
