@@ -1,4 +1,4 @@
-"""A learning rate by trial: a short training whose rate rises at each step until the loss bursts.
+"""A learning rate by trial: a short training whose rate rises at each step until the loss diverges.
 
 As in Smith, "Cyclical Learning Rates for Training Neural Networks" (arXiv 1506.01186), section 3.3,
 with a rate that rises by the same factor at each step. Nothing of the training is kept.
@@ -161,7 +161,7 @@ def find_learning_rate(trainer: WhisperTrainer) -> RateSearch:
 
 
 def suggest(pairs: Sequence[tuple[float, float]]) -> RateSearch:
-    """Choose a rate: where the loss falls fastest, at most a tenth of where it bursts.
+    """Choose a rate: where the loss falls fastest, at most a tenth of where it diverges.
 
     Args:
         pairs: rate, in rising order, and the loss after its step.
@@ -199,7 +199,7 @@ def tell(found: RateSearch, run: Path) -> None:
             "give larger batches, or more --max_steps for the search"
         )
         return
-    burst = "never burst" if found.burst is None else f"burst at {found.burst:.1e}"
+    burst = "never diverged" if found.burst is None else f"diverged at {found.burst:.1e}"
     say_result(
         f"suggestion   --learning_rate={found.suggestion:.1e} (the loss fell fastest at "
         f"{found.steepest:.1e}, was lowest at {found.lowest:.1e}, {burst})"

@@ -212,9 +212,10 @@ def prepare(
         compile_layers(loaded.model)
     describe(settings, loaded, data)
     describe_steps(sampler)
-    describe_pace(settings, total)
-    if is_main_process() and not settings.find_learning_rate:
-        save_settings(settings, Path(arguments.output_dir) / "settings.yaml")  # as it is used
+    if not settings.find_learning_rate:
+        describe_pace(settings, total)
+        if is_main_process():
+            save_settings(settings, Path(arguments.output_dir) / "settings.yaml")  # as it is used
     complete_arguments(arguments, settings, loaded.whisper.config, memory.plan, start)
     return make_trainer(settings, arguments, loaded, memory, data, start, identity)
 

@@ -23,14 +23,15 @@ class AdapterSettings:
     lora_dropout: float = 0.0
     """Dropout on the adapter's input."""
     lora_targets: str = "all-linear"
-    """Layers that are adapted: all-linear, or names and patterns with commas between them, such as
+    """Layers that are adapted: all-linear, or names and patterns separated by commas, such as
     q_proj,v_proj or decoder.layers.*.fc1."""
     lora_parts: Literal["both", "encoder", "decoder"] = "both"
     """Half of the model that is adapted."""
     rank_pattern: str | None = None
     """Other ranks for some layers, such as fc1=64,encoder.layers.0.*=8."""
     lora_plus_ratio: float = 1.0
-    """LoRA+: learning rate of the second factor (B) by that of the first; 16 is the paper's."""
+    """LoRA+: learning rate of the second factor (B) relative to that of the first; the paper takes
+    16."""
     adalora_init_rank: int | None = None
     """Rank that adalora begins with; half as much again as lora_rank if None."""
     use_8bit: bool = False

@@ -8,7 +8,7 @@ from utils.cli.errors import UserError
 
 @dataclass(frozen=True)
 class ObjectiveSettings:
-    """What the model is taught beside the text of its utterances."""
+    """What is trained: tokens, timestamps, prompts, the mix of data, replay."""
 
     add_tokens: str | None = None
     """Text file with tokens that the model is to have, one a line: words that it spells in pieces,
@@ -27,12 +27,12 @@ class ObjectiveSettings:
     seconds, in a new order in every pass; with timestamps, each has its times."""
     keep_data: str | None = None
     """Manifest of what the model is not to forget (other languages, other domains, no speech): a
-    share of it is trained along."""
+    share of it is replayed during training."""
     keep_share: float = 0.1
     """Share of the examples that come from keep_data."""
     keep_mode: Literal["replay", "distill"] = "replay"
-    """What keep_data teaches: its texts (replay), or what the base model says of its sound
-    (distill), which also keeps what the texts do not show."""
+    """What keep_data teaches: its texts (replay), or what the base model answers to its
+    sound (distill), which also keeps what the texts do not show."""
 
     def check_objective(self) -> None:
         """Check the shares.

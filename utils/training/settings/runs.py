@@ -55,7 +55,8 @@ class FullSettings(TrainSettings):
     layer_drop: float = 0.0
     """Stochastic depth: share of the layers that a step leaves out, drawn for each batch."""
     layer_decay: float = 1.0
-    """Learning rate of each layer by that of the layer above it; 0.9 spares the lower ones."""
+    """Learning rate of each layer relative to that of the layer above it; 0.9 spares the lower
+    layers."""
     ema_decay: float | None = None
     """Score and keep a moving average of the weights that keeps this share at each step, such as
     0.999; None keeps the weights themselves."""

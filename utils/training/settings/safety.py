@@ -7,7 +7,7 @@ from utils.cli.errors import UserError
 
 @dataclass(frozen=True)
 class SafetySettings:
-    """Checkpoints, stopped runs, and steps that teach nothing."""
+    """Checkpoints, stopped runs and skipped steps."""
 
     save_steps: int | None = None
     """Steps between two checkpoints. None: as often as the dev set is scored, and at least one in
@@ -19,7 +19,7 @@ class SafetySettings:
     overwrite_output_dir: bool = False
     """Begin anew where an earlier run stands, and replace it."""
     allow_changed_settings: bool = False
-    """Go on with an earlier run although settings or data are no longer the same."""
+    """Go on with an earlier run although its settings or data have changed."""
     grace_seconds: float = 25.0
     """Seconds that SIGTERM or Ctrl-C leaves for finishing the step and saving a checkpoint; after
     them the run ends as it is. Kubernetes, Slurm and torchrun kill after 30."""

@@ -10,7 +10,7 @@ RATE_BY_WIDTH = {384: 3.75e-5, 512: 2.5e-5, 768: 1.25e-5, 1024: 6.25e-6, 1280: 5
 
 @dataclass(frozen=True)
 class ScheduleSettings:
-    """How long it trains, in what batches, and how fast it learns."""
+    """Length of the run, batches and learning rate."""
 
     num_train_epochs: float = 3.0
     """Passes over the training data."""
@@ -23,7 +23,7 @@ class ScheduleSettings:
     per_device_train_batch_size: int = 8
     """Utterances a process computes at once; not used with batch_seconds or batch_tokens."""
     gradient_accumulation_steps: int = 1
-    """Batches added up before the weights move."""
+    """Batches whose gradients are added up before the weights are updated."""
     batch_seconds: float | None = None
     """Seconds of padded window (utterances x window) a process computes at once, in place of
     per_device_train_batch_size: short utterances then share a batch with more others."""
@@ -35,9 +35,9 @@ class ScheduleSettings:
     label_smoothing: float = 0.0
     """Share of the target probability spread over all tokens."""
     max_grad_norm: float = 1.0
-    """Longer gradients are shortened to this norm."""
+    """Gradients are clipped to this norm."""
     seed: int = 42
-    """Of the data order, the augmentation and the adapter's first weights."""
+    """Seed of the data order, the augmentation and the adapter's first weights."""
 
     def highest_rate(self, width: int) -> float:
         """The highest learning rate of the run.

@@ -8,7 +8,7 @@ from utils.cli.spelling import nearest
 
 @dataclass(frozen=True)
 class SelectionSettings:
-    """Scores on the way, the model that is kept, and who is told."""
+    """Evaluation on the way, the model that is kept, and trackers."""
 
     eval_steps: int | None = None
     """Steps between two evaluations on the dev set; the last step is always evaluated. None: about
@@ -27,11 +27,11 @@ class SelectionSettings:
     errors; it becomes checkpoint-best if it is not worse. None: the best alone."""
     find_learning_rate: bool = False
     """Do not train, but look for a learning_rate: it rises over 100 steps (or max_steps) from 1e-7
-    to 1, or to where the loss bursts. Writes learning_rate.json and .png into the run's folder,
-    which is left otherwise as it is."""
+    to 1, or to where the loss diverges. Writes learning_rate.json and .png into the run's folder,
+    and changes nothing else there."""
     report_to: str | None = None
-    """Trackers of the Hugging Face Trainer that get the numbers too, with commas between them, such
-    as wandb,mlflow; metrics.jsonl and TensorBoard are always written."""
+    """Trackers of the Hugging Face Trainer that get the numbers too, separated by commas, such as
+    wandb,mlflow. metrics.jsonl and TensorBoard are always written."""
     push_to_hub: bool = False
     """Upload the final weights to the hub."""
     hub_model_id: str | None = None

@@ -18,8 +18,8 @@ class SpeedSettings:
     bf16: bool | None = None
     """Train in bfloat16; None chooses by what the device can do."""
     gradient_checkpointing: bool | Literal["auto"] = "auto"
-    """Compute each layer again in the backward pass in place of keeping its activations: a third
-    more time for a fraction of the memory; auto: only where the batch would not fit otherwise."""
+    """Recompute each layer in the backward pass instead of keeping its activations: a third more
+    time for a fraction of the memory. auto: only where the batch would not fit otherwise."""
     auto_batch: bool = False
     """Find before training how many utterances fit into memory at once; the step stays as large as
     per_device_train_batch_size and gradient_accumulation_steps make it."""
@@ -35,7 +35,7 @@ class SpeedSettings:
     """Disk space, in GB, for sound as it was decoded, so that later epochs need not decode again;
     auto: a quarter of the free space; 0: none."""
     profile: bool = False
-    """Say after some steps where their time went; the numbers go to profile.json too."""
+    """Report after a few steps where the time went; the figures are also in profile.json."""
 
     def check_speed(self) -> None:
         """Check the numbers of memory.
