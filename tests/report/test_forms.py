@@ -94,7 +94,7 @@ def test_github_is_told_where_it_listens(
     assert make(f"--results={results}", f"--output_dir={tmp_path}", "--forms=summary") == 0
     out = capsys.readouterr().out
     assert "::error title=gate%3A substitutions<=0::regress" in out
-    assert "::warning title=new on set%3A bad <b>id</b>::said" in out
+    assert "::warning title=new on set%3A bad <b>id</b>::reference" in out
     summary = (tmp_path / "summary.md").read_text(encoding="utf-8")
     assert (tmp_path / "step.md").read_text(encoding="utf-8") == summary
 

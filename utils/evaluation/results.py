@@ -6,6 +6,7 @@ Other programs read it. Fields may be added; those that stand here never change 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -109,7 +110,9 @@ def read_results(path: str | Path) -> Results:
         raise UserError(f"{path}: no such results file", "evaluation.py writes it.")
     try:
         results = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except RecursionError as error:
+        raise UserError(f"{path}: nested too deeply", "Run evaluation.py again.") from error
+    except (OSError, ValueError) as error:
         raise UserError(f"{path}: not JSON: {error}", "Run evaluation.py again.") from error
     found = results.get("schema") if isinstance(results, dict) else None
     if found != SCHEMA:
@@ -162,6 +165,7 @@ def _score_json(evaluated: Evaluated) -> dict[str, Any]:
         "no_speech_utterances": score.no_speech.utterances,
         "no_speech_insertions": score.no_speech.insertions,
         "dropped_utterances": evaluated.dropped_utterances,
+        "languages": dict(Counter(p.language or "" for p in score.predictions).most_common()),
         "decoding": dict(evaluated.decoding),
         "audio_seconds": round(evaluated.audio_seconds, 3),
         "predictions": evaluated.predictions,

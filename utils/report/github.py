@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from utils.cli.console import say_result
+from utils.cli.console import printable, say_result
 from utils.report.report_data import ReportData
 from utils.report.summary import SUMMARY_BYTES
 from utils.report.worst import losses, regressed_first
@@ -55,7 +55,7 @@ def annotation_lines(report_data: ReportData) -> list[str]:
             for loss in losses(view, model, baseline, LINES_ANNOTATED):
                 said, heard = loss.utterance.reference, loss.utterance.hypothesis
                 title = f"{model} on {view.name}: {loss.utterance.id}"
-                lines.append(_command("warning", title, f"said: {said}\nheard: {heard}"))
+                lines.append(_command("warning", title, f"reference: {said}\nhypothesis: {heard}"))
     return lines
 
 
@@ -66,6 +66,7 @@ def _command(kind: str, title: str, message: str) -> str:
         >>> _command("error", "a: b", "50 %\nmore")
         '::error title=a%3A b::50 %25%0Amore'
     """
+    message, title = printable(message), printable(title)
     message = message.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
     title = title.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
     title = title.replace(":", "%3A").replace(",", "%2C")

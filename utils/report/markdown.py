@@ -7,10 +7,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from utils.cli.console import printable
 from utils.cli.files import atomic_write
 from utils.evaluation.results import Evaluated, Results, set_name
 from utils.report.figures.speed import COST_HEADER, cost_rows
-from utils.report.tables import NOTHING, display_width, markdown_table, pad, percent
+from utils.report.tables import (
+    NOTHING,
+    code_span,
+    display_width,
+    markdown_table,
+    markdown_text,
+    pad,
+    percent,
+)
 from utils.report.terminal import (
     SCORE_HEADER,
     count_of,
@@ -67,7 +76,7 @@ def format_report(results: Results, evaluated: Iterable[Evaluated]) -> str:
         parts.append("\n".join(["## Gate", "", first, "", *(f"- {c.strip()}" for c in conditions)]))
     parts += [_worst_utterances(each) for each in evaluated]
     parts.append(_origins(results["scores"]))
-    return "\n\n".join(parts) + "\n"
+    return printable("\n\n".join(parts)) + "\n"
 
 
 def aligned_lines(reference: Sequence[str], hypothesis: Sequence[str]) -> list[str]:
@@ -111,7 +120,7 @@ def _worst_utterances(evaluated: Evaluated) -> str:
     # Those without any reference token first among equals: something was heard in silence.
     wrong.sort(key=lambda each: (-each.counts.errors, each.counts.reference_tokens, each.id))
     name = evaluated.test_set or set_name(evaluated.test_data)
-    title = f"## {evaluated.model} on {name}: the worst utterances"
+    title = f"## {markdown_text(evaluated.model)} on {markdown_text(name)}: the worst utterances"
     if not wrong:
         return f"{title}\n\nEvery utterance is right."
     about = f"{len(wrong)} of {len(score.utterances)} utterances have errors"
@@ -128,8 +137,7 @@ def utterance_block(utterance: UtteranceScore, metric: str) -> str:
     counts = utterance.counts
     failed = ", failed" if counts.failed else ", missing" if counts.missing else ""
     errors = count_of(counts.errors, "error")
-    name = utterance.id.replace("`", "'")
-    head = f"**`{name}`** {errors}, {counts.reference_tokens} said{failed}"
+    head = f"**{code_span(utterance.id)}** {errors}, {counts.reference_tokens} said{failed}"
     if counts.rate is not None:
         head += f" ({percent(counts.rate)})"
     lines = aligned_lines(tokenize(utterance.reference), tokenize(utterance.hypothesis))
@@ -144,14 +152,15 @@ def _origins(scores: Sequence[dict[str, Any]]) -> str:
     for score in scores:
         decoding = ", ".join(f"{name}={value}" for name, value in score["decoding"].items())
         lines += [
-            f"- **{score['model']}** on `{score['test_data']}`",
-            f"  - model: `{score['model_path']}`, weights {_short(score['model_sha256'])}",
+            f"- **{markdown_text(score['model'])}** on {code_span(score['test_data'])}",
+            f"  - model: {code_span(score['model_path'])}, weights {_short(score['model_sha256'])}",
+            f"  - language: {', '.join(filter(None, score['languages'])) or NOTHING}",
             f"  - manifest: {_short(score['manifest_sha256'])}",
             f"  - normalizer: {score['normalizer']}; mean rate of the single utterances: "
             f"{percent(score['mean_utterance_rate'])}",
             f"  - interval over {score['interval_over']}s",
             f"  - decoding: {decoding or NOTHING}",
-            f"  - predictions: `{score['predictions']}`",
+            f"  - predictions: {code_span(score['predictions'])}",
         ]
     return "\n".join(lines)
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import yaml
 
+from utils.cli.console import printable
 from utils.evaluation.results import set_of
 from utils.manifest.languages import LANGUAGES
 from utils.report.report_data import ReportData, SetView
-from utils.report.tables import markdown_table, percent, percent_interval
+from utils.report.tables import markdown_table, markdown_text, percent, percent_interval
 
 _TASK = {"type": "automatic-speech-recognition", "name": "Automatic Speech Recognition"}
 _LIMITS = """\
@@ -22,9 +23,7 @@ or speakers. Whisper can write fluent text where nothing was said; the report co
 def format_model_card(report_data: ReportData) -> str:
     """Return the card of the models in question, Markdown with a YAML head."""
     names = [name for name in report_data.models if name not in report_data.baselines]
-    languages = sorted(
-        {each.language for view in report_data.sets for each in view.lines if each.language}
-    )
+    languages = sorted({code for view in report_data.sets for code in _languages(view)})
     head: dict[str, Any] = {
         "language": [code for code in languages if code in LANGUAGES],
         "library_name": "transformers",
@@ -36,8 +35,19 @@ def format_model_card(report_data: ReportData) -> str:
     yaml_head = yaml.safe_dump(
         {key: value for key, value in head.items() if value}, sort_keys=False, allow_unicode=True
     )
+    if printable(yaml_head) != yaml_head:
+        yaml_head = yaml.safe_dump(yaml.safe_load(yaml_head), sort_keys=False)
     sections = [f"---\n{yaml_head}---", *(_section(report_data, name) for name in names)]
-    return "\n\n".join([*sections, "## Limits", _LIMITS]) + "\n"
+    return printable("\n\n".join([*sections, "## Limits", _LIMITS]) + "\n")
+
+
+def _languages(view: SetView) -> set[str]:
+    """Return those of the set itself; what a model detected stands in only where none is stated."""
+    found = set()
+    for each in view.lines:
+        stated = view.utterances.get(each.id)
+        found.add((stated and stated.language) or each.language or "")
+    return found - {""}
 
 
 def _is_adapter(report_data: ReportData, names: Sequence[str]) -> bool:
@@ -72,8 +82,8 @@ def _section(report_data: ReportData, name: str) -> str:
     rows = [_row(view, name, report_data) for view in report_data.sets if name in view.described]
     header = ["test set", "utterances", "rate", "95 % interval", "before", "normalizer"]
     described = next(v.described[name] for v in report_data.sets if name in v.described)
-    lines = [f"# {name}", "", markdown_table(header, rows, words=1), "", *_origin(described)]
-    return "\n".join(lines)
+    table = markdown_table(header, rows, words=1)
+    return "\n".join([f"# {markdown_text(name)}", "", table, "", *_origin(described)])
 
 
 def _row(view: SetView, name: str, report_data: ReportData) -> list[str]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from utils.cli.errors import UserError
 from utils.evaluation.reread import Hypothesis, ModelOnSet, read_models_on_sets
 from utils.evaluation.results import Results, read_results, set_of
+from utils.evaluation.results_fields import expect_fields
 from utils.manifest.read import read_manifest
 from utils.manifest.utterance import Utterance
 from utils.scoring.confusions import Confusions
@@ -25,7 +26,6 @@ from utils.scoring.metrics import METRICS
 from utils.scoring.predictions import Prediction
 from utils.scoring.score import Score
 
-_NEEDED = ("model", "test_data", "metric", "normalizer", "rate", "errors", "utterances")
 _IDS_SHOWN = 3
 
 
@@ -139,19 +139,10 @@ def _expect_fields(path: Path, content: Results) -> None:
     """Refuse a results file that lacks what every report needs.
 
     Raises:
-        UserError: naming the first field that is missing.
+        UserError: naming the first field that is missing or of another type.
     """
-    scores = content.get("scores")
-    if not isinstance(scores, list) or not scores:
-        raise UserError(f"{path}: holds no scores", "Run evaluation.py again.")
-    for number, score in enumerate(scores):
-        lacking = [name for name in _NEEDED if not isinstance(score, dict) or name not in score]
-        if lacking:
-            raise UserError(
-                f"{path}: score {number + 1} has no {lacking[0]!r}; the file is half written or "
-                "of an older version",
-                "Run evaluation.py again.",
-            )
+    expect_fields(path, content)
+    for score in content["scores"]:
         if score["metric"] not in METRICS:
             raise UserError(
                 f"{path}: unknown metric {score['metric']!r}",

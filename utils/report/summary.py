@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from utils.cli.console import printable
 from utils.evaluation.results import set_of
 from utils.report.report_data import ReportData
-from utils.report.tables import markdown_table, percent, percent_interval, points
+from utils.report.tables import markdown_table, markdown_text, percent, percent_interval, points
 from utils.report.terminal import count_of, describe_silence
 from utils.report.worst import losses, regressed_first
 
@@ -22,7 +23,6 @@ LINES_IN_A_SUMMARY = 50
 ROWS_IN_A_TABLE = 12
 _ANSWERS = {"pass": "✅ passed", "regress": "❌ not passed", "inconclusive": "⚠️ cannot tell"}
 _MARKS = {"pass": "✅", "regress": "❌", "inconclusive": "⚠️"}
-_ESCAPED = {ord(sign): f"&#{ord(sign)};" for sign in "\\`*_[]<>@#~&"} | {ord("\n"): " "}
 _LEFT_OUT = "\n\n_{} did not fit and stand in report.html._\n"
 
 
@@ -48,14 +48,15 @@ def _fitted(parts: Iterator[str], limit: int) -> str:
         kept.append(part)
         used += size
     end = _LEFT_OUT.format(count_of(left_out, "part")) if left_out else "\n"
-    return "\n\n".join(kept) + end
+    return printable("\n\n".join(kept)) + end
 
 
 def _parts(
     report_data: ReportData, analyses: dict[str, Any], title: str, lines: int
 ) -> Iterator[str]:
     gate = report_data.results["gate"]
-    yield f"## {title}" + (f": gate {_ANSWERS.get(gate['answer'], gate['answer'])}" if gate else "")
+    answer = f": gate {_ANSWERS.get(gate['answer'], gate['answer'])}" if gate else ""
+    yield f"## {_plain(title)}{answer}"
     if gate:
         yield "\n".join(_condition_lines(gate))
     yield _scores(report_data)
@@ -146,4 +147,4 @@ def _cell(cell: Any) -> str:
 
 def _plain(text: str) -> str:
     """Keep what people wrote from being taken as Markdown, HTML or a mention."""
-    return text.translate(_ESCAPED)
+    return markdown_text(text)

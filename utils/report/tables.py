@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
+
+from utils.cli.console import printable
 
 MINUS = "\u2212"
 NOTHING = "\u2013"  # stands for a value that there is not
@@ -48,11 +51,36 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, words: i
     return "\n".join(lines)
 
 
+_MARKUP = {ord(sign): f"&#{ord(sign)};" for sign in "\\`*_[]<>@#~&"}
+
+
+def markdown_text(text: str) -> str:
+    """Keep what people wrote from being taken as Markdown, HTML, a mention or a new line."""
+    return " ".join(printable(text).split()).translate(_MARKUP)
+
+
+def code_span(text: str) -> str:
+    """Return a text as code that it cannot leave, on one line.
+
+    Example:
+        >>> code_span("a`b")
+        '``a`b``'
+    """
+    line = " ".join(printable(text).split()) or " "
+    fence = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
+    edge = " " if line[0] == "`" or line[-1] == "`" else ""
+    return f"{fence}{edge}{line}{edge}{fence}"
+
+
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, words: int = 1) -> str:
     """Return the same table in Markdown."""
     rule = [":--" if i < words else "--:" for i in range(len(header))]
-    escaped = [[cell.replace("|", r"\|").replace("\n", " ") for cell in row] for row in rows]
-    return "\n".join(f"| {' | '.join(row)} |" for row in (header, rule, *escaped))
+    written = [list(map(_cell, row)) for row in (header, *rows)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (written[0], rule, *written[1:]))
+
+
+def _cell(text: str) -> str:
+    return printable(text).replace("|", r"\|").replace("\n", " ")
 
 
 def percent(rate: float | None, *, signed: bool = False) -> str:

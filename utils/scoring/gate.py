@@ -21,7 +21,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from utils.cli.errors import UserError
 from utils.scoring.buckets import Bucket, parse_bucket
@@ -136,23 +136,14 @@ def read_gate(text: str) -> tuple[Condition, ...]:
     """
     if not text.strip().endswith(GATE_FILES):
         return parse_gate(text)
-    path = Path(text.strip())
-    if not path.is_file():
-        raise UserError(f"{path}: no such file of gates", "Check --gate.")
-    import yaml
+    from utils.scoring.gate_file import read_entries
 
+    path = Path(text.strip())
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not YAML: {error}", "See docs/evaluation.md.") from error
-    if not isinstance(content, dict) or not content:
-        raise UserError(
-            f"{path}: expected test sets with conditions, got {content!r:.60}",
-            "It looks like\n  all: failed<=0\n  test: [cer<=5%, cer.delta<=0.2%]",
-        )
-    try:
-        return tuple(each for key, value in content.items() for each in _scoped(str(key), value))
+        return tuple(each for key, value in read_entries(path) for each in _scoped(key, value))
     except UserError as error:
+        if error.message.startswith(str(path)):
+            raise
         raise UserError(f"{path}: {error.message}", error.hint) from error
 
 
@@ -241,20 +232,15 @@ def answer_gate(conditions: Iterable[Condition], measured: Sequence[Measured]) -
     return GateAnswer(worst, tuple(verdicts))
 
 
-def _scoped(key: str, value: Any) -> Iterable[Condition]:
+def _scoped(key: str, value: Sequence[str]) -> Iterable[Condition]:
     """Read one entry of a file of gates."""
     found = _SCOPE.fullmatch(key)
     if found is None:
         raise UserError(f"{key!r} is no test set", "Write it as test or test[language=zh].")
     name, bucket = found.groups()
-    texts = value if isinstance(value, list) else [value]
-    if not all(isinstance(text, str) for text in texts):
-        raise UserError(
-            f"{key}: expected conditions such as cer<=5%, got {value!r}", "Write them as text."
-        )
     scope = None if name == ALL_SETS else name
     part = None if bucket is None else parse_bucket(bucket)
-    for condition in parse_gate(",".join(texts)):
+    for condition in parse_gate(",".join(value)):
         yield replace(condition, test_set=scope, bucket=part)
 
 

@@ -42,7 +42,7 @@ def read_metrics(path: str | Path) -> list[dict[str, Any]]:
             continue
         try:
             events.append(dict(json.loads(line)))
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise UserError(f"{path}, line {number}: {error}", "The file is damaged.") from error
     return events
 
