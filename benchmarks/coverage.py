@@ -13,7 +13,6 @@ Writes benchmarks/results/coverage.json.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,17 +27,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.run import machine
+from benchmarks.measured import REPOSITORY, machine, read_measured, write_measured
 from utils.cli.console import say
 from utils.cli.errors import run_script
-from utils.cli.files import atomic_write
 from utils.cli.flags import parse_settings
 from utils.cli.progress import progress
 from utils.report.tables import markdown_table
 from utils.scoring.blocks import FEWEST_BLOCKS
 from utils.scoring.statistics import difference_of_sums, interval_of_sums
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 RATES = (0.003, 0.01, 0.03, 0.1, 0.3)
 UTTERANCES = (1, 2, 3, 5, 10, 20, 50, 100, 300, 1000, 3000)
 WITHIN_UTTERANCES = (0.0, 0.1, 0.3)
@@ -46,10 +43,8 @@ SPEAKERS = ((20, 1), (20, 4), (20, 5), (50, 5), (300, 5), (300, 20), (1000, 50),
 VARIATIONS = (0.0, 0.5, 1.0)
 SPREADS = ("even", "uneven")
 WORDS = (3, 20)
-# Of the errors within an utterance, where speakers differ.
+# Correlation of the errors within an utterance, where speakers differ.
 SPEAKERS_UTTERANCES = 0.05
-# A cell that holds the rate less often than that is named; 3 standard errors below 95 %.
-STANDARD_ERRORS = 3
 
 Sums = NDArray[np.int64]
 
@@ -66,6 +61,8 @@ class CoverageSettings:
     """Of the random numbers."""
     output: str = "benchmarks/results/coverage.json"
     """File for the measurements."""
+    table: bool = False
+    """Print the table of docs/evaluation.md from --output; nothing is measured."""
 
 
 @dataclass(frozen=True)
@@ -93,19 +90,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Draw every kind of test set, write the file, say the table."""
     settings = parse_settings(CoverageSettings, argv, prog="coverage.py", description=__doc__ or "")
     os.chdir(REPOSITORY)
-    generator = np.random.default_rng(settings.seed)
-    cells = progress(list(kinds()), desc="kinds of test sets", unit="kind")
-    found = {
-        "schema": 1,
-        "machine": machine(),
-        "settings": asdict(settings),
-        "cells": [{**asdict(cell), **cover(cell, settings, generator)} for cell in cells],
-    }
-    with atomic_write(settings.output) as file:
-        json.dump(found, file, indent=1)
-        file.write("\n")
-    say(table(found))
-    say(f"wrote {settings.output}")
+    if not settings.table:
+        generator = np.random.default_rng(settings.seed)
+        cells = progress(list(kinds()), desc="kinds of test sets", unit="kind")
+        found = {
+            "schema": 1,
+            "machine": machine(),
+            "settings": asdict(settings),
+            "cells": [{**asdict(cell), **cover(cell, settings, generator)} for cell in cells],
+        }
+        write_measured(settings.output, found)
+    say(table(read_measured(settings.output)))
 
 
 def kinds() -> Iterator[Cell]:

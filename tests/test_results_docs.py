@@ -37,6 +37,7 @@ def printed_table(script: str, measured: str) -> list[str]:
         ("speed.md", "context_table", "context_demo"),
         ("speed.md", "thinned_silence", "thinned_silence"),
         ("evaluation.md", "engines", "engines"),
+        ("evaluation.md", "coverage", "coverage"),
         ("doctor.md", "data_scale", "data_scale"),
     ],
 )

@@ -6,6 +6,7 @@ a report then trips over.
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 import time
@@ -94,9 +95,9 @@ def changes(draw: Callable[..., Any]) -> Callable[[Any], Any]:
             if what == "lose":
                 del holder[key]
             elif what == "double" and isinstance(holder, list):
-                holder.append(holder[key])
+                holder.append(copy.deepcopy(holder[key]))
             else:
-                holder[key] = what
+                holder[key] = copy.deepcopy(what)
             if not value:
                 break
         return value
