@@ -40,13 +40,25 @@ def _cost_row(score: dict[str, Any]) -> list[str]:
     return [
         score["model"],
         set_of(score),
-        f"{1 / factor:.1f}" if factor else NOTHING,
-        f"{speed:.0f}" if speed else NOTHING,
+        _three_digits(1 / factor) if factor else NOTHING,
+        _three_digits(speed) if speed else NOTHING,
         *(NOTHING if seconds is None else f"{seconds:.2f} s" for seconds in latency),
         NOTHING if memory is None else f"{memory / _MEBI:.0f} MiB",
         str(cost["utterances"]),
         str(cost["cached_utterances"]),
     ]
+
+
+def _three_digits(value: float) -> str:
+    """Return a speed with what its size allows, never as 0: 0.43, 12.3, 1234.
+
+    Example:
+        >>> _three_digits(0.004312), _three_digits(0.43), _three_digits(12.34), _three_digits(1234)
+        ('0.0043', '0.43', '12.3', '1234')
+    """
+    if value >= 1000:
+        return f"{value:.0f}"
+    return f"{value:.3g}" if value >= 1 else f"{value:.2g}"
 
 
 def draw_speed(results: Results, picture: Path) -> bool:
