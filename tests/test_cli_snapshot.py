@@ -47,7 +47,7 @@ TRAINING_FLAGS = {
     "timestamps": False,
     "local_files_only": False,
     "num_train_epochs": 3,
-    "language": "Chinese",
+    "language": None,  # published as "Chinese": English data was trained as Chinese
     "task": "transcribe",
     "augment_config_path": None,
     "resume_from_checkpoint": None,
@@ -91,7 +91,7 @@ KEPT_FLAGS: dict[str, dict[str, object]] = {
         "model_path": "models/whisper-tiny-finetune",
         "batch_size": 16,
         "num_workers": ANY_DEFAULT,
-        "language": "Chinese",
+        "language": None,
         "remove_pun": True,
         "to_simple": True,
         "timestamps": False,

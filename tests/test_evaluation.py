@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -181,14 +182,32 @@ def test_the_manifests_language_wins_over_the_flag(
     assert (score["metric"], score["normalizer"]) == ("wer", "basic@2+english@2+french@1")
 
 
-def test_without_a_language_it_is_detected_and_has_no_say_in_the_normalizer(
-    evaluate: Evaluate, models: Path, speech_manifest: Path, tmp_path: Path
+def test_without_a_language_it_is_that_of_the_text_and_is_said(
+    evaluate: Evaluate,
+    models: Path,
+    speech_manifest: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ):
     data = manifest_of(tmp_path / "d.json", speech_manifest, *[{"language": None}] * 2)
     assert evaluate(test_data=data, language=None, baseline=models / "old") == 0
     predictions = read_predictions(tmp_path / "report" / "predictions" / "new--d.jsonl")
-    assert all(each.language for each in predictions)
-    assert {score["normalizer"] for score in results(tmp_path)["scores"]} == {"basic@2"}
+    assert [each.language for each in predictions] == ["zh", "en"]
+    names = {re.sub(r"@\d+", "", each["normalizer"]) for each in results(tmp_path)["scores"]}
+    assert names == {"chinese+english"}
+    captured = capsys.readouterr()
+    assert "Chinese 50 % (as the text reads)" in captured.out + captured.err
+
+
+def test_a_translation_is_scored_as_the_english_that_it_is(
+    evaluate: Evaluate, speech_manifest: Path, tmp_path: Path
+):
+    spoken = {"language": "zh", "task": "translate"}
+    data = manifest_of(tmp_path / "d.json", speech_manifest, spoken, {"task": "translate"})
+    assert evaluate(test_data=data) == 0
+    (score,) = results(tmp_path)["scores"]
+    assert score["metric"] == "wer"
+    assert re.fullmatch(r"english@\d+", score["normalizer"])
 
 
 @pytest.mark.parametrize(

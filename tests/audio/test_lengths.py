@@ -259,3 +259,21 @@ def test_a_channel_that_is_not_there_is_named(tmp_path: Path) -> None:
         with pytest.raises(AudioError, match=r"mono.wav .*channel 1.* has only channel 0") as error:
             read(ref)
         assert error.value.kind == "channel"
+
+
+@pytest.mark.parametrize(
+    ("asked", "there", "said"),
+    [
+        ("caf\u00e9.wav", "cafe\u0301.wav", "Unicode form"),
+        ("A.WAV", "a.wav", "case"),
+        ("clips\\a.wav", "clips/a.wav", "write / in place of"),
+    ],
+)
+def test_a_missing_file_that_ls_shows_is_named(
+    tmp_path: Path, asked: str, there: str, said: str
+) -> None:
+    (tmp_path / there).parent.mkdir(exist_ok=True)
+    (tmp_path / there).write_bytes(b"x")
+    with pytest.raises(AudioError) as error:
+        header_duration(AudioRef(f"{tmp_path}/{asked}"))
+    assert said in error.value.hint

@@ -114,3 +114,11 @@ def test_a_language_that_nobody_names_is_an_error(tokenizer: object) -> None:
 def test_a_language_that_the_tokenizer_lacks_is_an_error(tokenizer: object) -> None:
     with pytest.raises(UserError, match=r"no token <\|yue\|>"):
         LabelEncoder(tokenizer).encode(Utterance(AUDIO, "a", "a", "yue"))
+
+
+def test_timestamps_spelled_out_in_a_text_stay_text(tokenizer: object) -> None:
+    encoder = LabelEncoder(tokenizer)
+    for text in ("a <|0.00|> b <|1.20|>", "<|0.00|>", "<|<|30.00|>|>", "x<|en|><|0.02|>"):
+        ids = encoder.text_ids(text, "en")
+        assert all(map(encoder.is_text, ids)), text
+        assert encoder.decode(ids) == text

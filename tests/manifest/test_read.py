@@ -265,3 +265,10 @@ def test_a_hundred_thousand_lines_are_read_in_seconds(tmp_path: Path) -> None:
     assert len(read_manifest(path)) == 100_000
     # 1.4 s on a slow core; the bound only catches a change of kind.
     assert time.process_time() - begin < 15
+
+
+def test_a_table_is_no_manifest_and_its_command_is_named(tmp_path: Path) -> None:
+    (tmp_path / "clips.csv").write_text("path,sentence\n")
+    with pytest.raises(UserError, match="is a table, not a manifest") as error:
+        read_manifest(tmp_path / "clips.csv")
+    assert f"python custom.py table --path={tmp_path / 'clips.csv'}" in error.value.hint

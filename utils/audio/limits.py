@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import unicodedata
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -75,7 +76,7 @@ def expect_content(ref: AudioRef) -> int:
     except (FileNotFoundError, NotADirectoryError):
         raise AudioError(
             f"there is no audio file {path}",
-            "paths are relative to the manifest's folder, or to the current folder",
+            _alike(path) or "paths are relative to the manifest's folder, or to the current folder",
             kind="missing",
         ) from None
     except (OSError, ValueError) as error:
@@ -91,6 +92,24 @@ def expect_content(ref: AudioRef) -> int:
             kind="truncated",
         )
     return size
+
+
+def _alike(path: str) -> str:
+    """Say which file `ls` shows under a name that reads like the one that is missing."""
+    folder, name = os.path.split(path.replace("\\", "/"))
+    key = unicodedata.normalize("NFC", name).casefold()
+    try:
+        entries = os.listdir(folder or ".")
+    except (OSError, ValueError):
+        return ""
+    for entry in entries:
+        if unicodedata.normalize("NFC", entry).casefold() != key:
+            continue
+        if "\\" in path:
+            return f"{os.path.join(folder, entry)} is there: write / in place of \\"
+        form = "case" if entry.casefold() == name.casefold() else "Unicode form (NFC or NFD)"
+        return f"{entry!r} is there, which differs in its {form}: rename it, or correct the path"
+    return ""
 
 
 def open_source(ref: AudioRef) -> str | BinaryIO:

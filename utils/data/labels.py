@@ -118,7 +118,16 @@ class LabelEncoder:
         if not text:
             return []
         lead = "" if language in LANGUAGES_WITHOUT_SPACES else " "
-        encoded = self.tokenizer(lead + text, add_special_tokens=False, split_special_tokens=True)
+        ids = self._plain_ids(lead + text)
+        if all(map(self.is_text, ids)):
+            return ids
+        # Whisper's timestamps are no special tokens to its tokenizer, which splits only those.
+        first, *others = (lead + text).split("<|")
+        parts = [f"{first}<", *(f"|{each}<" for each in others[:-1]), f"|{others[-1]}"]
+        return [each for part in parts for each in self._plain_ids(part)]
+
+    def _plain_ids(self, text: str) -> list[int]:
+        encoded = self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)
         return list(encoded["input_ids"])
 
     def prompt(
@@ -203,4 +212,8 @@ class LabelEncoder:
                 break
             if self.is_text(token):
                 kept.append(int(token))
-        return str(self.tokenizer.decode(kept, clean_up_tokenization_spaces=False)).strip()
+        # Without timestamps among the tokens; else those that are spelled out would be cut away.
+        text = self.tokenizer.decode(
+            kept, clean_up_tokenization_spaces=False, decode_with_timestamps=True
+        )
+        return str(text).strip()

@@ -14,7 +14,9 @@ from utils.cli.console import say, warn
 from utils.cli.errors import UserError
 from utils.evaluation.results import set_name
 from utils.evaluation.settings import EvaluationSettings
+from utils.manifest.languages import text_language
 from utils.manifest.read import Dropped, filter_by_duration, read_manifest
+from utils.manifest.text_language import with_languages
 from utils.manifest.utterance import Utterance
 from utils.scoring.normalizers import choose_normalizer
 from utils.scoring.predictions import Prediction
@@ -51,10 +53,19 @@ class TestSet:
         return {each.id: each.language or spoken for each in self.utterances}
 
     @cached_property
+    def text_languages(self) -> dict[str, str | None]:
+        """Language code of each utterance's text: English where it is a translation."""
+        task = self.settings.task
+        return {
+            each.id: text_language(self.languages[each.id], each.task or task)
+            for each in self.utterances
+        }
+
+    @cached_property
     def metric(self) -> str:
         """The metric of this test set."""
         chosen = self.settings.metric
-        return default_metric(self.languages.values()) if chosen == "auto" else chosen
+        return default_metric(self.text_languages.values()) if chosen == "auto" else chosen
 
     def normalizer_for(self, prediction: Prediction) -> str:
         """Name the normalizer of an utterance; what a model detected has no say in it."""
@@ -62,7 +73,7 @@ class TestSet:
         if settings.normalizer != "auto":
             return settings.normalizer
         return choose_normalizer(
-            self.languages[prediction.id],
+            self.text_languages[prediction.id],
             remove_pun=settings.remove_pun,
             to_simple=settings.to_simple,
         )
@@ -108,9 +119,8 @@ def read_test_sets(settings: EvaluationSettings) -> list[TestSet]:
 def _read_test_set(settings: EvaluationSettings, path: str, name: str) -> TestSet:
     """Read a manifest and leave out what is too short or too long; say how many that were."""
     manifest = read_manifest(path)
-    kept, dropped = filter_by_duration(
-        manifest.utterances, settings.min_audio_len, settings.max_audio_len
-    )
+    utterances, shares = with_languages(manifest.utterances, settings.language_code, settings.task)
+    kept, dropped = filter_by_duration(utterances, settings.min_audio_len, settings.max_audio_len)
     reasons = [f"{each.id} ({each.reason})" for each in dropped]
     if not kept:
         raise UserError(
@@ -121,11 +131,15 @@ def _read_test_set(settings: EvaluationSettings, path: str, name: str) -> TestSe
         warn(f"{path}: {len(dropped)} of {len(manifest)} utterances left out: {some_of(reasons)}")
     test_set = TestSet(settings, manifest.sha256, kept, dropped, path, name)
     _expect_words(test_set)
-    spoken = Counter(code or "detected" for code in test_set.languages.values())
     say(
         f"{path}: {len(kept)} utterances, scored by {test_set.metric.upper()}, "
-        f"language {', '.join(f'{code} ({n})' for code, n in spoken.most_common())}"
+        f"language: {shares.told()}"
     )
+    if shares.clashes:
+        warn(
+            f"{path}: about {shares.clashes} of {len(manifest)} texts are not written in the "
+            f"script of their language; the first, {shares.first}"
+        )
     return test_set
 
 
@@ -135,9 +149,9 @@ def _expect_words(test_set: TestSet) -> None:
     Raises:
         UserError: A tenth of the utterances or more are in such a language.
     """
-    if test_set.metric != "wer" or default_metric(test_set.languages.values()) == "wer":
+    if test_set.metric != "wer" or default_metric(test_set.text_languages.values()) == "wer":
         return
-    spoken = LANGUAGES_WITHOUT_SPACES.intersection(test_set.languages.values())
+    spoken = LANGUAGES_WITHOUT_SPACES.intersection(test_set.text_languages.values())
     raise UserError(
         f"--metric=wer on {test_set.path}, which has text in {', '.join(sorted(spoken))}: there "
         "are no spaces between words, and a whole sentence would be one word",

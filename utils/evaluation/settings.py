@@ -63,8 +63,9 @@ class _ScoreSettings:
 class _DecodingSettings:
     """How it is transcribed."""
 
-    language: str | None = "Chinese"
-    """Language of utterances that state none, a name or code; None detects it."""
+    language: str | None = None
+    """Language of utterances that state none, a name or code such as Chinese or zh; None: as their
+    own text reads, which is said."""
     task: Literal["transcribe", "translate"] = "transcribe"
     """Task of utterances that state none."""
     timestamps: bool = False

@@ -169,6 +169,16 @@ def language_code(name_or_code: str) -> str:
     return code
 
 
+def text_language(language: str | None, task: str | None) -> str | None:
+    """Return the code of the language that a text is in: Whisper translates into English.
+
+    Args:
+        language: code of what is spoken, None where it is not known.
+        task: "transcribe" or "translate".
+    """
+    return "en" if task == "translate" else language
+
+
 @lru_cache(maxsize=512)
 def _find(name_or_code: str) -> str | None:
     spelling = " ".join(name_or_code.replace("_", "-").lower().split())

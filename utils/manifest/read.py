@@ -26,6 +26,7 @@ from utils.manifest.paths import PathResolver
 from utils.manifest.utterance import Utterance
 
 SUFFIXES = (".json", ".jsonl", ".json.gz", ".jsonl.gz")
+TABLES = (".csv", ".tsv", ".xlsx", ".xlsm")
 LINES_SHOWN_IN_AN_ERROR = 5
 # A manifest that is larger stays in its file. Utterances take about five times the bytes of their
 # lines, and lines about a seventh once they are compressed.
@@ -101,7 +102,7 @@ def read_manifest(path: str | Path) -> Manifest:
         lines = "1 line" if len(broken) == 1 else f"{len(broken)} lines"
         raise UserError(
             "\n".join([f"{path}: {lines} cannot be used", *shown]),
-            f"mend them; `python check_data.py --data={path}` names every one",
+            f"correct them; `python check_data.py --data={path}` names every one",
         )
     if not manifest.utterances:
         blank = f" but {manifest.blank_lines} blank lines" if manifest.blank_lines else ""
@@ -122,6 +123,7 @@ def scan_manifest(path: str | Path) -> tuple[Manifest, list[BrokenLine]]:
     """
     path = Path(path)
     _expect_file(path)
+    _expect_no_table(path)
     if _is_large(path) and not is_array(path):
         index = index_lines(path)
         stored, lines = LazyManifest(path, index), LazyLines(index)
@@ -226,4 +228,13 @@ def _expect_file(path: Path) -> None:
     if not folder.is_dir():
         near = f"there is no folder {folder}"
     problem = "is a folder, not a manifest file" if path.is_dir() else "there is no such manifest"
-    raise UserError(f"{path}: {problem}", f"{near}; aishell.py makes manifests from AISHELL-1")
+    raise UserError(f"{path}: {problem}", f"{near}; custom.py makes a manifest of your data")
+
+
+def _expect_no_table(path: Path) -> None:
+    """Refuse a table, and say which command makes a manifest of it."""
+    if path.suffix.lower() in TABLES:
+        raise UserError(
+            f"{path} is a table, not a manifest",
+            f"make one of it: python custom.py table --path={path}",
+        )

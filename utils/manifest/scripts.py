@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -48,6 +49,8 @@ _FEWEST_LETTERS = 6
 # Guesses about shorter texts are guesses.
 _FEWEST_TO_TELL_A_LANGUAGE = 40
 _SURE = 0.999
+# Enough where many other lines are in that language too.
+_BEYOND_DOUBT = 0.9
 # Neighbours that a guess confuses; and creoles and dialects beside their large relatives.
 _ALIKE = (
     {"no", "nn", "da", "sv", "fo", "is"},
@@ -101,6 +104,67 @@ def another_language(text: str, language: str) -> str | None:
     if guess == language or alike or certainty < _SURE or guess not in _whisper_languages():
         return None
     return guess
+
+
+# Languages that are alone in their script.
+_OF_SCRIPT = {
+    "CJK": "zh",
+    "BOPOMOFO": "zh",
+    "HIRAGANA": "ja",
+    "KATAKANA": "ja",
+    **{
+        next(iter(scripts)): code
+        for code, scripts in SCRIPTS.items()
+        if len(scripts) == 1
+        and code not in ("yue", "as", "yi")
+        and next(iter(scripts)) not in ("CYRILLIC", "ARABIC", "DEVANAGARI")
+    },
+    "HANGUL": "ko",
+    "GURMUKHI": "pa",
+}
+_MOST_LETTERS = 20_000
+_SIGNS, _SIGNS_WEIGH = frozenset({"CJK", "HIRAGANA", "KATAKANA", "HANGUL"}), 4
+
+
+def script_of(text: str) -> str | None:
+    """Return the script of most letters of a text; kana anywhere make it Japanese.
+
+    >>> script_of("今日は")
+    'HIRAGANA'
+    >>> script_of("12.5 %") is None
+    True
+    """
+    counts = Counter(_script(letter) for letter in text if letter.isalpha())
+    counts.pop("", None)
+    if not counts:
+        return None
+    kana = counts["HIRAGANA"] + counts["KATAKANA"]
+    if kana and counts["CJK"] + kana >= max(counts.values()):
+        return "HIRAGANA"
+    # Where a sign is a syllable or a word, a few of them are as much text as a name in letters.
+    return max(counts, key=lambda each: counts[each] * (_SIGNS_WEIGH if each in _SIGNS else 1))
+
+
+def likely_language(script: str, texts: Sequence[str]) -> str | None:
+    """Return the likeliest language of texts that are all in one script."""
+    if script in _OF_SCRIPT:
+        return _OF_SCRIPT[script]
+    together = " ".join(texts)[:_MOST_LETTERS].lower()
+    ranked = (str(guess) for guess, _ in _identifier().rank(together))
+    return next((guess for guess in ranked if _can_be(guess, script)), None)
+
+
+def certain_language(text: str) -> str | None:
+    """Return the language that a text is in beyond doubt, None where it is too short to tell."""
+    if sum(map(str.isalpha, text)) < _FEWEST_TO_TELL_A_LANGUAGE:
+        return None
+    guess, certainty = _identifier().classify(text.lower())
+    is_sure = certainty >= _BEYOND_DOUBT and str(guess) in _whisper_languages()
+    return str(guess) if is_sure else None
+
+
+def _can_be(code: str, script: str) -> bool:
+    return code in _whisper_languages() and script in SCRIPTS.get(code, _LATIN)
 
 
 @cache

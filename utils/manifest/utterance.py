@@ -21,7 +21,9 @@ from utils.cli.json_fields import (
     text_field,
     unknown_fields,
 )
+from utils.manifest.joining import join_sentences
 from utils.manifest.languages import language_code
+from utils.manifest.spelled_times import spelled_times
 
 TASKS = ("transcribe", "translate")
 
@@ -80,6 +82,9 @@ class Utterance:
         sentences = get("sentences")
         if sentences is not None:
             sentences = _timed_sentences(sentences, sentence)
+        elif "<|" in sentence:
+            sentences = spelled_times(sentence)
+            sentence = join_sentences(each.text for each in sentences) if sentences else sentence
         task = get("task")
         if task is not None and task not in TASKS:
             raise ValueError(f'"task" is {shown(task)}; expected {" or ".join(TASKS)}')

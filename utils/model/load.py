@@ -228,8 +228,8 @@ def _nearby_models(folder: Path) -> str:
         for p in parent.glob(pattern)
     )
     if found:
-        return f"In {parent}{os.sep} there are: {', '.join(dict.fromkeys(found))}"
-    return f"Nothing in {parent}{os.sep} is a model. Train one first, or give a hub name."
+        return f"In {os.path.join(parent, '')} there are: {', '.join(dict.fromkeys(found))}"
+    return f"Nothing in {os.path.join(parent, '')} is a model. Train one first, or give a hub name."
 
 
 def _first_line(error: Exception) -> str:

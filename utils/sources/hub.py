@@ -7,8 +7,9 @@ decoding is left to this repository.
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,11 @@ from utils.manifest.utterance import Utterance
 from utils.parallel.shards import parse_shard
 from utils.sources.fetch.archives import write_once
 from utils.sources.files import AUDIO_SUFFIXES, one_line
+from utils.sources.parts import joined_parts
 from utils.sources.source_data import LeftOut, SourceData, SourceSettings
-from utils.sources.tables.columns import COLUMNS
+from utils.sources.tables.columns import COLUMNS, find_column
 
+ALL = "all"  # splits, of --part
 # What the first bytes say, for audio that comes without a file name.
 _MAGIC = ((b"RIFF", ".wav"), (b"fLaC", ".flac"), (b"OggS", ".ogg"), (b"ID3", ".mp3"))
 
@@ -33,11 +36,12 @@ class HubSettings(SourceSettings):
     """A data set by its Hugging Face name, or a local folder of one, read as a stream."""
 
     path: str
-    """Name on the hub, such as google/fleurs, or a folder that datasets.load_dataset takes."""
+    """Name on the hub, such as google/fleurs; a folder that datasets.load_dataset takes or that
+    save_to_disk wrote; or a parquet file."""
     configuration: str | None = None
     """Which of its configurations, such as cmn_hans_cn."""
     part: str = "train"
-    """Which of its splits to read."""
+    """Which of its splits to read; all reads every one and keeps them apart."""
     audio_column: str = "audio"
     """Column with the audio."""
     text_column: str | None = None
@@ -57,6 +61,13 @@ def gather(settings: HubSettings) -> SourceData:
         UserError: there is no such data set, configuration or split, or it lacks a column.
         Failure: it cannot be fetched.
     """
+    if settings.part != ALL:
+        return _gather(settings)
+    names = _split_names(settings)
+    return joined_parts((name, _gather(replace(settings, part=name))) for name in names)
+
+
+def _gather(settings: HubSettings) -> SourceData:
     rows, columns = _open(settings)
     fields = _fields(settings, columns)
     name = settings.path.rstrip("/").split("/")[-1]
@@ -90,12 +101,8 @@ def gather(settings: HubSettings) -> SourceData:
 
 def _open(settings: HubSettings) -> tuple[Iterable[Mapping[str, Any]], Sequence[str]]:
     """Return the rows, with undecoded audio, and the names of the columns."""
-    from datasets import load_dataset
-
     try:
-        data = load_dataset(
-            settings.path, settings.configuration, split=settings.part, streaming=True
-        )
+        data = _data_set(settings)
         columns = list(data.column_names or ())
         if settings.audio_column not in columns:
             raise _no_column(settings, columns, f"no column {settings.audio_column!r}", "audio")
@@ -111,6 +118,53 @@ def _open(settings: HubSettings) -> tuple[Iterable[Mapping[str, Any]], Sequence[
             "run the command again; what was fetched is kept",
         ) from None
     return islice(data, settings.limit), columns
+
+
+def _data_set(settings: HubSettings) -> Any:
+    """Open one split as a stream."""
+    from datasets import DatasetDict, load_dataset, load_from_disk
+
+    path = Path(settings.path)
+    if path.suffix == ".parquet":
+        return load_dataset("parquet", data_files=str(path), split="train", streaming=True)
+    if not _is_saved(path):
+        return load_dataset(
+            settings.path, settings.configuration, split=settings.part, streaming=True
+        )
+    saved = load_from_disk(str(path))
+    if isinstance(saved, DatasetDict):
+        if settings.part not in saved:
+            raise ValueError(f"it has the splits {', '.join(saved)}, not {settings.part}")
+        saved = saved[settings.part]
+    return saved.to_iterable_dataset()
+
+
+def _is_saved(path: Path) -> bool:
+    """Whether `save_to_disk` of datasets wrote a folder."""
+    return (path / "state.json").is_file() or (path / "dataset_dict.json").is_file()
+
+
+def _split_names(settings: HubSettings) -> list[str]:
+    """Return the names of the splits that a data set has.
+
+    Raises:
+        UserError: it cannot be found.
+    """
+    from datasets import get_dataset_split_names
+
+    path = Path(settings.path)
+    if (path / "dataset_dict.json").is_file():
+        known = json.loads((path / "dataset_dict.json").read_text(encoding="utf-8"))
+        return list(known["splits"])
+    if path.suffix == ".parquet" or _is_saved(path):
+        return ["train"]
+    try:
+        return list(get_dataset_split_names(settings.path, settings.configuration))
+    except (FileNotFoundError, ValueError, ConnectionError, OSError) as error:
+        raise UserError(
+            f"the splits of {settings.path} cannot be found: {_first_line(error)}",
+            "name one with --part",
+        ) from None
 
 
 def _undecoded(data: Any, column: str) -> Any:
@@ -134,7 +188,8 @@ def _fields(settings: HubSettings, columns: Sequence[str]) -> dict[str, str]:
         named = getattr(settings, f"{field}_column", None)
         if named is not None and named not in columns:
             raise _no_column(settings, columns, f"no column {named!r}", field)
-        found = named or next((name for name in COLUMNS[field] if name in columns), None)
+        usual = (find_column(columns, name) for name in COLUMNS[field])
+        found = named or next((each for each in usual if each is not None), None)
         if found is not None:
             fields[field] = found
     if "text" not in fields:

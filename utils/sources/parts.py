@@ -76,4 +76,5 @@ def joined_parts(parts: Iterable[tuple[str, SourceData]]) -> SourceData:
     left_out = [replace(each, id=f"{n}: {each.id}") for n, d in named for each in d.left_out]
     notes = [f"{name}: {note}" for name, data in named for note in data.notes]
     whole = part_of if len(part_of) == len(utterances) else {}
-    return SourceData(utterances, left_out, part_of=whole, notes=notes)
+    is_part = any(data.is_part for _, data in named)
+    return SourceData(utterances, left_out, is_part, whole, notes)

@@ -14,7 +14,9 @@ from utils.cli.console import say_result
 from utils.cli.errors import UserError
 from utils.cli.files import atomic_write
 from utils.manifest.file_shards import share_of_files
+from utils.manifest.joining import join_sentences
 from utils.manifest.replacing import expect_nothing_lost
+from utils.manifest.spelled_times import spelled_times
 from utils.manifest.split import PARTS, parse_shares, split_utterances
 from utils.manifest.utterance import Utterance
 from utils.manifest.write import path_from_manifest, write_manifest
@@ -88,7 +90,9 @@ def prepare(source_data: SourceData, settings: SourceSettings, name: str) -> Pre
         raise nothing_left(left_out)
     language = settings.language_code
     complete = [
-        replace(each, language=each.language or language, source=each.source or source)
+        with_spelled_times(
+            replace(each, language=each.language or language, source=each.source or source)
+        )
         for each in usable
     ]
     parts = _parts(complete, source_data, settings, names)
@@ -156,6 +160,15 @@ def _write(
             new.unlink(missing_ok=True)
 
 
+def with_spelled_times(utterance: Utterance) -> Utterance:
+    """Read timestamps that are spelled out in a text as the times of its sentences."""
+    timed = None if utterance.sentences else spelled_times(utterance.sentence)
+    if timed is None:
+        return utterance
+    text = join_sentences(each.text for each in timed)
+    return replace(utterance, sentence=text, sentences=timed)
+
+
 def summarise(
     files: Mapping[str, Path],
     parts: Mapping[str, Sequence[Utterance]],
@@ -207,9 +220,12 @@ def nothing_left(left_out: Sequence[LeftOut]) -> UserError:
     """Return the error for data of which nothing can be used."""
     if not left_out:
         return UserError("no utterance was found", "expected audio and what is said in it")
+    kinds = Counter(each.reason.split(":")[0] for each in left_out)
+    kind, many = kinds.most_common(1)[0]
+    first = next(each for each in left_out if each.reason.split(":")[0] == kind)
     return UserError(
         f"no utterance has both audio and text that can be used ({len(left_out)} left out)",
-        f"the first: {left_out[0].id}: {left_out[0].reason}",
+        f"{many} of them: {kind}; the first, {first.id}: {first.reason}",
     )
 
 

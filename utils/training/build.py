@@ -12,6 +12,7 @@ from utils.audio.cache import open_cache
 from utils.data.batching import Collator
 from utils.data.dataset import Shares, SpeechDataset
 from utils.data.labels import LabelEncoder
+from utils.manifest.languages import text_language
 from utils.model.loaded import LoadedModel
 from utils.model.precision import choose_precision
 from utils.scoring.tokens import default_metric
@@ -128,7 +129,10 @@ def dev_set(settings: TrainSettings, data: RunData, encoder: LabelEncoder) -> De
         batch_size=settings.per_device_eval_batch_size,
         num_workers=settings.num_workers,
     )
-    metric = default_metric(u.language or settings.language for u in utterances)
+    metric = default_metric(
+        text_language(each.language or settings.language, each.task or settings.task)
+        for each in utterances
+    )
     return DevSet(utterances, SpeechDataset(data.dev, encoder), decoding, metric)
 
 

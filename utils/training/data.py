@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from utils.data.dataset import TrainingTable, open_table, write_rows
 from utils.data.labels import LabelEncoder
 from utils.data.sampling import balance, join_clips, replay
 from utils.manifest.read import Dropped, Manifest, read_manifest
+from utils.manifest.text_language import with_languages
 from utils.model.distributed import gather_all
 from utils.model.loaded import LoadedModel
 from utils.parallel.shards import Shard
@@ -44,9 +45,9 @@ class RunData:
 
 def read_manifests(settings: TrainSettings) -> tuple[Manifest, Manifest]:
     """The training manifest and the one that chooses the best checkpoint."""
-    train = read_manifest(settings.train_data)
+    train = _read(settings.train_data, settings)
     if settings.dev_data is not None:
-        return train, read_manifest(settings.dev_data)
+        return train, _read(settings.dev_data, settings)
     if not Path(settings.test_data).is_file():
         raise UserError(
             f"there is no dev set: --dev_data is not given and {settings.test_data} does not exist",
@@ -56,7 +57,21 @@ def read_manifests(settings: TrainSettings) -> tuple[Manifest, Manifest]:
         f"{settings.test_data} chooses the best checkpoint, so a score on it will flatter the "
         "model; give a set of its own with --dev_data"
     )
-    return train, read_manifest(settings.test_data)
+    return train, _read(settings.test_data, settings)
+
+
+def _read(path: str, settings: TrainSettings) -> Manifest:
+    """Read a manifest and say in which languages it is, and how that is known."""
+    manifest = read_manifest(path)
+    utterances, shares = with_languages(manifest.utterances, settings.language, settings.task)
+    if process_rank() == 0:
+        say(f"language     {path}: {shares.told()}")
+        if shares.clashes:
+            warn(
+                f"{path}: about {shares.clashes} of {len(manifest)} texts are not written in the "
+                f"script of their language; the first, {shares.first}"
+            )
+    return replace(manifest, utterances=utterances)
 
 
 def read_augmenter(path: str | None) -> Augmenter | None:
@@ -162,7 +177,7 @@ def with_replay(
     Raises:
         UserError: if the replayed manifest holds nothing but what is trained on anyway.
     """
-    replayed = read_manifest(str(settings.keep_data))
+    replayed = _read(str(settings.keep_data), settings)
     # The set of what is replayed is the smaller one.
     others_than_trained = {utterance.audio for utterance in replayed}
     others_than_trained.difference_update(utterance.audio for utterance in manifest)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from utils.manifest.languages import text_language
 from utils.manifest.utterance import Utterance
 from utils.model.loaded import LoadedModel
 from utils.scoring.normalizers import choose_normalizer
@@ -33,9 +34,15 @@ def score_of(
     Raises:
         UserError: if an utterance is in a language the model lacks.
     """
+    languages = {
+        each.id: text_language(each.language or decoding.language, each.task or decoding.task)
+        for each in utterances
+    }
     return score_predictions(
         transcribe(loaded, utterances, decoding, desc=desc),
-        metric or default_metric(each.language or decoding.language for each in utterances),
-        lambda each: choose_normalizer(each.language, remove_pun=True, to_simple=True),
+        metric or default_metric(languages.values()),
+        lambda each: choose_normalizer(
+            languages.get(each.id) or each.language, remove_pun=True, to_simple=True
+        ),
         raw=False,
     )

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 
 from utils.audio.clip import Seconds
-from utils.manifest.languages import LANGUAGES
+from utils.manifest.languages import LANGUAGES, text_language
 from utils.manifest.placeholders import is_placeholder
 from utils.manifest.scripts import another_language, another_script
 from utils.validation.findings import Finding, Line
@@ -64,7 +64,8 @@ def _check_pace(line: Line, duration: Seconds) -> Iterator[Finding]:
 
 def check_signs(line: Line) -> Iterator[Finding]:
     """Yield what a line's text alone shows, whether its sound can be read or not."""
-    text, language = line.utterance.sentence, line.utterance.language
+    text = line.utterance.sentence
+    language = text_language(line.utterance.language, line.utterance.task)
     # Of what can be printed nothing is a control character: most texts need no second look.
     is_plain = text.isprintable() and _UNDECODED not in text
     strange = [] if is_plain else [sign for sign in text if _is_control(sign)]

@@ -20,8 +20,9 @@ class DataSettings:
     """Manifest used in place of dev_data where that is not given."""
     output_dir: str = "output/"
     """The run is written to <output_dir>/<name of the base model>/."""
-    language: str | None = "Chinese"
-    """Language of utterances that state none: a name or code."""
+    language: str | None = None
+    """Language of utterances that state none, a name or code such as Chinese or zh; None: as their
+    own text reads, which is said."""
     task: Literal["transcribe", "translate"] = "transcribe"
     """Task of utterances that state none."""
     timestamps: bool = False
