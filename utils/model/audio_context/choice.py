@@ -30,6 +30,11 @@ ends with the speech costs 0.07 in Mandarin and 0.03 in English, thinned windows
 relative to the loss: that is as high as the transcripts' spelling is foreign to the model."""
 
 
+TELLING_LOSS = 2.0
+"""Nats a token above which the transcripts are spelled so unlike what the model writes (capitals
+alone, say) that the silence makes no difference to them: then windows are at most thinned."""
+
+
 @dataclass(frozen=True)
 class ContextLosses:
     """Teacher-forced loss of a model on known transcripts, mean nats a token.
@@ -48,7 +53,9 @@ class ContextLosses:
 
     def is_as_good(self, kind: WindowKind) -> bool:
         """Whether the loss on windows of a kind is no worse than on 30 s, chance aside."""
-        return self.utterances > 0 and bool(getattr(self, kind) <= self.full + TOLERATED_NATS)
+        if not self.utterances or (kind == "dynamic" and self.full > TELLING_LOSS):
+            return False
+        return bool(getattr(self, kind) <= self.full + TOLERATED_NATS)
 
     def __str__(self) -> str:
         return (
