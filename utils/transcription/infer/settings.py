@@ -64,8 +64,8 @@ class InferSettings:
     """Recordings over 30 s: cut at pauses and leave out what a voice detector hears no speech in.
     False cuts as openai-whisper does, each window where the last one's last sentence ended."""
     timestamps: bool | None = None
-    """Ask the model for times; None does for recordings over 30 s, and for shorter ones where only
-    subtitles are written."""
+    """Ask the model for times within a stretch of up to 30 s; None does where --output_format is
+    srt or vtt. Sequential windows (--vad_filter=False) always have them."""
     clip_timestamps: str = "0"
     """Seconds start,end,start,end,... to transcribe; the last end may be left out."""
     word_timestamps: bool = False
