@@ -46,14 +46,16 @@ def write(loaded: LoadedModel, folder: Path, quantization: str) -> None:
         copied = [name for name in COPIED if Path(plain, name).is_file()]
         converter = TransformersConverter(plain, copy_files=copied)
         converter.convert(str(folder), quantization=quantization, force=True)
-    _name_the_empty_token(folder / "vocabulary.json")
+    if loaded.multilingual:
+        _name_the_empty_token(folder / "vocabulary.json")
 
 
 def _name_the_empty_token(vocabulary: Path) -> None:
     """Give an unused word of a home-made vocabulary the name "".
 
     The official vocabularies hold an empty word. Where it is missing, CTranslate2 takes the model
-    for an English one and detects no language. Names in this file decode no text.
+    for an English one and detects no language. Names in this file decode no text. In `.en` models that
+    number is end-of-text's, whose name the library goes by.
     """
     words = json.loads(vocabulary.read_text(encoding="utf-8"))
     if "" not in words:
