@@ -54,8 +54,8 @@ def _name_the_empty_token(vocabulary: Path) -> None:
     """Give an unused word of a home-made vocabulary the name "".
 
     The official vocabularies hold an empty word. Where it is missing, CTranslate2 takes the model
-    for an English one and detects no language. Names in this file decode no text. In `.en` models that
-    number is end-of-text's, whose name the library goes by.
+    for an English one and detects no language. Names in this file decode no text. In `.en` models
+    that number is end-of-text's, whose name the library goes by.
     """
     words = json.loads(vocabulary.read_text(encoding="utf-8"))
     if "" not in words:
