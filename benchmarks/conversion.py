@@ -22,7 +22,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-# A script's own folder is on the path; the repository, which holds `utils`, is not.
+# The repository, which holds `utils`, in place of the script's own folder: a library that
+# openai-whisper loads looks for `coverage`, and would find the benchmark of that name.
+sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from utils.cli.console import say
