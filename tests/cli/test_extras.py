@@ -73,11 +73,11 @@ runpy.run_path(sys.argv[0], run_name="__main__")
         ),
         (
             "neologdn",
-            "evaluation.py --normalizer=japanese --model_path=demo/base "
+            "evaluation.py --normalizer=japanese@1 --model_path=demo/base "
             "--test_data=demo/zh/test.jsonl --report_dir={folder}",
-            "the normalizer 'japanese' needs neologdn, which is not installed",
+            "the normalizer 'japanese@1' needs neologdn, which is not installed",
             "pip install -r requirements/languages.txt -c constraints.txt, "
-            "or choose --normalizer=basic.",
+            "or choose a later version of it, which needs none.",
         ),
         (
             "rapidfuzz",

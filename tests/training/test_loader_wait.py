@@ -63,6 +63,8 @@ def test_slow_decoding_is_noticed_during_a_run(
             "--per_device_train_batch_size=2",
             "--num_workers=0",
             "--eval_on_start=False",
+            "--eval_steps=1000",
+            "--save_steps=1000",
             "--audio_context=dynamic",
         ]
     )

@@ -103,6 +103,11 @@ def test_a_sound_corpus_has_no_findings(corpus: Corpus) -> None:
     assert diagnosis.exit_code == 0
 
 
+def write_whole(path: Path) -> bytes:
+    soundfile.write(path, speech(1, 2.0), RATE)
+    return path.read_bytes()
+
+
 def write_truncated(path: Path) -> bytes:
     soundfile.write(path, speech(1, 2.0), RATE)
     return path.read_bytes()[:30_000]
@@ -123,6 +128,13 @@ PLANTED: dict[str, tuple[str, str, Callable[[Path], dict[str, Any]]]] = {
         "not finite audio",
         lambda _: {"samples": np.full(RATE, np.nan), "subtype": "FLOAT"},
     ),
+    "joined": (
+        "error",
+        "joined audio",
+        lambda folder: {"samples": 2 * write_whole(folder / "half.wav")},
+    ),
+    "channel": ("error", "channel audio", lambda _: {"audio": {"channel": 1}}),
+    "placeholder": ("warning", "placeholder", lambda _: {"sentence": "[noise]"}),
     "late piece": ("error", "piece outside the file", lambda _: {"audio": {"start_time": 5.0}}),
     "long piece": ("error", "piece outside the file", lambda _: {"audio": {"end_time": 1.5}}),
     "sentence end": (

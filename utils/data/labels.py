@@ -212,8 +212,7 @@ class LabelEncoder:
                 break
             if self.is_text(token):
                 kept.append(int(token))
-        # Without timestamps among the tokens; else those that are spelled out would be cut away.
-        text = self.tokenizer.decode(
-            kept, clean_up_tokenization_spaces=False, decode_with_timestamps=True
-        )
+        # Whisper's own decode cuts away timestamps that a text spells out, or takes added tokens for
+        # timestamps; the tokenizer beneath it does neither.
+        text = self.tokenizer.backend_tokenizer.decode(kept, skip_special_tokens=False)
         return str(text).strip()
