@@ -212,7 +212,7 @@ class LabelEncoder:
                 break
             if self.is_text(token):
                 kept.append(int(token))
-        # Whisper's own decode cuts away timestamps that a text spells out, or takes added tokens for
-        # timestamps; the tokenizer beneath it does neither.
+        # Whisper's own decode cuts away timestamps that a text spells out, or takes added tokens
+        # for timestamps; the tokenizer beneath it does neither.
         text = self.tokenizer.backend_tokenizer.decode(kept, skip_special_tokens=False)
         return str(text).strip()
