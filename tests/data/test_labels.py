@@ -71,6 +71,15 @@ def test_no_speech_is_taught_at_the_start_and_at_the_end(tokenizer: object) -> N
     assert labels.labels == (NO_SPEECH, IGNORED, IGNORED, EOT)
 
 
+def test_no_speech_after_a_prompt_is_taught_at_the_start_token(tokenizer: object) -> None:
+    utterance = Utterance(AUDIO, "", "a", "en", sentences=(), prompt="before")
+    labels = LabelEncoder(tokenizer).encode(utterance)
+    start = labels.decoder_input_ids.index(SOT)
+    assert start > 0
+    assert set(labels.labels[:start]) == {IGNORED}
+    assert labels.labels[start] == NO_SPEECH
+
+
 def test_timestamps_frame_each_sentence_in_steps_of_20_ms(tokenizer: object) -> None:
     timed = (TimedSentence(0.0, 1.4, "one"), TimedSentence(1.5, 29.99, "two"))
     utterance = Utterance(AUDIO, "one two", "a", "en", sentences=timed)
