@@ -33,12 +33,12 @@ MOST_WORKERS = 64
 
 @dataclass(frozen=True)
 class _DataSettings:
-    """The data, and what is looked at."""
+    """The data, and what is checked."""
 
     data: tuple[str, ...] = ("dataset/train.json",)
     """Manifests, separated by commas. Together they are the parts of one data set."""
     audio: bool = True
-    """Decode every sound. False checks only what the manifests say, which is a first look at
+    """Decode every audio file. False checks only what the manifests state: a quick first check of
     millions of lines."""
     voices: bool = True
     """Detect speech (Silero VAD). Finds transcripts without speech, and speech in lines that say
@@ -82,7 +82,7 @@ class _WorkSettings:
     """Processes that check lines. None takes one for each core, at most 64; 0 or 1 checks in this
     process."""
     engine: Literal["local", "ray"] = "local"
-    """Where sound is decoded: in processes of this machine (local), or with Ray Data (ray, which
+    """Where audio is decoded: in processes of this machine (local), or with Ray Data (ray, which
     is an extra; see docs/data.md)."""
     shard: str | None = None
     """Check only this part of each manifest, such as 2/8. The files that --html and --fix name get
@@ -95,7 +95,7 @@ class _WorkSettings:
 # The last of the parents gives the first section of --help, under its docstring.
 @dataclass(frozen=True)
 class Settings(_WorkSettings, _OutputSettings, _ModelSettings, _DataSettings):
-    """What to look at, and what to write."""
+    """What to check, and what to write."""
 
     def __post_init__(self) -> None:
         """Check what must hold of the settings."""
@@ -104,7 +104,7 @@ class Settings(_WorkSettings, _OutputSettings, _ModelSettings, _DataSettings):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Parse the flags, look at everything, tell what was found."""
+    """Parse the flags, check everything, say what was found."""
     settings = parse_settings(Settings, argv, prog="check_data.py", description=__doc__ or "")
     from utils.parallel.shards import parse_shard
     from utils.report.validation_text import tell
@@ -124,7 +124,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _name(settings: Settings) -> str:
-    """Return what has a say in the findings, beside the manifests themselves."""
+    """Return a name of all settings that the findings depend on."""
     relevant = (
         settings.audio,
         settings.voices,
@@ -141,7 +141,7 @@ def _name(settings: Settings) -> str:
 
 
 def _look(settings: Settings) -> Look:
-    """Return what looks at the lines in all processes."""
+    """Return the checks of lines that every process makes."""
     from utils.validation.records import Look
     from utils.validation.text import perhaps_too_many_tokens
 
@@ -156,7 +156,7 @@ def _look(settings: Settings) -> Look:
 
 
 def _inspectors_here(settings: Settings) -> list[Inspector]:
-    """Return what looks at the lines with a model, which is loaded once."""
+    """Return the checks that use a model, which is loaded once, in this process."""
     if settings.model_path is None:
         return []
     from utils.manifest.languages import language_code

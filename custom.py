@@ -2,8 +2,8 @@
 
 Recordings with texts beside them: python custom.py folder --path=recordings/
 A table, split by speakers:        python custom.py table --path=clips.csv --split=0.9/0.05/0.05
-An hour with subtitles:            python custom.py subtitles --path=talk.mp3 --language=English
-Many files into few tars:          python custom.py pack --path=dataset/train.json
+Recordings with subtitles:         python custom.py subtitles --path=talk.mp3 --language=English
+Packing files into a few tars:     python custom.py pack --path=dataset/train.json
 
 Writes train.json (with --split also dev.json and test.json) into --output_dir, and lists what was
 left out. Your data is only read. Next: check_data.py, then finetune.py.

@@ -1,4 +1,4 @@
-r"""Transcribe anything: files, folders, video, pages on the web, the microphone.
+r"""Transcribe anything: files, folders, video, web pages, the microphone.
 
 A file:         python infer.py --audio_path=talk.mp3 --model_path=models/whisper-tiny-finetune
 A folder:       python infer.py --audio_path=recordings/ --output_format=srt
@@ -8,8 +8,8 @@ A microphone:   python infer.py --audio_path=microphone --stop_after_silence=2
 Eight machines: python infer.py --audio_path='archive/**/*.opus' --shard=1/8
 
 Writes <output_dir>/<name>.txt, .vtt, .srt, .tsv and .json, byte for byte as openai-whisper does.
-Run it again to go on where it was: what is finished is skipped. Exit code: 0 all done, 1 some
-recordings failed (the last line says how many), 2 unusable input.
+An interrupted run continues when it is started again: what is finished is skipped. Exit code: 0 all
+done, 1 some recordings failed (the last line says how many), 2 unusable input.
 """
 
 from __future__ import annotations

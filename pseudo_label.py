@@ -6,7 +6,7 @@ Only what two agree on: python pseudo_label.py --audio=talk.mp3 --second_num_bea
                             --max_disagreement=0.1 --min_confidence=0.6
 
 Writes train.json, the audio and pseudo_label.log into --output_dir, and lists what was left out. An
-interrupted run continues when it is started again; other thresholds need no new labelling. The
+interrupted run continues when it is started again. Other thresholds need no new labelling. The
 labels come from a model: read some of them before you train.
 """
 
@@ -25,7 +25,7 @@ from utils.transcription.pseudo.settings import PseudoLabelSettings
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Parse the flags, collect, cut, label, sift, write."""
+    """Parse the flags, collect, cut, label, filter, write."""
     settings = parse_settings(
         PseudoLabelSettings, argv, prog="pseudo_label.py", description=__doc__ or ""
     )

@@ -7,7 +7,7 @@ Makes manifests of 10 thousand, 1 million and 10 million lines in a temporary fo
 files. Each measurement runs in a process of its own: opening a manifest for the first time and for
 the second, walking through its lines, checking what it says, checking it with its sounds, packing
 them into tars. Writes benchmarks/results/data_scale.json (the machine, every single measurement)
-and the table in docs/doctor.md. Lines a second of processor time do not depend on what else the
+and the table in docs/validation.md. Lines a second of processor time do not depend on what else the
 machine does.
 """
 
@@ -59,10 +59,10 @@ class BenchSettings:
     """Where the manifests are made, and removed from; None for the system's temporary folder."""
     output: str = "benchmarks/results/data_scale.json"
     """File for the measurements."""
-    page: str | None = "docs/doctor.md"
+    page: str | None = "docs/validation.md"
     """The page whose table is written anew; None leaves it."""
     table: bool = False
-    """Print the table of docs/doctor.md from --output; nothing is measured."""
+    """Print the table of docs/validation.md from --output; nothing is measured."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -140,7 +140,7 @@ def table(found: Mapping[str, Any]) -> str:
 
 
 def table_line(measured: Mapping[str, Any]) -> str:
-    """Return a measurement as a line of the table in docs/doctor.md."""
+    """Return a measurement as a line of the table in docs/validation.md."""
     lines = measured["lines"]
     size = measured.get("bytes_of_files", measured.get("bytes_of_manifest", 0))
     return (

@@ -128,6 +128,6 @@ def test_the_sample_in_the_repository_is_sound(repository: Path) -> None:
 @pytest.mark.parametrize(
     "folder", ["zh_aishell_S0150", "en_speechocean762", "en_ljspeech", "en_single", "noise"]
 )
-def test_recorded_speech_has_nothing_to_mend(shared: Path, folder: str) -> None:
+def test_recorded_speech_has_nothing_to_fix(shared: Path, folder: str) -> None:
     paths = sorted((shared / "data" / folder).glob("*.jsonl"))
     assert check_data.main([f"--data={','.join(map(str, paths))}"]) == 0

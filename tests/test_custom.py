@@ -44,7 +44,7 @@ def state(folder: Path) -> dict[str, tuple[str, int]]:
 
 @pytest.fixture
 def brought(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder for the user's data, seen from an empty current folder; not one byte may change."""
+    """A folder for the user's data, used from an empty current folder; not one byte may change."""
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     folder = tmp_path / "brought"

@@ -38,7 +38,7 @@ def printed_table(script: str, measured: str) -> list[str]:
         ("speed.md", "thinned_silence", "thinned_silence"),
         ("evaluation.md", "engines", "engines"),
         ("evaluation.md", "coverage", "coverage"),
-        ("doctor.md", "data_scale", "data_scale"),
+        ("validation.md", "data_scale", "data_scale"),
     ],
 )
 def test_every_measured_table_stands_on_its_page(page: str, script: str, measured: str) -> None:

@@ -116,7 +116,7 @@ def test_keys_are_found_in_passes_too(
         assert part.tolist() == whole.tolist()
 
 
-def test_the_doctor_names_what_is_nearly_the_same(clips: list[np.ndarray], tmp_path: Path) -> None:
+def test_validation_names_what_is_nearly_the_same(clips: list[np.ndarray], tmp_path: Path) -> None:
     corpus = Corpus(tmp_path)
     for number, clip in enumerate(clips[:4]):
         corpus.add(clip, sentence=f"some words {'abcd'[number]}", speaker=f"S{number}")

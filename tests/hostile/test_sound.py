@@ -21,7 +21,7 @@ from utils.audio import limits as audio_file
 from utils.audio.clip import AudioRef
 from utils.audio.decode import AudioError, decode_audio, decode_blocks
 from utils.audio.header import header_duration
-from utils.audio.probe import AudioFacts, Unheard, probe
+from utils.audio.probe import AudioFacts, UnreadableAudio, probe
 from utils.validation.check import check_manifests
 from utils.validation.inspect import speech_seconds
 
@@ -116,9 +116,9 @@ def test_a_header_that_states_years_costs_no_memory(tmp_path: Path) -> None:
     content[21] |= 0x0F  # the 36 bits that count samples
     content[22:26] = b"\xff" * 4
     (tmp_path / "years.flac").write_bytes(content)
-    heard = probe(AudioRef(str(tmp_path / "years.flac")))
-    assert isinstance(heard, Unheard)
-    assert heard.kind == "truncated"
+    probed = probe(AudioRef(str(tmp_path / "years.flac")))
+    assert isinstance(probed, UnreadableAudio)
+    assert probed.kind == "truncated"
 
 
 @pytest.mark.parametrize("rate", [1, 999, 2_000_000, 2**31 - 1])
@@ -140,15 +140,15 @@ def test_times_beyond_all_bounds_are_a_finding(
         path.write_bytes(SOUNDS["m4a"])
     else:
         soundfile.write(path, np.zeros(8000), 16_000)
-    heard = probe(AudioRef(str(path), *times))
+    probed = probe(AudioRef(str(path), *times))
     if times[0] > 1:
-        assert isinstance(heard, Unheard)
-        assert heard.kind == "outside"
+        assert isinstance(probed, UnreadableAudio)
+        assert probed.kind == "outside"
     elif times[1] == 1e308:
-        assert isinstance(heard, AudioFacts)
+        assert isinstance(probed, AudioFacts)
     else:
-        assert isinstance(heard, Unheard)
-        assert heard.kind == "empty"
+        assert isinstance(probed, UnreadableAudio)
+        assert probed.kind == "empty"
 
 
 @fuzz
@@ -159,12 +159,12 @@ def test_a_damaged_sound_is_measured_or_named(
     path = tmp_path_factory.mktemp("sound") / f"a.{kind}"
     path.write_bytes(change(SOUNDS[kind]))
     ref = AudioRef(str(path))
-    heard = probe(ref)
-    if isinstance(heard, Unheard):
-        assert heard.kind and str(path) in heard.message
+    probed = probe(ref)
+    if isinstance(probed, UnreadableAudio):
+        assert probed.kind and str(path) in probed.message
     else:
-        assert heard.duration > 0
-        assert np.isfinite([heard.clipped, heard.shift]).all()
+        assert probed.duration > 0
+        assert np.isfinite([probed.clipped, probed.shift]).all()
         speech_seconds(ref)
     try:
         assert header_duration(ref) >= 0
@@ -182,6 +182,6 @@ def test_what_is_no_file_is_named_and_waited_for_by_nobody(tmp_path: Path, kind:
     elif kind == "folder":
         path.mkdir()
     name = {"device": "/dev/zero", "long name": "a" * 5000, "zero byte": "a\0.wav"}.get(kind)
-    heard = probe(AudioRef(name or str(path)))
-    assert isinstance(heard, Unheard)
-    assert heard.kind in ("missing", "empty")
+    probed = probe(AudioRef(name or str(path)))
+    assert isinstance(probed, UnreadableAudio)
+    assert probed.kind in ("missing", "empty")

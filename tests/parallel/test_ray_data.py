@@ -74,7 +74,7 @@ class TestOnALocalRay:
         with pytest.raises(UserError, match="2 was found"):
             next(answers)
 
-    def test_the_doctor_finds_the_same(
+    def test_validation_finds_the_same(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         corpus = Corpus(tmp_path)

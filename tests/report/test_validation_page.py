@@ -1,4 +1,4 @@
-"""The doctor's page is one file that holds what was found, whatever the texts are."""
+"""The validation page is one file that holds what was found, whatever the texts are."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def test_thinned_silence_gives_the_text_of_30_s(engines, utterances):
         for context in ("full", "thinned", "dynamic")
     }
     assert texts["thinned"] == texts["full"] != texts["dynamic"]
-    # A model that was trained so is heard so, or as near to it as an engine can.
+    # A model is decoded with the audio context that it was trained with, or the nearest to it.
     auto = Decoding()
     assert auto.windows("thinned", 0.0, thins=ours.thins) == Windows("thinned", MERGE_MARGIN)
     assert auto.windows("thinned", 0.0, thins=theirs.thins).kind == "full"

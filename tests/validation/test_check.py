@@ -1,4 +1,4 @@
-"""The doctor finds every planted fault, and invents none."""
+"""Validation finds every planted fault, and has no false findings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The doctor hears where speech and text disagree, and counts tokens with the model's tokenizer."""
+"""Validation finds where speech and text disagree, and counts tokens with the model's tokenizer."""
 
 from __future__ import annotations
 

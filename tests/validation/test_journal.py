@@ -18,13 +18,12 @@ import soundfile
 
 from utils.audio.clip import AudioRef
 from utils.audio.fingerprint import PRINT
-from utils.audio.probe import AudioFacts, Unheard, probe
+from utils.audio.probe import AudioFacts, UnreadableAudio, probe
 from utils.cli.errors import UserError
 from utils.cli.files import cache_folder
 from utils.manifest import duplicates as same
 from utils.manifest import read
-from utils.validation import check, diagnosis
-from utils.validation import records as examined
+from utils.validation import check, diagnosis, records
 from utils.validation.check import Kept, check_manifests
 from utils.validation.diagnosis import Diagnosis
 from utils.validation.findings import Finding, Line
@@ -87,16 +86,16 @@ def test_what_is_known_is_not_listened_to_again(
     monkeypatch.setattr(check, "LINES_A_TASK", 4)
     whole = all_of(check_manifests(manifests))
     assert "nearly the same audio" in {each.kind for each in whole[0]}
-    heard: list[str] = []
+    decoded: list[str] = []
     most = after
 
-    def listen(ref: AudioRef) -> AudioFacts | Unheard:
-        if len(heard) == most:
+    def listen(ref: AudioRef) -> AudioFacts | UnreadableAudio:
+        if len(decoded) == most:
             raise StoppedError
-        heard.append(ref.path)
+        decoded.append(ref.path)
         return probe(ref)
 
-    monkeypatch.setattr(examined, "probe", listen)
+    monkeypatch.setattr(records, "probe", listen)
     with pytest.raises(StoppedError):
         check_manifests(manifests, kept=KEPT)
     (folder,) = (each for each in (cache_folder() / "checks").iterdir() if each.is_dir())
@@ -104,15 +103,15 @@ def test_what_is_known_is_not_listened_to_again(
         with open(folder / name, "ab") as file:
             file.write(b'[12, "')
     known, most = after // 4 * 4, 1000
-    heard.clear()
+    decoded.clear()
     assert all_of(check_manifests(manifests, kept=KEPT)) == whole
-    assert len(heard) == 24 + 8 - known
+    assert len(decoded) == 24 + 8 - known
     assert not [each for each in (cache_folder() / "checks").iterdir() if each.is_dir()]
 
 
 @pytest.mark.parametrize(
     ("lost", "bytes_a_line"),
-    [("records", examined.RECORD.itemsize), ("prints", PRINT.itemsize)],
+    [("records", records.RECORD.itemsize), ("prints", PRINT.itemsize)],
 )
 def test_what_the_system_lost_is_looked_at_again(
     manifests: list[Path], monkeypatch: pytest.MonkeyPatch, lost: str, bytes_a_line: int
@@ -121,13 +120,13 @@ def test_what_the_system_lost_is_looked_at_again(
     whole = all_of(check_manifests(manifests))
     calls = iter(range(13))
 
-    def listen(ref: AudioRef) -> AudioFacts | Unheard:
+    def listen(ref: AudioRef) -> AudioFacts | UnreadableAudio:
         if next(calls, None) is None:
             raise StoppedError
         return probe(ref)
 
     with monkeypatch.context() as patch:
-        patch.setattr(examined, "probe", listen)
+        patch.setattr(records, "probe", listen)
         with pytest.raises(StoppedError):
             check_manifests(manifests, kept=KEPT)
     (file,) = (cache_folder() / "checks").glob(f"*/{lost}")
@@ -139,22 +138,22 @@ def test_other_settings_another_manifest_and_a_fresh_start_begin_anew(
     manifests: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(check, "LINES_A_TASK", 4)
-    heard = [0]
+    decoded = [0]
 
-    def listen(ref: AudioRef) -> AudioFacts | Unheard:
-        heard[0] += 1
-        if heard[0] == 9:
+    def listen(ref: AudioRef) -> AudioFacts | UnreadableAudio:
+        decoded[0] += 1
+        if decoded[0] == 9:
             raise StoppedError
         return probe(ref)
 
-    monkeypatch.setattr(examined, "probe", listen)
+    monkeypatch.setattr(records, "probe", listen)
     for kept in (KEPT, Kept("otherwise"), Kept("as always", fresh=True)):
-        heard[0] = 0
+        decoded[0] = 0
         with pytest.raises(StoppedError):
             check_manifests(manifests, kept=kept)
-        assert heard == [9]
+        assert decoded == [9]
     manifests[1].write_text(manifests[1].read_text() + "\n")
-    heard[0] = 0
+    decoded[0] = 0
     with pytest.raises(StoppedError):
         check_manifests(manifests, kept=KEPT)
 
@@ -198,7 +197,7 @@ def test_without_sound_what_the_manifest_says_is_looked_at(tmp_path: Path) -> No
     )
     for each in tmp_path.glob("*.wav"):
         each.unlink()
-    found = check_manifests([path], look=examined.Look(listen=False))
+    found = check_manifests([path], look=records.Look(listen=False))
     assert [(each.kind, each.line) for each in found.findings] == [
         ("broken line", 1),
         ("too fast to be true", 4),
@@ -250,7 +249,7 @@ def test_a_killed_check_ends_like_one_that_was_not(
     assert process.returncode == -signal.SIGKILL
     assert not (tmp_path / "page.html").exists()
     resumed = subprocess.run(command, capture_output=True)
-    said, _, rest = resumed.stdout.partition(b"\n")
-    assert said.startswith(b"going on with a check that was broken off: ")
+    first_line, _, rest = resumed.stdout.partition(b"\n")
+    assert first_line.startswith(b"continuing an interrupted check: ")
     assert rest == whole.stdout
     assert list(outputs(tmp_path)) == written

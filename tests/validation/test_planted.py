@@ -1,4 +1,4 @@
-"""A set with faults of every kind: the doctor finds each of them, and nothing else."""
+"""A set with faults of every kind: validation finds each of them, and nothing else."""
 
 from __future__ import annotations
 
@@ -80,15 +80,15 @@ def plant_lines(corpus: Corpus) -> Iterator[Expected]:
     yield "repeated id", ""
 
 
-def test_every_planted_fault_is_found_and_none_invented(tmp_path: Path, repository: Path) -> None:
+def test_every_planted_fault_is_found_and_nothing_else(tmp_path: Path, repository: Path) -> None:
     corpus = Corpus(tmp_path)
     for to in ("train", "test"):
         for _ in range(20):
             corpus.add(to=to)
     planted = Counter([*plant_lines(corpus), *plant_pairs(corpus, repository)])
     diagnosis = corpus.check()
-    invented = [each for each in diagnosis.findings if (each.kind, each.id) not in planted]
-    assert invented == []  # precision 1
+    false_findings = [each for each in diagnosis.findings if (each.kind, each.id) not in planted]
+    assert false_findings == []  # precision 1
     told = Counter((each.kind, each.id) for each in diagnosis.findings)
     assert told == planted  # recall 1
     assert {kind for kind, _ in planted} | ELSEWHERE.keys() == kinds(repository)

@@ -40,14 +40,14 @@ class AudioFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Unheard:
+class UnreadableAudio:
     """A sound that cannot be read: the kind of `AudioError`, and its message."""
 
     kind: str
     message: str
 
 
-def probe(ref: AudioRef) -> AudioFacts | Unheard:
+def probe(ref: AudioRef) -> AudioFacts | UnreadableAudio:
     """Decode one sound, a long one little by little, and measure it."""
     frames, peak, clipped, power, digest = 0, 0.0, 0.0, 0.0, hashlib.sha256()
     sums = np.zeros(1)
@@ -65,7 +65,7 @@ def probe(ref: AudioRef) -> AudioFacts | Unheard:
             digest.update(samples.tobytes())
             taken = taken or audio_fingerprint(samples, rate)
     except AudioError as error:
-        return Unheard(error.kind, error.message)
+        return UnreadableAudio(error.kind, error.message)
     return AudioFacts(
         duration=frames / rate,
         sampling_rate=rate,

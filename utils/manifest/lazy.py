@@ -25,7 +25,7 @@ class LazyManifest(Sequence[Utterance]):
     """Utterances that stay in their file; a slice is a view, and copies to processes are small.
 
     Args:
-        manifest: the path that the user gave; relative audio paths are seen from there.
+        manifest: the path that the user gave; audio paths are relative to it.
         index: where its lines are.
         places: which of the usable lines; None for all.
     """
@@ -90,7 +90,7 @@ class LazyManifest(Sequence[Utterance]):
 
 
 class LazyLines(Sequence[int]):
-    """The line numbers of stored utterances."""
+    """The line numbers of a lazy manifest."""
 
     def __init__(self, index: LineIndex, places: range | None = None) -> None:
         self.line_index = index

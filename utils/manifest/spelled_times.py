@@ -26,10 +26,10 @@ def spelled_times(text: str) -> tuple[TimedSentence, ...] | None:
         found = _SENTENCE.match(body, place)
         if found is None:
             return None
-        start, end, said = float(found[1]), float(found[3]), " ".join(found[2].split())
+        start, end, text_between = float(found[1]), float(found[3]), " ".join(found[2].split())
         if end < start or (sentences and start < sentences[-1].end):
             return None
-        if said:
-            sentences.append(TimedSentence(start, end, said))
+        if text_between:
+            sentences.append(TimedSentence(start, end, text_between))
         place = found.end()
     return tuple(sentences) or None

@@ -127,7 +127,7 @@ def _load_adapter(path: str, source: str, **options: bool) -> LoadedModel:
     expect_finite(path, model)
     context = base.audio_context
     if Path(source, "generation_config.json").is_file():
-        # What the training changed: the windows, what may be said at first.
+        # What the training changed: the windows, which tokens may come first.
         base.whisper.generation_config = GenerationConfig.from_pretrained(source)
         context = getattr(base.whisper.generation_config, "audio_context", None) or context
     return replace(base, model=model.eval(), path=path, audio_context=context)

@@ -1,4 +1,4 @@
-"""What the doctor found, in words for the terminal."""
+"""What validation found, in words for the terminal."""
 
 from __future__ import annotations
 

@@ -47,15 +47,15 @@ class FolderSettings(SourceSettings):
     """Recordings with a .txt beside each, with metadata.csv or .jsonl, or with names as labels."""
 
     path: str
-    """The folder; everything below it is looked at, nothing is changed."""
+    """The folder. It is searched with all its subfolders; nothing in it is changed."""
     text_pattern: str | None = None
-    """Regular expression whose one group is the text, searched in each file's path below the
+    """Regular expression whose one group is the text. It is searched in each file's path below the
     folder: '^([^/]+)/' is the first folder, '([^/_]+)_' what stands before the first _."""
     encoding: str | None = None
-    """Encoding of the texts, such as gbk or cp1252; None: UTF-8, or as their mark says."""
+    """Encoding of the texts, such as gbk or cp1252. None: UTF-8, or what the BOM says."""
     speaker_pattern: str | None = None
-    """Regular expression whose one group is the speaker, searched in each file's path below the
-    folder: '^([^/]+)/' is the first folder."""
+    """Regular expression whose one group is the speaker. It is searched in each file's path below
+    the folder: '^([^/]+)/' is the first folder."""
 
 
 def gather(settings: FolderSettings) -> SourceData:

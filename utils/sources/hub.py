@@ -36,22 +36,22 @@ class HubSettings(SourceSettings):
     """A data set by its Hugging Face name, or a local folder of one, read as a stream."""
 
     path: str
-    """Name on the hub, such as google/fleurs; a folder that datasets.load_dataset takes or that
+    """Name on the hub, such as google/fleurs; a folder that datasets.load_dataset reads or
     save_to_disk wrote; or a parquet file."""
     configuration: str | None = None
-    """Which of its configurations, such as cmn_hans_cn."""
+    """Configuration to read, such as cmn_hans_cn."""
     part: str = "train"
-    """Which of its splits to read; all reads every one and keeps them apart."""
+    """Split to read; all reads every split and keeps them apart."""
     audio_column: str = "audio"
     """Column with the audio."""
     text_column: str | None = None
-    """Column with what is said; None takes the first of sentence, text, transcription, ..."""
+    """Column with the transcript. None takes the first of sentence, text, transcription, ..."""
     speaker_column: str | None = None
-    """Column with the speaker; None takes the first of speaker, speaker_id, client_id."""
+    """Column with the speaker. None takes the first of speaker, speaker_id, client_id."""
     limit: int | None = None
-    """Read only so many rows."""
+    """Read only the first so many rows."""
     audio_dir: str = "dataset/audio/"
-    """Folder for the audio; what was written there by an earlier run is not fetched twice over."""
+    """Folder for the audio. What an earlier run wrote there is not downloaded again."""
 
 
 def gather(settings: HubSettings) -> SourceData:

@@ -33,13 +33,13 @@ _PATHS_TRIED = 50
 
 @dataclass(frozen=True, kw_only=True)
 class KaldiSettings(SourceSettings):
-    """A Kaldi data folder: wav.scp, text, and segments, utt2spk, utt2lang where they are there."""
+    """A Kaldi data folder: wav.scp and text; segments, utt2spk and utt2lang if present."""
 
     path: str
     """The folder, or one of several: data/ with train/, dev/ and test/ in it."""
     audio_dir: str | None = None
-    """Folder that relative paths in wav.scp are relative to; None: the current one, as in Kaldi, or
-    the data folder or one of the two above it, where more of the files are there."""
+    """Folder that paths in wav.scp are relative to. None tries the current folder (as Kaldi does),
+    the data folder and the two above it, and takes the one with the most of the files."""
 
 
 def gather(settings: KaldiSettings) -> SourceData:

@@ -21,7 +21,7 @@ from utils.manifest.joining import join_sentences
 from utils.manifest.json_lines import BLANK, Unreadable, json_values
 from utils.manifest.utterance import Utterance
 from utils.sources.files import expect_file, expect_own_file, one_line
-from utils.sources.nemo import seen_from
+from utils.sources.nemo import relative_to_manifest
 from utils.sources.source_data import LeftOut, SourceData, SourceSettings
 
 DIGITS = 3  # of seconds; Lhotse's own tolerance is a millisecond
@@ -82,18 +82,18 @@ def _cuts_of(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield each supervision as a cut of its recording."""
     known = dict(recordings)
-    heard = set()
+    used = set()
     for name, supervision in supervisions:
         recording = known.get(str(supervision.get("recording_id")))
         if recording is None:
             left_out.append(LeftOut(name, "text without audio"))
             continue
-        heard.add(str(supervision["recording_id"]))
+        used.add(str(supervision["recording_id"]))
         times = {"start": supervision.get("start"), "duration": supervision.get("duration")}
         whole = {**supervision, "start": 0.0}
         place = {**times, "channel": supervision.get("channel")}
         yield name, {"recording": recording, "supervisions": [whole], **place}
-    left_out += [LeftOut(name, "audio without text") for name in known if name not in heard]
+    left_out += [LeftOut(name, "audio without text") for name in known if name not in used]
 
 
 def _utterance(path: Path, name: str, cut: dict[str, Any]) -> Utterance:
@@ -121,7 +121,7 @@ def _utterance(path: Path, name: str, cut: dict[str, Any]) -> Utterance:
     speakers = {each.get("speaker") for each in spoken}
     languages = {each.get("language") for each in spoken} - {None}
     is_whole = start == 0 and abs(end - float(recording["duration"])) < 10**-DIGITS
-    audio = AudioRef(seen_from(path, file), channel=channel)
+    audio = AudioRef(relative_to_manifest(path, file), channel=channel)
     if not is_whole:
         audio = replace(audio, start_time=start, end_time=round(end, DIGITS))
     fields = {

@@ -11,10 +11,10 @@ from utils.sources.source_data import SourceData, SourceSettings
 
 @dataclass(frozen=True, kw_only=True)
 class ManifestSettings(SourceSettings):
-    """Manifests that are there already: to join, to split, or to write as --format=nemo."""
+    """Existing manifests: join them, split them, or convert them with --format."""
 
     path: tuple[str, ...]
-    """The manifests, with commas between them."""
+    """The manifests, separated by commas."""
 
 
 def gather(settings: ManifestSettings) -> SourceData:

@@ -52,7 +52,7 @@ def gather(settings: NemoSettings) -> SourceData:
     return SourceData(utterances, left_out)
 
 
-def seen_from(manifest: Path, path: str) -> str:
+def relative_to_manifest(manifest: Path, path: str) -> str:
     """Return a path that a manifest names: from the manifest's folder if it is there."""
     beside = os.path.join(manifest.parent, path)
     return beside if os.path.exists(beside) else path
@@ -71,7 +71,7 @@ def _utterance(path: Path, value: Any, default_id: str) -> Utterance:
         raise ValueError('"audio_filepath" is missing')
     if not isinstance(text, str) or not text.strip():
         raise ValueError('"text" is missing or empty')
-    audio: dict[str, Any] = {"path": seen_from(path, file)}
+    audio: dict[str, Any] = {"path": relative_to_manifest(path, file)}
     audio |= _times(value)
     channel = value.get("channel_selector")
     if type(channel) is int and channel >= 0:

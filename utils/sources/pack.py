@@ -39,20 +39,21 @@ _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 @dataclass(frozen=True, kw_only=True)
 class PackSettings:
-    """A manifest's files into few uncompressed tars, read at random without unpacking."""
+    """Pack a manifest's files into a few uncompressed tars, which are read without unpacking."""
 
     path: str
     """The manifest."""
     output_dir: str = "dataset/packed/"
-    """Where the tars and the manifest that names them go."""
+    """Folder for the tars and the manifest that names them."""
     shard_size: str = "1GB"
-    """A tar is closed before it would pass this: a number of bytes, or one with KB, MB, GB."""
+    """Largest size of a tar: a number of bytes, or one with KB, MB or GB."""
     shard: str | None = None
     """Pack only this part of the files, such as 2/8; `custom.py manifest` joins the manifests."""
     num_workers: int | None = None
-    """Tars written at a time; None for one a core up to 8."""
+    """Tars written at a time. None takes one for each core, at most 8."""
     engine: Literal["local", "ray"] = "local"
-    """What writes: this machine, or Ray Data (an extra, see docs/data.md)."""
+    """Where tars are written: on this machine (local), or with Ray Data (ray, which is an extra;
+    see docs/data.md)."""
 
 
 class _File(NamedTuple):

@@ -219,7 +219,7 @@ def write_left_out(path: Path, left_out: Iterable[LeftOut]) -> None:
 def nothing_left(left_out: Sequence[LeftOut]) -> UserError:
     """Return the error for data of which nothing can be used."""
     if not left_out:
-        return UserError("no utterance was found", "expected audio and what is said in it")
+        return UserError("no utterance was found", "expected audio and its transcripts")
     kinds = Counter(each.reason.split(":")[0] for each in left_out)
     kind, many = kinds.most_common(1)[0]
     first = next(each for each in left_out if each.reason.split(":")[0] == kind)

@@ -38,33 +38,33 @@ class SourceData:
 
 @dataclass(frozen=True, kw_only=True)
 class SourceSettings:
-    """What is asked of every source."""
+    """Settings of every source."""
 
     output_dir: str = "dataset/"
-    """Folder for the manifests: train.json; with --split, and where the data comes in parts, also
-    dev.json and test.json."""
+    """Folder for the manifests: train.json; also dev.json and test.json with --split, or if the
+    data comes in parts."""
     name: str = "train"
-    """Name of the manifest where the data is one part: dev writes dev.json."""
+    """Name of the manifest if the data is one part: dev writes dev.json."""
     parts: Literal["keep", "join"] = "keep"
-    """keep: data that comes as train, dev and test stays so; join: all of it goes into one."""
+    """keep: data that comes as train, dev and test stays so. join: all of it goes into one part."""
     split: str | None = None
     """Shares of train, dev and test, such as 0.9/0.05/0.05; None puts everything into train."""
     split_by: Literal["speaker", "recording", "utterance"] = "speaker"
-    """What --split keeps in one part. Where no speaker is known, a recording is one speaker."""
+    """What --split keeps in one part. If no speaker is known, a recording counts as one."""
     seed: int = 0
-    """Another number is another draw of --split."""
+    """Seed of --split; another number gives another split."""
     language: str | None = None
-    """Language of the utterances for which the source states none, such as Chinese or zh."""
+    """Language of utterances for which the source states none, such as Chinese or zh."""
     source: str | None = None
     """Name of the data, written into each line; None takes the command's name."""
     format: Literal["manifest", "nemo", "lhotse", "stm", "ctm"] = "manifest"
-    """Form to write: the manifest of this repository, NeMo's, Lhotse's cuts, or sclite's STM or CTM
-    (whose words are spread evenly over each sentence)."""
+    """Format to write: the manifest of this repository, NeMo's, Lhotse's cuts, or sclite's STM or
+    CTM. CTM spreads the words evenly over each sentence."""
     shard: str | None = None
     """Prepare only this part of the files, such as 2/8; `custom.py manifest` joins the parts, and
     splits them."""
     overwrite: bool = False
-    """Replace files of these names though lines of theirs would be lost."""
+    """Replace existing manifests even if lines of them would be lost."""
 
     @property
     def language_code(self) -> str | None:

@@ -30,27 +30,27 @@ class SubtitleSettings(SourceSettings):
     """Long recordings with subtitles, TextGrid, eaf, STM, CTM, labels or JSON, cut into pieces."""
 
     path: str
-    """A recording, or a folder of recordings; each with a subtitle file of the same name, which may
-    have a language before its ending: talk.en.srt belongs to talk.mp3."""
+    """A recording, or a folder of recordings. Each needs a subtitle file of the same name. It may
+    have a language before its extension: talk.en.srt belongs to talk.mp3."""
     subtitles: str | None = None
-    """The subtitle file of one recording that has another name; or an STM or CTM for a folder."""
+    """A subtitle file with another name than its recording, or an STM or CTM file for a folder."""
     tier: str | None = None
-    """Name of the tier to read from TextGrids and eaf; None takes all, a speaker each, but for
-    phones and for tiers that depend on others."""
+    """Name of the tier to read from TextGrid and eaf files. None reads all tiers, one speaker each,
+    except phones and tiers that depend on others."""
     channels: Literal["mix", "split"] = "mix"
-    """split: the first tier of a TextGrid or eaf is heard in channel 0, the second in channel 1,
-    and so are talk.0.srt and talk.1.srt (or left and right, A and B). Channels that an STM, a CTM
-    or a JSON names are always heard alone."""
+    """split: the first tier of a TextGrid or eaf belongs to channel 0, the second to channel 1. The
+    same holds for talk.0.srt and talk.1.srt (or left and right, A and B). Channels that an STM, CTM
+    or JSON file names are always used."""
     marks: Literal["remove", "keep"] = "remove"
-    """What becomes of that which stands in subtitles and is not said: sound tags ([music],
-    (laughs)), music signs, names of speakers (ANNA:, >>) and dialogue dashes."""
+    """What to do with marks that nobody speaks: sound tags ([music], (laughs)), music signs, names
+    of speakers (ANNA:, >>) and dialogue dashes."""
     encoding: str | None = None
-    """Encoding of the subtitle files, such as gbk or cp1252; None: UTF-8, or as their mark says."""
+    """Encoding of the subtitle files, such as gbk or cp1252. None: UTF-8, or what the BOM says."""
     speaker: str | None = None
-    """Who speaks, where it is one person; None: each recording is one."""
+    """Name of the speaker, if it is one person. None: each recording has its own."""
     no_speech: bool = False
-    """Keep what lies over a second between two pieces as an example without speech. Only where the
-    subtitles hold every word that is said."""
+    """Keep gaps of over a second between two pieces as examples without speech. Use it only if the
+    subtitles hold every spoken word."""
 
 
 def gather(settings: SubtitleSettings) -> SourceData:
@@ -142,7 +142,7 @@ def _is_over(sentence: TimedSentence, unknown: Sequence[Unusable]) -> bool:
 def _on_channels(
     cues: Sequence[Cue], pair: Pair, channels: int, settings: SubtitleSettings
 ) -> list[Cue]:
-    """Return the cues with the channel in which each is heard; None where that is all of them.
+    """Return the cues with the channel of each; None where that is all of them.
 
     Raises:
         UserError: --channels=split, but there are not as many tiers as channels.
@@ -170,7 +170,7 @@ def _utterance(
 ) -> Utterance:
     speakers = {each.extra.get("speaker") for each in piece.sentences}
     sentences, speaker = piece.sentences, settings.speaker
-    if len(speakers) <= 1:  # one for all is said once
+    if len(speakers) <= 1:  # one for all is stated once
         speaker = speaker or next(iter(speakers), None)
         sentences = tuple(replace(each, extra={}) for each in sentences)
     return Utterance(

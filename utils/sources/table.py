@@ -37,31 +37,31 @@ class TableSettings(SourceSettings):
     path: str
     """The table, or a folder with train, dev and test, as Common Voice is unpacked."""
     audio_dir: str | None = None
-    """Folder that the table's audio paths are relative to; None: the table's own folder, or clips/
+    """Folder that the table's audio paths are relative to. None: the table's own folder, or clips/
     (Common Voice) or wavs/ (LJSpeech) in it."""
     audio_column: str | None = None
-    """Column with the audio's path; None takes the first of audio, path, file, file_name, ..."""
+    """Column with the audio's path. None takes the first of audio, path, file, file_name, ..."""
     text_column: str | None = None
-    """Column with what is said; None takes the first of sentence, text, transcription, ..."""
+    """Column with the transcript. None takes the first of sentence, text, transcription, ..."""
     id_column: str | None = None
-    """Column with the utterance's id; None takes id or utterance_id, or else the audio's name."""
+    """Column with the utterance's id. None takes id or utterance_id, else the audio's name."""
     speaker_column: str | None = None
-    """Column with the speaker; None takes the first of speaker, speaker_id, client_id."""
+    """Column with the speaker. None takes the first of speaker, speaker_id, client_id."""
     language_column: str | None = None
-    """Column with the language; None takes the first of language, locale, lang."""
+    """Column with the language. None takes the first of language, locale, lang."""
     start_column: str | None = None
-    """Column with the second at which a piece of the audio begins."""
+    """Column with the start of the utterance in its recording, in seconds."""
     end_column: str | None = None
-    """Column with the second at which it ends."""
+    """Column with its end, in seconds."""
     channel_column: str | None = None
-    """Column with the channel that is heard, 0 or 1, A or B; None takes channel."""
+    """Column with the audio channel to use: 0 or 1, A or B. None takes channel."""
     delimiter: str | None = None
-    """What stands between columns; None: a tab in .tsv, else the likeliest of , ; | and tab."""
+    """What separates columns. None: a tab in .tsv, else the likeliest of , ; | and tab."""
     sheet: str | None = None
-    """Sheet of an xlsx file, by its name or its number from 1; None: the first."""
+    """Sheet of an xlsx file, by name or by number, counted from 1. None: the first."""
     encoding: str | None = None
-    """Encoding of a csv or tsv file, such as gbk, shift_jis, cp1252 or utf-16; None: UTF-8, or as
-    its mark says."""
+    """Encoding of a csv or tsv file, such as gbk, shift_jis, cp1252 or utf-16. None: UTF-8, or what
+    the BOM says."""
 
 
 class _Table(NamedTuple):

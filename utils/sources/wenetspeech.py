@@ -32,11 +32,11 @@ class WenetSpeechSettings(SourceSettings):
     path: str
     """WenetSpeech.json."""
     audio_dir: str | None = None
-    """Folder from which its audio paths are seen; None: the folder of the JSON."""
+    """Folder that its audio paths are relative to. None takes the folder of the JSON."""
     subset: str = "L"
     """Which segments: L, M, S, W (weakly labelled), DEV, TEST_NET or TEST_MEETING."""
     min_confidence: float = 0.0
-    """Leave out segments whose label the corpus trusts less (0.6 to 1.0 there)."""
+    """Leave out segments whose confidence in the corpus is below this (0.6 to 1.0 there)."""
 
 
 def gather(settings: WenetSpeechSettings) -> SourceData:

@@ -265,7 +265,7 @@ def train(settings: TrainSettings, trainer: WhisperTrainer, start: Start) -> Non
 
 
 def match(settings: TrainSettings, trainer: WhisperTrainer) -> None:
-    """Let the encoder learn on cut windows what it knows on 30 s ones."""
+    """Match the encoder's features on a variable-length audio context to those on 30 s."""
     options = FeatureMatchingOptions(
         steps=settings.context_match_steps,
         learning_rate=trainer.args.learning_rate,

@@ -3,7 +3,7 @@
 What a prediction was made of: the sound itself, what the manifest asks for (language, task), those
 it was batched with, the model's files, the decoding settings, and this code with its
 libraries. Change one of them and the name changes, so that nothing stale is ever read. The
-reference is not among them: a corrected one is scored against what the model said before.
+reference is not among them: a corrected one is scored against the earlier hypothesis.
 
 A run's folder holds JSON lines, appended whole batch by whole batch: a run that is killed goes on
 where it stopped, and ends as if it had not been killed.
@@ -37,7 +37,7 @@ CODE = (
     *("utils/audio/load.py", "utils/audio/features.py", "utils/audio/decode*.py"),
 )
 _NAMED = 3
-# On Windows a file is text, whose line ends change, unless it is said to hold bytes.
+# On Windows a file is text, whose line ends change, unless it is opened as binary.
 _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
 
 
@@ -187,7 +187,7 @@ class PredictionCache:
 
 
 def _entry(key: str, prediction: Prediction) -> dict[str, Any]:
-    said = {
+    prediction_fields = {
         "hypothesis": prediction.hypothesis,
         "language": prediction.language,
         "status": prediction.status,
@@ -195,7 +195,7 @@ def _entry(key: str, prediction: Prediction) -> dict[str, Any]:
         "audio_seconds": prediction.audio_seconds,
         "segments": prediction.to_json()["segments"],
     }
-    return {"key": key, "sha256": hash_of(said), "prediction": said}
+    return {"key": key, "sha256": hash_of(prediction_fields), "prediction": prediction_fields}
 
 
 def _checked(entry: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -209,7 +209,7 @@ def _checked(entry: Mapping[str, Any]) -> Mapping[str, Any]:
     return entry
 
 
-def restore(said: Mapping[str, Any], utterance: Utterance) -> Prediction:
+def restore(prediction_fields: Mapping[str, Any], utterance: Utterance) -> Prediction:
     """A kept prediction with today's words of the manifest: id, reference, who, where from."""
     return Prediction.from_json(
         {
@@ -218,6 +218,6 @@ def restore(said: Mapping[str, Any], utterance: Utterance) -> Prediction:
             "speaker": utterance.speaker,
             "recording": utterance.audio.path,
             "source": utterance.source,
-            **said,
+            **prediction_fields,
         }
     )

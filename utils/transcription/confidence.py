@@ -33,7 +33,7 @@ def confidences(
 
     Args:
         loaded: the model.
-        utterances: readable, of at most 30 s, with what was heard as `sentence`; each states its
+        utterances: readable, of at most 30 s, with the hypothesis as `sentence`; each states its
             language, or `decoding` does.
         decoding: how the texts were made; its batch size is used.
 

@@ -1,4 +1,4 @@
-"""Which transcripts a model strongly contradicts: the doctor's last look, with a model's ears."""
+"""Which transcripts a model strongly contradicts: the last of the checks of a data set."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ _SMALLEST = 1e-9  # of a probability
 def contradictions(loaded: LoadedModel, decoding: Decoding) -> Inspector:
     """Return a look at the transcripts that a model contradicts, the worst with most weight.
 
-    A model errs, most of all on speech unlike what it learned from: a finding asks for a look.
+    A model makes errors too, most of all on speech unlike its training data: listen before you
+    change anything.
 
     Args:
         loaded: the model.
@@ -37,12 +38,12 @@ def contradictions(loaded: LoadedModel, decoding: Decoding) -> Inspector:
             line
             for line in lines
             if not line.utterance.is_no_speech
-            and isinstance(line.heard, AudioFacts)
-            and line.heard.duration <= LONGEST
+            and isinstance(line.probed, AudioFacts)
+            and line.probed.duration <= LONGEST
         ]
-        said = transcribe(loaded, [line.utterance for line in asked], decoding, desc=None)
+        hypotheses = transcribe(loaded, [line.utterance for line in asked], decoding, desc=None)
         suspects = []
-        for line, each in zip(asked, said, strict=True):
+        for line, each in zip(asked, hypotheses, strict=True):
             utterance = replace(
                 line.utterance, sentences=None, language=each.language or line.utterance.language
             )

@@ -115,11 +115,11 @@ class Decoding:
 
     def to_json(self) -> dict[str, Any]:
         """What a score and a cache entry say of the decoding; thresholds only where they count."""
-        said = {k: v for k, v in asdict(self).items() if k not in _WITHOUT_EFFECT}
+        values = {k: v for k, v in asdict(self).items() if k not in _WITHOUT_EFFECT}
         for name in _LATER:
-            if said[name] == getattr(Decoding, name):
-                del said[name]
+            if values[name] == getattr(Decoding, name):
+                del values[name]
         if not self.temperature_fallback:
-            for name in [k for k in said if k.endswith("_threshold")] + ["seed"]:
-                del said[name]
-        return said
+            for name in [k for k in values if k.endswith("_threshold")] + ["seed"]:
+                del values[name]
+        return values

@@ -44,7 +44,7 @@ Batch = list[int]
 
 @dataclass(frozen=True)
 class Transcribed:
-    """What a model said, complete on every process.
+    """What a model transcribed, complete on every process.
 
     Attributes:
         predictions: one an utterance, in their order.

@@ -193,9 +193,9 @@ class WindowDecoder:
         segments = self._with_words(segments, states, row, request, left)
         recording.segments += [each.shifted(begin) for each in segments]
         if self.decoding.condition_on_previous_text:
-            said = " ".join(each.text for each in segments)
+            new_text = " ".join(each.text for each in segments)
             hot = answer.temperature > HOTTEST_PREVIOUS
-            recording.previous = "" if hot else f"{recording.previous} {said}".strip()[-2000:]
+            recording.previous = "" if hot else f"{recording.previous} {new_text}".strip()[-2000:]
         recording.seek += step
 
     def _before(self, previous: str, *, first: bool = True) -> str | None:

@@ -1,11 +1,11 @@
-"""The doctor: what is wrong with manifests and their audio, before an hour is spent on training.
+"""Validation: what is wrong with manifests and their audio, before an hour is spent on training.
 
-`check_manifests` reads every line, listens to every sound, and lists what it finds. A finding is an
+`check_manifests` reads every line, decodes every sound, and lists what it finds. A finding is an
 *error* (the line teaches something false, or cannot be used), a *warning* (probably wrong) or a
-*note* (worth knowing; nothing to mend).
+*note* (worth knowing; nothing to fix).
 
 What is known of a line is written to disk as soon as it is known, so that memory does not grow with
-the number of lines, and a check that was killed goes on where it stopped.
+the number of lines, and an interrupted check continues where it stopped.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ from utils.validation.findings import Finding, Inspector, Summary
 from utils.validation.journal import CheckJournal
 from utils.validation.pairs import check_pairs
 from utils.validation.records import (
-    HEARD,
     LISTED,
     OF_PAIR,
+    READABLE,
     RECORD,
-    UNHEARD,
-    LineRecord,
+    UNREADABLE,
+    CheckedLines,
     Look,
     Task,
     inspected,
@@ -64,7 +64,7 @@ FEW_LINES = 128
 
 @dataclass(frozen=True)
 class Kept:
-    """Where a check that is killed can be gone on with.
+    """From where an interrupted check can be continued.
 
     Attributes:
         settings: a name of all that has a say in what is found, beside the manifests.
@@ -84,7 +84,7 @@ def check_manifests(
     kept: Kept | None = None,
     engine: Engine = "local",
 ) -> Diagnosis:
-    """Read manifests, listen to all of their audio, and list what is wrong.
+    """Read manifests, decode all of their audio, and list what is wrong.
 
     Args:
         paths: manifests of one set each, such as train, dev and test: what is in two of them is a
@@ -93,8 +93,8 @@ def check_manifests(
         inspectors: what else looks at the lines whose sound can be read, in this process.
         shard: the part of each manifest's lines that is looked at; broken lines are told
             by the first part.
-        look: whether to listen, and what else looks at lines, in the other processes.
-        kept: keep what is found until all is, so that another check goes on; None keeps nothing.
+        look: whether to decode audio, and what else checks lines, in the other processes.
+        kept: keep what was found until the end, so that a check can continue; None keeps nothing.
         engine: what looks at lines: this machine's processes, or Ray Data.
 
     Returns:
@@ -107,7 +107,7 @@ def check_manifests(
     opened = [_Opened.of(path, shard) for path in dict.fromkeys(paths)]
     journal = _journal(opened, kept)
     try:
-        work = _Work((look or Look()).examiner(), num_workers, engine)
+        work = _Work((look or Look()).checker(), num_workers, engine)
         _look_at_all(opened, journal, work, inspectors)
         manifests = [each.manifest for each in opened]
         lines = LineRecords(manifests, journal.records(), journal.prints(), journal)
@@ -177,8 +177,8 @@ def _journal(opened: Sequence[_Opened], kept: Kept | None) -> CheckJournal:
     if journal.lines_done:
         total = sum(len(each.manifest) for each in opened)
         say(
-            f"going on with a check that was broken off: {journal.lines_done} of {total} lines are "
-            "done; --resume=False begins anew"
+            f"continuing an interrupted check: {journal.lines_done} of {total} lines are done; "
+            "--resume=False starts again"
         )
     return journal
 
@@ -199,28 +199,28 @@ def _look_at_all(
             total=len(manifest), initial=skipped, desc=f"checking {manifest.path}", unit="utt"
         )
         with bar:
-            for examined in work.on(manifest, skipped):
-                journal.add(number, _completed(examined, inspectors))
-                bar.update(len(examined.lines))
+            for checked in work.on(manifest, skipped):
+                journal.add(number, _completed(checked, inspectors))
+                bar.update(len(checked.lines))
 
 
 @dataclass(frozen=True)
 class _Work:
     """What looks at tasks, and where that is done."""
 
-    examine: Callable[[Task], LineRecord]
+    check_lines: Callable[[Task], CheckedLines]
     num_workers: int
     engine: Engine
 
-    def on(self, manifest: Manifest, skipped: int) -> Iterator[LineRecord]:
+    def on(self, manifest: Manifest, skipped: int) -> Iterator[CheckedLines]:
         """Look at all lines of a manifest but the first; yield what is found, task by task."""
         tasks = _tasks(manifest, skipped)
         if self.engine == "local":
             workers = self.num_workers if len(manifest) - skipped >= FEW_LINES else 0
-            yield from in_order(self.examine, tasks, workers)
+            yield from in_order(self.check_lines, tasks, workers)
             return
         while some := [_carried(task) for task in islice(tasks, TASKS_A_ROUND)]:
-            yield from ray_map(self.examine, some, self.num_workers)
+            yield from ray_map(self.check_lines, some, self.num_workers)
 
 
 def _carried(task: Task) -> Task:
@@ -234,11 +234,11 @@ def _tasks(manifest: Manifest, skipped: int) -> Iterator[Task]:
         yield Task(manifest.path, list(manifest.lines[some]), manifest.utterances[some])
 
 
-def _completed(examined: LineRecord, inspectors: Sequence[Inspector]) -> LineRecord:
+def _completed(checked: CheckedLines, inspectors: Sequence[Inspector]) -> CheckedLines:
     """Add what the inspectors of this process find, and put all in order."""
-    findings = [*examined.findings, *inspected(inspectors, examined.lines)]
+    findings = [*checked.findings, *inspected(inspectors, checked.lines)]
     findings.sort(key=lambda each: (each[1].line, each[0]))
-    return examined._replace(findings=findings)
+    return checked._replace(findings=findings)
 
 
 def _ordered(
@@ -266,14 +266,14 @@ def _ordered(
 def _summary(number: int, opened: _Opened, lines: LineRecords, journal: CheckJournal) -> Summary:
     records = lines.records[lines.starts[number] : lines.starts[number + 1]]
     state = records["state"]
-    durations = records["duration"][state != UNHEARD]
+    durations = records["duration"][state != UNREADABLE]
     durations = durations[~np.isnan(durations)]
     if not len(durations):
         durations = np.zeros(1)
     return Summary(
         manifest=opened.manifest.path,
         lines=len(records) + len(opened.broken),
-        usable=int(np.count_nonzero(state != UNHEARD)),
+        usable=int(np.count_nonzero(state != UNREADABLE)),
         seconds=float(durations.sum()),
         shortest=float(durations.min()),
         median=float(np.median(durations)),
@@ -288,5 +288,5 @@ def _summary(number: int, opened: _Opened, lines: LineRecords, journal: CheckJou
 
 
 def _counts(values: np.ndarray, state: np.ndarray) -> Counter[int]:
-    found, counts = np.unique(values[state == HEARD], return_counts=True)
+    found, counts = np.unique(values[state == READABLE], return_counts=True)
     return Counter(dict(zip(found.tolist(), counts.tolist(), strict=True)))

@@ -15,7 +15,7 @@ import numpy as np
 from utils.manifest.read import Manifest
 from utils.validation.findings import Finding, Line, Summary
 from utils.validation.journal import finding_of, plain_form
-from utils.validation.records import heard_of
+from utils.validation.records import probe_result_of
 
 # More findings than this stay on disk.
 FEW_FINDINGS = 100_000
@@ -31,7 +31,7 @@ class Diagnosis:
 
     @property
     def exit_code(self) -> int:
-        """0 for nothing to mend, 1 for warnings, 2 for errors."""
+        """0 for nothing to fix, 1 for warnings, 2 for errors."""
         severities = {finding.severity for finding in self.findings}
         return 2 if "error" in severities else 1 if "warning" in severities else 0
 
@@ -42,7 +42,7 @@ class LineRecords(Sequence[Line]):
 
     Attributes:
         manifests: with the lines that were looked at.
-        records: what is known of each, `examined.RECORD` (N,), mapped from disk.
+        records: what is known of each, `records.RECORD` (N,), mapped from disk.
         prints: of their sounds, `audio_fingerprint.PRINT` (N,), mapped from disk.
         owner: whoever removes those files, once nobody holds them.
     """
@@ -87,8 +87,8 @@ class LineRecords(Sequence[Line]):
         manifest, start = self.manifests[number], self.starts[number]
         pairs = zip(manifest.lines, manifest, strict=True)
         for place, (line, utterance) in enumerate(pairs, start):
-            heard = heard_of(self.records[place], self.prints[place])
-            yield Line(manifest.path, line, utterance, heard)
+            probed = probe_result_of(self.records[place], self.prints[place])
+            yield Line(manifest.path, line, utterance, probed)
 
     def manifest_of(self, place: int) -> int:
         """Return the number of the manifest in which a line stands."""
@@ -104,8 +104,8 @@ class LineRecords(Sequence[Line]):
         return None
 
     def _line(self, manifest: Manifest, index: int, place: int) -> Line:
-        heard = heard_of(self.records[place], self.prints[place])
-        return Line(manifest.path, manifest.lines[index], manifest[index], heard)
+        probed = probe_result_of(self.records[place], self.prints[place])
+        return Line(manifest.path, manifest.lines[index], manifest[index], probed)
 
 
 class LazyFindings(Sequence[Finding]):

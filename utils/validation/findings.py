@@ -1,4 +1,4 @@
-"""What the doctor can say of a manifest: findings, and a summary."""
+"""What validation reports about a manifest: findings, and a summary."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Literal
 
 from utils.audio.clip import Seconds
-from utils.audio.probe import AudioFacts, Unheard
+from utils.audio.probe import AudioFacts, UnreadableAudio
 from utils.manifest.utterance import Utterance
 
 Severity = Literal["error", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
-Heard = AudioFacts | Unheard
+ProbeResult = AudioFacts | UnreadableAudio
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Finding:
 class Summary:
     """What a manifest holds; durations are of what can be read.
 
-    They are measured ones, or where nobody listened, those that the manifest states.
+    They are measured, or, where no audio was decoded, those that the manifest states.
     """
 
     manifest: Path
@@ -57,12 +57,12 @@ class Summary:
 
 @dataclass(frozen=True)
 class Line:
-    """An utterance with its place and what was heard; None where nobody listened."""
+    """An utterance with its place and what decoding its audio gave; None if it was not decoded."""
 
     manifest: Path
     number: int
     utterance: Utterance
-    heard: Heard | None
+    probed: ProbeResult | None
 
     def finding(self, severity: Severity, kind: str, message: str, weight: float = 0.0) -> Finding:
         """Return something found in this line."""

@@ -34,7 +34,7 @@ def write_fixed(
 
     Args:
         diagnosis: what was found in `manifest`, and perhaps in others.
-        manifest: the one to mend; it is not changed.
+        manifest: the one to fix; it is not changed.
         target: where to. Beside it `<name>.dropped.jsonl` gets a line for each one left out:
             `line`, `id`, `reasons` (of `kind` and `message`) and, where it could be read,
             `utterance`.
@@ -56,10 +56,10 @@ def write_fixed(
     with atomic_write(dropped_file) as file:
         for number, found in groupby(_reasons(diagnosis, manifest, severities), _number):
             line = diagnosis.lines.find(manifest, number)
-            readable = _seen_from(target, line.utterance) if line else None
+            readable = _relative_to(target, line.utterance) if line else None
             file.write(_dropped_line(number, list(found), readable) + "\n")
     lines = _lines_of(diagnosis, manifest)
-    kept = (_seen_from(target, line.utterance) for line in lines if line.number not in broken)
+    kept = (_relative_to(target, line.utterance) for line in lines if line.number not in broken)
     return FixedManifest(write_manifest(target, kept), len(broken), dropped_file)
 
 
@@ -93,7 +93,7 @@ def _dropped_line(number: int, found: list[Finding], utterance: Utterance | None
     return json.dumps(value, ensure_ascii=False)
 
 
-def _seen_from(target: Path, utterance: Utterance) -> Utterance:
+def _relative_to(target: Path, utterance: Utterance) -> Utterance:
     """Spell the audio's path so that it holds from where the fixed manifest will lie."""
     audio: AudioRef = utterance.audio
     return replace(utterance, audio=replace(audio, path=path_from_manifest(audio.path, target)))

@@ -1,4 +1,4 @@
-"""What the doctor hears with a voice detector, and counts with a model's tokenizer."""
+"""Checks that need more than the line: a voice detector, and a model's tokenizer."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def voices(lines: Sequence[Line]) -> Iterator[Finding]:
         if line.utterance.is_no_speech and surely >= LEAST_SPEECH:
             message = f"somebody speaks for about {surely:.1f} s, but there is no text"
             yield line.finding("warning", "voice without text", message, surely)
-        elif not line.utterance.is_no_speech and not perhaps and not is_silent(line.heard):
-            message = "no voice is heard, but there is text"
+        elif not line.utterance.is_no_speech and not perhaps and not is_silent(line.probed):
+            message = "no voice was detected, but there is text"
             yield line.finding("warning", "text without voice", message)
 
 

@@ -1,6 +1,6 @@
 """A check's records and findings on disk, written as they become known.
 
-A check that is killed loses at most the lines that were being looked at: the next one with the same
+A check that is killed loses at most the lines that were being checked: the next one with the same
 manifests and settings reads here how far it came. What follows the last whole entry is cut off.
 """
 
@@ -21,7 +21,7 @@ from filelock import FileLock
 from utils.audio.fingerprint import PRINT
 from utils.manifest.duplicates import open_array
 from utils.validation.findings import Finding
-from utils.validation.records import RECORD, LineRecord
+from utils.validation.records import RECORD, CheckedLines
 
 # Files of what is known; "done" says how far each goes.
 KNOWN = ("records", "prints", "findings")
@@ -55,24 +55,24 @@ class CheckJournal:
                 file.truncate(size)
         self._files = {name: open(self._path(name), "ab") for name in self._sizes}  # noqa: SIM115
 
-    def add(self, manifest: int, examined: LineRecord) -> None:
+    def add(self, manifest: int, checked: CheckedLines) -> None:
         """Write what was found in the next lines; it outlives this process when this returns.
 
         Args:
             manifest: its number.
-            examined: the findings must be in the order of the lines.
+            checked: the findings must be in the order of the lines.
         """
         findings = b"".join(
             json.dumps([rank, plain_form(found)], ensure_ascii=False).encode("utf-8") + b"\n"
-            for rank, found in examined.findings
+            for rank, found in checked.findings
         )
-        self._write("records", examined.records.tobytes())
-        self._write("prints", examined.prints.tobytes())
+        self._write("records", checked.records.tobytes())
+        self._write("prints", checked.prints.tobytes())
         self._write("findings", findings)
-        self.lines_done += len(examined.records)
-        self.languages.setdefault(manifest, Counter()).update(examined.languages)
+        self.lines_done += len(checked.records)
+        self.languages.setdefault(manifest, Counter()).update(checked.languages)
         sizes = [self._sizes[name] for name in KNOWN]
-        entry = [self.lines_done, sizes, manifest, examined.languages]
+        entry = [self.lines_done, sizes, manifest, checked.languages]
         self._write("done", json.dumps(entry, ensure_ascii=False).encode("utf-8") + b"\n")
 
     def records(self) -> np.ndarray:

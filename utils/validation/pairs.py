@@ -24,7 +24,7 @@ _BLOCK = 1 << 16
 def check_pairs(lines: LineRecords, folder: Path) -> Iterator[Finding]:
     """Compare each line with the first that has the same sound, nearly the same, words or speaker.
 
-    Journal grows with the different sounds alone, by 40 bytes each; see `alike`.
+    Memory grows with the different sounds alone, by 40 bytes each; see `alike`.
 
     Args:
         lines: of all manifests.
@@ -33,7 +33,7 @@ def check_pairs(lines: LineRecords, folder: Path) -> Iterator[Finding]:
     Yields:
         Findings, in the order of the lines.
     """
-    keys = ("sound_key", "said_key", "text_key", "speaker_key")
+    keys = ("sound_key", "speaker_text_key", "text_key", "speaker_key")
     first = {key: first_of_same(lines.records[key], folder / key) for key in keys}
     near = _nearly_same_sounds(lines, first["sound_key"], first["text_key"])
     has_several = _has_several_speakers(lines)
@@ -46,7 +46,7 @@ def check_pairs(lines: LineRecords, folder: Path) -> Iterator[Finding]:
         near_by = list(_nearly_same_audio(lines, place, near))
         yield from near_by
         if not near_by:  # which tells of the text too
-            yield from _same_text(line, others["said_key"])
+            yield from _same_text(line, others["speaker_text_key"])
             yield from _text_in_two_sets(line, others["text_key"])
         speaker = line.utterance.speaker
         if (speaker, line.manifest) not in told:
@@ -87,7 +87,7 @@ def _suspects(lines: LineRecords, first: dict[str, np.ndarray], near: Pairs) -> 
         suspect[near.later[begin:end] - start] = True
         for key, earlier in first.items():
             block = np.asarray(earlier[places])
-            if key in ("sound_key", "said_key"):
+            if key in ("sound_key", "speaker_text_key"):
                 suspect |= block != places
             else:  # the same words and speakers are expected within a set
                 suspect |= np.searchsorted(lines.starts, block, side="right") != its_manifest
@@ -169,12 +169,12 @@ def _same_speaker(line: Line, earlier: Line | None, has_several: bool) -> Iterat
 
 
 def _is_equal(one: Line, other: Line) -> bool:
-    """Whether all that was heard is alike, silence too."""
-    return isinstance(one.heard, AudioFacts) and one.heard == other.heard
+    """Whether two sounds are equal in all that was measured, silence too."""
+    return isinstance(one.probed, AudioFacts) and one.probed == other.probed
 
 
 def _is_same_sound(one: Line, other: Line) -> bool:
     """Whether both hold the same samples, and not only silence."""
-    if not isinstance(one.heard, AudioFacts) or not isinstance(other.heard, AudioFacts):
+    if not isinstance(one.probed, AudioFacts) or not isinstance(other.probed, AudioFacts):
         return False
-    return one.heard.sha256 == other.heard.sha256 and not is_silent(other.heard)
+    return one.probed.sha256 == other.probed.sha256 and not is_silent(other.probed)

@@ -1,4 +1,4 @@
-"""What is known of each line after it was looked at: a record of fixed size, and its findings."""
+"""What is known of each line after it was checked: a record of fixed size, and its findings."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from utils.audio.fingerprint import bytes_of, table_of
-from utils.audio.probe import AudioFacts, Unheard, probe
+from utils.audio.probe import AudioFacts, UnreadableAudio, probe
 from utils.manifest.duplicates import NO_KEY, hash64
 from utils.manifest.durations import stated_duration
 from utils.manifest.utterance import Utterance
-from utils.validation.findings import Finding, Heard, Inspector, Line
+from utils.validation.findings import Finding, Inspector, Line, ProbeResult
 from utils.validation.sound import check_sentences, check_sound, check_times, is_silent
 from utils.validation.text import check_signs, check_text
 
-HEARD, UNHEARD, NOT_LISTENED = 0, 1, 2
+READABLE, UNREADABLE, NOT_DECODED = 0, 1, 2
 
 RECORD = np.dtype(
     [
@@ -31,7 +31,7 @@ RECORD = np.dtype(
         ("sha256", "V32"),
         # Hashes of what is compared between lines; NO_KEY for what is compared with nothing.
         *(("sound_key", "<u8"), ("text_key", "<u8")),
-        *(("speaker_key", "<u8"), ("said_key", "<u8")),
+        *(("speaker_key", "<u8"), ("speaker_text_key", "<u8")),
     ]
 )
 """What is kept of a line, 116 bytes beside the 201 of its sound's print: on disk, never all in
@@ -49,7 +49,7 @@ class Task(NamedTuple):
     utterances: Sequence[Utterance]
 
 
-class LineRecord(NamedTuple):
+class CheckedLines(NamedTuple):
     """What was found in the lines of a task.
 
     Attributes:
@@ -72,7 +72,7 @@ class Look:
     """How lines are looked at.
 
     Attributes:
-        listen: decode the sound; else only what the manifest says is looked at.
+        listen: decode the audio; else only what the manifest states is checked.
         inspectors: what else looks at lines whose sound can be read, in any process: functions of
             modules where there are several.
     """
@@ -80,12 +80,12 @@ class Look:
     listen: bool = True
     inspectors: Sequence[Inspector] = ()
 
-    def examiner(self) -> Callable[[Task], LineRecord]:
-        """Return what looks at a task, in a form that another process can be told of."""
-        return partial(examine, self)
+    def checker(self) -> Callable[[Task], CheckedLines]:
+        """Return what looks at a task, in a form that can be sent to another process."""
+        return partial(check_lines, self)
 
 
-def examine(look: Look, task: Task) -> LineRecord:
+def check_lines(look: Look, task: Task) -> CheckedLines:
     """Look at some lines, each by itself."""
     lines = [
         Line(task.manifest, number, each, probe(each.audio) if look.listen else None)
@@ -94,34 +94,34 @@ def examine(look: Look, task: Task) -> LineRecord:
     findings = [(OF_LINE, finding) for line in lines for finding in _check_line(line)]
     findings += inspected(look.inspectors, lines)
     records = np.array([_record(line) for line in lines], RECORD)
-    prints = table_of([_print(line.heard) for line in lines])
+    prints = table_of([_print(line.probed) for line in lines])
     languages = Counter(line.utterance.language or "?" for line in lines)
-    return LineRecord(lines, records, prints, findings, languages)
+    return CheckedLines(lines, records, prints, findings, languages)
 
 
 def inspected(inspectors: Sequence[Inspector], lines: Sequence[Line]) -> list[tuple[int, Finding]]:
     """Return what inspectors find in the lines whose sound can be read."""
-    readable = [line for line in lines if not isinstance(line.heard, Unheard)]
+    readable = [line for line in lines if not isinstance(line.probed, UnreadableAudio)]
     return [(OF_INSPECTOR, found) for inspect in inspectors for found in inspect(readable)]
 
 
 def _check_line(line: Line) -> Iterator[Finding]:
     """Yield what is wrong with one line by itself."""
-    heard = line.heard
-    if heard is None:
+    probed = line.probed
+    if probed is None:
         stated = stated_duration(line.utterance)
         if stated is not None:
             yield from check_sentences(line, stated)
         yield from check_text(line, stated)
         return
-    if isinstance(heard, Unheard):
-        kind = {"outside": "piece outside the file"}.get(heard.kind, f"{heard.kind} audio")
-        yield line.finding("error", kind, heard.message)
+    if isinstance(probed, UnreadableAudio):
+        kind = {"outside": "piece outside the file"}.get(probed.kind, f"{probed.kind} audio")
+        yield line.finding("error", kind, probed.message)
         yield from check_signs(line)
         return
-    yield from check_sound(line, heard)
-    yield from check_times(line, heard)
-    yield from check_text(line, heard.duration)
+    yield from check_sound(line, probed)
+    yield from check_times(line, probed)
+    yield from check_text(line, probed.duration)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -130,26 +130,26 @@ def _check_line(line: Line) -> Iterator[Finding]:
 
 def _record(line: Line) -> tuple[Any, ...]:
     """Return the fields of a line's record, in the order of `RECORD`."""
-    utterance, heard = line.utterance, line.heard
+    utterance, probed = line.utterance, line.probed
     text, speaker = utterance.sentence, utterance.speaker
     keys = (
         hash64(text) if text else NO_KEY,
         NO_KEY if speaker is None else hash64(speaker),
         hash64(f"{speaker}\n{text}") if text and speaker is not None else NO_KEY,
     )
-    if isinstance(heard, AudioFacts):
+    if isinstance(probed, AudioFacts):
         return (
-            *(HEARD, utterance.is_no_speech, len(text)),
-            *(heard.duration, heard.sampling_rate, heard.channels),
-            *(heard.peak, heard.loudness, heard.clipped, heard.shift),
-            bytes.fromhex(heard.sha256),
+            *(READABLE, utterance.is_no_speech, len(text)),
+            *(probed.duration, probed.sampling_rate, probed.channels),
+            *(probed.peak, probed.loudness, probed.clipped, probed.shift),
+            bytes.fromhex(probed.sha256),
             # All silence is alike.
-            NO_KEY if is_silent(heard) else hash64(heard.sha256),
+            NO_KEY if is_silent(probed) else hash64(probed.sha256),
             *keys,
         )
-    stated = None if heard is not None else stated_duration(utterance)
+    stated = None if probed is not None else stated_duration(utterance)
     return (
-        *(NOT_LISTENED if heard is None else UNHEARD, utterance.is_no_speech, len(text)),
+        *(NOT_DECODED if probed is None else UNREADABLE, utterance.is_no_speech, len(text)),
         *(math.nan if stated is None else stated, 0, 0),
         *(0.0, 0.0, 0.0, 0.0),
         bytes(32),
@@ -158,16 +158,16 @@ def _record(line: Line) -> tuple[Any, ...]:
     )
 
 
-def _print(heard: Heard | None) -> bytes:
-    return heard.audio_fingerprint if isinstance(heard, AudioFacts) else b""
+def _print(probed: ProbeResult | None) -> bytes:
+    return probed.audio_fingerprint if isinstance(probed, AudioFacts) else b""
 
 
-def heard_of(record: np.void, audio_fingerprint: np.void) -> Heard | None:
-    """Return what was heard of a line; why a sound could not be read stands in its finding."""
-    if record["state"] == NOT_LISTENED:
+def probe_result_of(record: np.void, audio_fingerprint: np.void) -> ProbeResult | None:
+    """Return the probe result of a line; why its audio could not be read stands in its finding."""
+    if record["state"] == NOT_DECODED:
         return None
-    if record["state"] == UNHEARD:
-        return Unheard("unreadable", "told as a finding")
+    if record["state"] == UNREADABLE:
+        return UnreadableAudio("unreadable", "reported as a finding")
     return AudioFacts(
         duration=float(record["duration"]),
         sampling_rate=int(record["rate"]),

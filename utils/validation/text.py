@@ -43,7 +43,7 @@ def check_text(line: Line, duration: Seconds | None) -> Iterator[Finding]:
     utterance = line.utterance
     if utterance.is_no_speech:
         if utterance.sentences is None:
-            message = 'no text; where nothing is said, add "sentences": []'
+            message = 'no text; if nobody speaks, add "sentences": []'
             yield line.finding("warning", "empty text", message)
         return
     if duration is not None:

@@ -372,7 +372,7 @@ def test_files_of_other_tools_with_an_aug_type_are_read(tmp_path: Path) -> None:
         (
             {"type": "speed", "params": {"min_speed_rate": 1.2}},
             "min_speed_rate must be <= max_speed_rate",
-            "mend it",
+            "fix it",
         ),
         ({"type": "speed", "params": {"min_speed_rate": 0.0}}, "must be 0.5 or more", ""),
         ({"type": "volume", "params": {"max_gain_dBFS": 1000}}, "must be 100 or less", ""),

@@ -1,4 +1,4 @@
-"""Drawn back, averaged and swept, a model lies exactly where it should."""
+"""Interpolated with its base, averaged and swept, a model lies exactly where it should."""
 
 from __future__ import annotations
 

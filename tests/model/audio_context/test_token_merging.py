@@ -1,4 +1,4 @@
-"""A thinned tail of silence is heard as the silence that it stands for."""
+"""A thinned window gives the states of the silence that it stands for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An encoder learns on cut windows the states that it has on 30 s ones."""
+"""With a variable-length audio context an encoder learns the states that it has on 30 s."""
 
 from __future__ import annotations
 
@@ -53,15 +53,15 @@ def test_cut_windows_come_to_mean_what_full_windows_do(
     clips = dataset_of(loaded, dev[0])
     pair = PairCollator(loaded.log_mel)([clips[ExampleKey(row, 0, 0.0)] for row in range(8)])
 
-    def said(context: str) -> list[Prediction]:
+    def transcribed(context: str) -> list[Prediction]:
         decoding = Decoding(language="zh", audio_context=context, max_new_tokens=20)
         return transcribe(loaded, unheard, decoding)
 
-    full = [prediction.hypothesis for prediction in said("full")]
+    full = [prediction.hypothesis for prediction in transcribed("full")]
 
     def disagreement() -> float:
-        """Character errors of the texts of cut windows, those of full windows being right."""
-        pairs = zip(said("dynamic"), full, strict=True)
+        """Character errors on variable-length windows, the texts of full windows being right."""
+        pairs = zip(transcribed("dynamic"), full, strict=True)
         predictions = [replace(cut, reference=text) for cut, text in pairs]
         return score_predictions(predictions, "cer", lambda _: "none").rate
 

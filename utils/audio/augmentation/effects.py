@@ -271,7 +271,7 @@ def _noise_files(folder: Path) -> tuple[tuple[str, Seconds], ...]:
     try:
         return tuple((str(path), header_duration(AudioRef(str(path)))) for path in paths)
     except AudioError as error:
-        raise UserError(f"noise: {error.message}", "mend it, or take it out of noise_dir") from None
+        raise UserError(f"noise: {error.message}", "fix it, or take it out of noise_dir") from None
 
 
 def _piece_of_noise(path: str, start: Seconds, wanted: Seconds | None, length: int) -> np.ndarray:

@@ -147,7 +147,7 @@ def _step(item: Any, where: str) -> tuple[float, Augmentation]:
     try:
         step = AUGMENTATIONS[kind](**_parameters(AUGMENTATIONS[kind], params, f"{where} ({kind})"))
     except ValueError as error:
-        raise UserError(f"{where} ({kind}): {error}", "mend it in the file") from None
+        raise UserError(f"{where} ({kind}): {error}", "fix it in the file") from None
     if isinstance(step, Noise) and probability > 0:
         step = step.prepared()
     return float(probability), step

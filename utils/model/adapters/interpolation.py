@@ -1,4 +1,4 @@
-"""Between models: a tuned one drawn back towards its base, and the average of several.
+"""Between models: interpolation of a tuned one with its base, and the average of several.
 
 `theta0 + alpha (theta - theta0)` (WiSE-FT, arXiv 2109.01903) keeps most of what was learned for a
 small part of what was forgotten; the average of runs from one base (model soups, arXiv 2203.05482)

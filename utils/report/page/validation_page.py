@@ -1,4 +1,4 @@
-"""What the doctor found as one HTML file: players, distributions, the worst lines first.
+"""What validation found as one HTML file: players, distributions, the worst lines first.
 
 The page needs no network and no server. Sounds are not copied: the page names them relative to
 itself, so it plays as long as both lie where they were.
@@ -22,7 +22,7 @@ from utils.cli.files import atomic_write
 from utils.report.validation_text import HEADER, summary_rows, verdict
 from utils.validation.diagnosis import Diagnosis
 from utils.validation.findings import SEVERITIES, Finding, Line, worst_of_each_kind
-from utils.validation.records import HEARD
+from utils.validation.records import READABLE
 
 _FILES = Path(__file__).parent / "validation"
 # More would make a page that no browser likes; the terminal and --fix name every one.
@@ -98,7 +98,7 @@ def _entry(finding: Finding, line: Line | None, folder: Path) -> dict[str, str]:
     }
     if line is not None:
         entry["text"] = line.utterance.sentence[:LONGEST_TEXT]
-        if isinstance(line.heard, AudioFacts):
+        if isinstance(line.probed, AudioFacts):
             entry["audio"] = _address(line.utterance.audio, folder)
     return entry
 
@@ -119,11 +119,11 @@ def _address(audio: AudioRef, folder: Path) -> str:
 
 
 def _histograms(records: np.ndarray) -> list[dict[str, Any]]:
-    is_heard = records["state"] == HEARD
-    duration = records["duration"][is_heard]
-    letters = records["letters"][is_heard]
+    is_readable = records["state"] == READABLE
+    duration = records["duration"][is_readable]
+    letters = records["letters"][is_readable]
     has_text = letters > 0
-    loudness = np.maximum(_QUIETEST, records["loudness"][is_heard])
+    loudness = np.maximum(_QUIETEST, records["loudness"][is_readable])
     return [
         _histogram("Duration", "s", duration),
         _histogram("Characters a second", "", letters[has_text] / duration[has_text]),

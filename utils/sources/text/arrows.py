@@ -53,9 +53,9 @@ def read_arrows(text: str, tier: str | None) -> Iterator[Cue]:
         following = next((start for start in starts[number:] if start is not None), FOREVER)
         start = before if each.start is None else each.start
         end = max(following, start) if each.end is None else each.end
-        said = _plain("\n".join(each.lines)) or each.line.strip()
+        transcript = _plain("\n".join(each.lines)) or each.line.strip()
         cues.append(
-            Cue(start, end, said, problem=f"times that cannot be read: {each.line.strip()}")
+            Cue(start, end, transcript, problem=f"times that cannot be read: {each.line.strip()}")
         )
     yield from each_line_once([replace(each, text=_plain(each.text)) for each in cues])
 

@@ -20,7 +20,7 @@ class Cue:
         end: likewise; `FOREVER` where nobody knows.
         text: on one line, but for line breaks that tell speakers apart.
         speaker: who says it, where the file tells.
-        channel: in which it is heard, from 0, where the file tells.
+        channel: the one that it belongs to, from 0, where the file states it.
         problem: why neither the text nor the times can be relied on; empty where they can. What is
             said from `start` to `end` is then not known.
     """

@@ -57,8 +57,10 @@ def _cue(
 ) -> Cue:
     start = times.get(annotation.get("TIME_SLOT_REF1"))
     end = times.get(annotation.get("TIME_SLOT_REF2"))
-    said = one_line(annotation.findtext("ANNOTATION_VALUE") or "")
+    words = one_line(annotation.findtext("ANNOTATION_VALUE") or "")
     if start is None or end is None:
         bounds = (start or 0.0, FOREVER if end is None else end)
-        return Cue(*bounds, said, speaker, number, "times that cannot be read: it has no time slot")
-    return Cue(start, end, said, speaker, number)
+        return Cue(
+            *bounds, words, speaker, number, "times that cannot be read: it has no time slot"
+        )
+    return Cue(start, end, words, speaker, number)

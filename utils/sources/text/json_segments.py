@@ -30,7 +30,7 @@ def read_json(text: str, tier: str | None) -> Iterator[Cue]:
     for number, each in enumerate(value):
         try:
             start, end = _times(each)
-            said = _text(each)
+            transcript = _text(each)
         except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
             raise ValueError(f"segment {number} has no start, end and text: {error}") from None
         if not (0 <= start < math.inf and 0 <= end < math.inf):
@@ -39,7 +39,7 @@ def read_json(text: str, tier: str | None) -> Iterator[Cue]:
         name = speakers.get(str(speaker), speaker) if isinstance(speaker, str | int) else None
         channel = each.get("channel")
         side = channel if type(channel) is int and channel >= 0 else None
-        yield Cue(start, end, one_line(said), None if name is None else str(name), side)
+        yield Cue(start, end, one_line(transcript), None if name is None else str(name), side)
 
 
 def _speakers(value: Any) -> dict[str, str]:
@@ -64,14 +64,14 @@ def _times(segment: Mapping[str, Any]) -> tuple[Seconds, Seconds]:
 
 def _text(segment: Mapping[str, Any]) -> str:
     if "text" in segment:
-        said = segment["text"]
+        transcript = segment["text"]
     elif "words" in segment:
-        said = _words(segment["words"])
+        transcript = _words(segment["words"])
     else:
-        said = " ".join(segment["lines"])
-    if not isinstance(said, str):
+        transcript = " ".join(segment["lines"])
+    if not isinstance(transcript, str):
         raise TypeError("the text is none")
-    return said
+    return transcript
 
 
 def _words(words: list[Mapping[str, Any]]) -> str:

@@ -46,7 +46,7 @@ def check_times(
 
     A little overlap is cut off both sentences (packing then gives it, as a pause, to the earlier),
     and so is what passes the end by a little. Of a larger overlap no sentence can be used: each is
-    only half of what is heard there.
+    only half of what is spoken there.
 
     Args:
         sentences: in any order.

@@ -44,8 +44,8 @@ def read_textgrid(text: str, tier: str | None) -> Iterator[Cue]:
             is_wanted = name == tier if tier else not _PHONES.search(name)
             if kind != "IntervalTier" or not is_wanted:
                 continue
-            for start, end, said in items:
-                cues.append(Cue(float(start), float(end), one_line(str(said)), name, number))
+            for start, end, transcript in items:
+                cues.append(Cue(float(start), float(end), one_line(str(transcript)), name, number))
             number += 1
     except (StopIteration, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"no whole TextGrid: {error or 'it ends too early'}") from None

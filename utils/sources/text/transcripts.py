@@ -38,17 +38,17 @@ def read_stm(text: str, tier: str | None) -> Iterator[Cue]:
         if len(fields) < 5:
             raise ValueError(f"line {number} is no file, channel, speaker, start, end and text")
         name, channel, speaker, start, end = fields[:5]
-        said = fields[5] if len(fields) > 5 else ""
+        transcript = fields[5] if len(fields) > 5 else ""
         if tier is not None and name != tier:
             continue
-        said = re.sub(r"^<[^<>]*>\s*", "", said)  # labels for scores by group
+        transcript = re.sub(r"^<[^<>]*>\s*", "", transcript)  # labels for scores by group
         place = (_seconds(start, number), _seconds(end, number))
         side = channel_number(channel) - first
         if speaker.lower() in _NO_SPEECH:
             continue
-        is_ignored = said.strip().lower() in _IGNORED or speaker.lower() in _IGNORED
-        problem = f"not transcribed: {said}" if is_ignored else ""
-        yield Cue(*place, one_line(_CHOICE.sub(r"\1", said)), speaker, side, problem)
+        is_ignored = transcript.strip().lower() in _IGNORED or speaker.lower() in _IGNORED
+        problem = f"not transcribed: {transcript}" if is_ignored else ""
+        yield Cue(*place, one_line(_CHOICE.sub(r"\1", transcript)), speaker, side, problem)
 
 
 def read_ctm(text: str, tier: str | None) -> Iterator[Cue]:
@@ -101,9 +101,9 @@ def read_labels(text: str, tier: str | None) -> Iterator[Cue]:
             continue
         if not _LABEL_LINE.match(line):
             raise ValueError(f"line {number} is no start, end and text with tabs between them")
-        start, end, *said = line.split("\t", 2)
+        start, end, *transcript = line.split("\t", 2)
         yield Cue(
-            max(0.0, _seconds(start, number)), _seconds(end, number), one_line(" ".join(said))
+            max(0.0, _seconds(start, number)), _seconds(end, number), one_line(" ".join(transcript))
         )
 
 

@@ -40,9 +40,9 @@ from utils.model.distributed import sum_over_processes
 from utils.model.loaded import LoadedModel
 
 SAMPLES_PER_POSITION = 2 * HOP_LENGTH
-TEACHER_SLICE = 8  # 30 s windows at once: cut batches may hold far more than fit uncut
+TEACHER_SLICE = 8  # 30 s windows at once: batches of shorter windows may hold far more
 WARMUP_SHARE = 0.1  # of the steps, over which the learning rate rises
-FIGURES_OVER = 10  # steps that the figures said at the end are averaged over
+FIGURES_OVER = 10  # steps over which the figures of the last message are averaged
 
 
 @dataclass(frozen=True)
@@ -70,17 +70,17 @@ class ContextPair:
 
     Attributes:
         full: float32 `(B, M, 3000)`, padded to 30 s.
-        cut: float32 `(B, M, F)`, padded to the step's window alone.
-        positions: encoder positions that hold speech, of each example; 0 for stand-ins.
+        short: float32 `(B, M, F)`, padded to the step's window alone.
+        positions: encoder positions that hold speech, of each example; 0 for padding examples.
     """
 
     full: torch.Tensor
-    cut: torch.Tensor
+    short: torch.Tensor
     positions: list[int]
 
 
 class PairCollator:
-    """Examples to the two windows that are compared.
+    """Collates examples into the two windows that are compared.
 
     Args:
         log_mel: features of the model.
@@ -144,7 +144,7 @@ class FeatureMatcher:
     def distance_sum(self, pair: ContextPair) -> torch.Tensor:
         """Squared difference of the states, mean over D, summed over the positions with speech."""
         targets = self.targets(pair)
-        states = self.encoder(pair.cut.to(targets.device)).last_hidden_state
+        states = self.encoder(pair.short.to(targets.device)).last_hidden_state
         speech = torch.zeros(states.shape[:2], device=states.device)
         for row, number in enumerate(pair.positions):
             speech[row, :number] = 1.0

@@ -25,7 +25,7 @@ from utils.training.data import RunData
 from utils.training.settings.common import TrainSettings
 
 UNDECIDED = "auto"
-"""The audio context of a model for which nobody has said one."""
+"""The audio context of a model for which none is stated."""
 LEAST_SAVING = 0.25
 """Share of the windows of 30 s below which leaving out silence is not worth a question."""
 
@@ -42,7 +42,7 @@ def settled_context(
     data: RunData,
     checkpoint: str | None,
 ) -> LoadedModel:
-    """The model with an audio context, measured if nobody has said which.
+    """The model with an audio context, measured if none is stated.
 
     Args:
         settings: of the run.

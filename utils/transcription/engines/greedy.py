@@ -33,8 +33,8 @@ class GreedyDecoder:
     Args:
         whisper: the model.
         end: end-of-text id.
-        suppressed: ids that are never said.
-        suppressed_at_begin: ids that are not said first.
+        suppressed: ids that are never generated.
+        suppressed_at_begin: ids that are not generated first.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class GreedyDecoder:
             log-probabilities (nats) of ids and end-of-text; 0 unless scored.
         """
         rows = torch.arange(len(prompts), device=prompts.device)
-        said = prompts
+        prefix = prompts
         answers: list[list[int]] = [[] for _ in range(len(prompts))]
         sums = torch.zeros(len(prompts), dtype=torch.float64)
         cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
@@ -100,7 +100,7 @@ class GreedyDecoder:
             logits = self.whisper.proj_out(hidden[:, -1]).float()
             logits += self.first if number == 0 else self.never
             if rule is not None:
-                logits = rule(said, logits)
+                logits = rule(prefix, logits)
             best = choose(logits)
             if scored:
                 chosen = logits.gather(1, best[:, None]).squeeze(1) - logits.logsumexp(-1)
@@ -113,8 +113,8 @@ class GreedyDecoder:
             if not going.all():
                 # Rows that have ended leave the batch: one long answer costs one row, not all.
                 kept = going.nonzero().squeeze(1)
-                rows, said, states, best = rows[kept], said[kept], states[kept], best[kept]
+                rows, prefix, states, best = rows[kept], prefix[kept], states[kept], best[kept]
                 cache.batch_select_indices(kept)
-            said = torch.cat([said, best[:, None]], dim=1)
+            prefix = torch.cat([prefix, best[:, None]], dim=1)
             tokens = best[:, None]
         return list(zip(answers, sums.tolist(), strict=True))

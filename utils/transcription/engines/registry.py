@@ -120,7 +120,7 @@ class Engine(Protocol):
         max_length: most tokens its generation settings want, prompt included.
         trained_context: one of AUDIO_CONTEXTS; see `Decoding.audio_context`.
         thins: whether it can compute thinned windows.
-        context_margin: seconds of silence that a dynamic window has after its longest clip.
+        context_margin: seconds of silence after the longest clip of a variable-length window.
         num_mel_bins: mel bins that the encoder takes.
         log_mel: features as its feature extractor makes them.
     """

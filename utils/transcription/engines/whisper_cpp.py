@@ -77,7 +77,7 @@ class WhisperCpp:
         """Transcribe samples of any length, float32 at 16 kHz.
 
         Args:
-            samples: what is heard.
+            samples: the audio.
             options: fields of `whisper_full_params`, and `num_beams`.
 
         Returns:
@@ -106,12 +106,12 @@ class WhisperCpp:
             return dict(json.loads(line))
         code = self.process.wait()
         self.log.seek(0)
-        said = self.log.read().decode("utf-8", "replace").strip().splitlines()
+        lines = self.log.read().decode("utf-8", "replace").strip().splitlines()
         self.close()
         # The last thing that the library says is that it stops; the reason stands before it.
         signs = ("error", "assert", "fail", "invalid", "bad magic")
-        reasons = [each for each in said if any(sign in each.lower() for sign in signs)]
-        reason = (reasons or said or ["it says no reason"])[0]
+        reasons = [each for each in lines if any(sign in each.lower() for sign in signs)]
+        reason = (reasons or lines or ["it gives no reason"])[0]
         raise UserError(
             f"whisper.cpp cannot read {self.path} (its process ended with {code}): {reason}",
             "convert the model again: python convert.py --format=ggml --model_path=<model>",

@@ -1,4 +1,4 @@
-"""The model that `infer.py` was given, ready to decode, and what is said about it."""
+"""The model that `infer.py` was given, ready to decode, and the messages about it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `infer.py` is asked."""
+"""Settings of `infer.py`."""
 
 from __future__ import annotations
 
@@ -16,107 +16,110 @@ MODEL_TOKENS = "-1"
 
 @dataclass(frozen=True, kw_only=True)
 class InferSettings:
-    """Which sound, which model, how to decode, and what to write."""
+    """Which recordings, which model, how to decode, and what to write."""
 
     audio_path: str = "dataset/test.wav"
-    """File (sound or video), folder, glob such as 'talks/*.mp3', address of a page or playlist,
-    - for standard input, or microphone; several with commas between."""
+    """File (audio or video), folder, glob such as 'talks/*.mp3', URL of a page or playlist, - for
+    standard input, or microphone; several are separated by commas."""
     model_path: str = "models/whisper-tiny-finetune"
     """Model: a folder, an adapter, a CTranslate2 folder, a name on the hub, a GGML file of
     whisper.cpp, or a .pt file of openai-whisper."""
     engine: str | None = None
-    """What computes: transformers, ctranslate2, ggml or openai; None finds it from the model's
+    """Inference engine: transformers, ctranslate2, ggml or openai. None chooses it by the model's
     files."""
     language: str | None = None
-    """What is spoken, such as Chinese or zh; None detects it for each recording."""
+    """Language of the speech, such as Chinese or zh. None detects it for each recording."""
     task: Literal["transcribe", "translate"] = "transcribe"
-    """transcribe, or translate to English."""
+    """Transcribe, or translate to English."""
     local_files_only: bool = False
     """Never ask the hub for the model."""
 
     output_dir: str = "output/transcripts/"
-    """Folder for the transcripts, and the journal of what is done."""
+    """Folder for the transcripts and the journal of what is done."""
     output_format: Literal["txt", "vtt", "srt", "tsv", "json", "all"] = "all"
-    """Form of the transcripts; all writes every one."""
+    """Format of the transcripts; all writes every one."""
     resume: bool = True
-    """Skip what an earlier run finished with the same settings; False transcribes all again."""
+    """Skip what an earlier run finished with the same settings. False transcribes all again."""
     shard: str | None = None
-    """Take only this part of the recordings, such as 2/8."""
+    """Transcribe only this part of the recordings, such as 2/8."""
     verbose: bool = True
-    """Show the text as it comes."""
+    """Print the text as it is recognised."""
 
     use_gpu: bool = True
-    """Compute on a GPU where there is one."""
+    """Compute on a GPU if there is one."""
     device: str | None = None
-    """Where to compute: cpu, cuda, cuda:1 or mps; None goes by --use_gpu."""
+    """Device: cpu, cuda, cuda:1 or mps. None follows --use_gpu."""
     fp16: bool | None = None
-    """Half precision; None takes it on a GPU. A CPU always computes in float32."""
+    """Compute in half precision. None does so on a GPU. A CPU always computes in float32."""
     use_int8: bool = False
-    """Hold the linear weights in 8 bits."""
+    """Quantise the linear weights to 8 bits."""
     threads: int = 0
-    """Processor cores to use; 0 leaves it to the library."""
+    """CPU threads to compute with; 0 leaves it to the library."""
     num_workers: int = 2
-    """Threads that read sound ahead."""
+    """Threads that read audio in advance."""
     batch_size: int = 16
-    """Windows decoded together, also of several recordings."""
+    """Windows decoded at a time, of one or several recordings."""
 
     vad_filter: bool = True
-    """Recordings over 30 s: cut at pauses and leave out what a voice detector hears no speech in.
-    False cuts as openai-whisper does, each window where the last one's last sentence ended."""
+    """Cut recordings over 30 s at pauses, and leave out stretches in which a voice detector finds
+    no speech. False cuts as openai-whisper does: each window begins where the last sentence of the
+    one before it ended."""
     timestamps: bool | None = None
-    """Ask the model for times within a stretch of up to 30 s; None does where --output_format is
+    """Ask the model for times within a stretch of up to 30 s. None does so if --output_format is
     srt or vtt. Sequential windows (--vad_filter=False) always have them."""
     clip_timestamps: str = "0"
-    """Seconds start,end,start,end,... to transcribe; the last end may be left out."""
+    """Parts of each recording to transcribe, in seconds: start,end,start,end,... The last end may
+    be left out."""
     word_timestamps: bool = False
     """Find when each word is spoken."""
     hallucination_silence_threshold: float | None = None
-    """With --word_timestamps: leave out a segment of improbable words that has so many seconds
-    without a word around it."""
+    """With --word_timestamps: leave out segments of improbable words that are surrounded by this
+    many seconds of silence."""
 
     temperature: float = 0.0
-    """Of the sampling; 0 takes the likeliest text."""
+    """Temperature of sampling; 0 takes the likeliest text."""
     temperature_increment_on_fallback: float | None = 0.2
-    """How much hotter a window whose text looks wrong is decoded again; None keeps it as it is."""
+    """Step by which the temperature rises when a window whose text looks wrong is decoded again.
+    None decodes nothing again."""
     best_of: int = 1
-    """Samples drawn at a temperature above 0, of which the likeliest is taken."""
+    """Samples drawn at temperatures above 0; the likeliest is taken."""
     beam_size: int = 1
     """Beams at temperature 0; 1 is greedy search."""
     patience: float | None = None
-    """How many times --beam_size answers are finished before a beam search ends (ctranslate2)."""
+    """Beam search ends after patience times --beam_size finished hypotheses (ctranslate2)."""
     length_penalty: float | None = None
-    """Exponent of an answer's length in beam search; None is the library's own."""
+    """Exponent of a hypothesis's length in beam search. None takes the library's default."""
     suppress_tokens: str = MODEL_TOKENS
-    """Ids of tokens that are never said, separated by commas; -1 is the model's own list."""
+    """Ids of tokens that are never generated, separated by commas; -1 is the model's own list."""
     initial_prompt: str | None = None
-    """Text that is given as what came before, for names and spelling."""
+    """Text given to the model before the first window, for names and spelling."""
     hotwords: str | None = None
-    """Words that are given before every window."""
+    """Words given to the model before every window."""
     condition_on_previous_text: bool = False
-    """With --vad_filter=False: give each window the text before it. More consistent, but what went
-    wrong may go on."""
+    """With --vad_filter=False: give each window the text before it. This is more consistent, but
+    errors may carry over."""
     compression_ratio_threshold: float | None = 2.4
-    """Text that zlib shrinks more than so many times repeats itself: decoded again."""
+    """Decode text again that zlib compresses more than this: the model repeats itself in it."""
     logprob_threshold: float | None = -1.0
-    """Text whose tokens have a lower mean log-probability is decoded again."""
+    """Decode text again whose tokens have a lower mean log-probability than this."""
     no_speech_threshold: float | None = 0.6
-    """Above this probability of no speech, text that fails --logprob_threshold is left out."""
+    """Leave out text that fails --logprob_threshold where no speech is more probable than this."""
     seed: int = 0
-    """Of the sampling."""
+    """Seed of sampling."""
 
     max_line_width: int | None = None
-    """With --word_timestamps: characters in a subtitle's line."""
+    """With --word_timestamps: the most characters in a line of a subtitle."""
     max_line_count: int | None = None
-    """With --max_line_width: lines in a subtitle."""
+    """With --max_line_width: the most lines in a subtitle."""
     max_words_per_line: int | None = None
-    """With --word_timestamps: words in a subtitle."""
+    """With --word_timestamps: the most words in a subtitle."""
     highlight_words: bool = False
     """With --word_timestamps: underline each word while it is spoken (srt and vtt)."""
 
     record_seconds: float | None = None
-    """Microphone: stop after so many seconds; None waits for Enter, or silence."""
+    """Microphone: stop after this many seconds. None waits for Enter or silence."""
     stop_after_silence: float | None = None
-    """Microphone: stop after so many seconds without a voice."""
+    """Microphone: stop after this many seconds without speech."""
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "beam_size", "best_of"):

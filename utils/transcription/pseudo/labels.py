@@ -64,7 +64,7 @@ def sift(
 def _distrust(labelled: Utterance, settings: PseudoLabelSettings) -> str | None:
     measured, most = labelled.extra, settings.max_disagreement
     if not labelled.sentence:
-        return "nothing heard"
+        return "empty hypothesis"
     if measured["confidence"] < settings.min_confidence:
         return f"low confidence: {measured['confidence']:.3f}"
     if measured["compression_ratio"] > settings.max_compression_ratio:
@@ -93,10 +93,10 @@ class _LazyTranscriber:
         if self._loaded is None:
             self._loaded = load_model(self.model, local_files_only=self.local_files_only)
             self._loaded.model.to(device_of_this_process())
-        heard = transcribe(self._loaded, pieces, self.decoding, desc="labelling")
+        hypotheses = transcribe(self._loaded, pieces, self.decoding, desc="labelling")
         texts = [
             replace(piece, sentence=each.hypothesis, language=each.language)
-            for piece, each in zip(pieces, heard, strict=True)
+            for piece, each in zip(pieces, hypotheses, strict=True)
         ]
         sure = confidences(self._loaded, texts, self.decoding)
         return [
@@ -111,7 +111,7 @@ class _LazyTranscriber:
 
 
 class _Labeller:
-    """One model with one decoding, and what it said before."""
+    """One model with one decoding, and the labels that it gave before."""
 
     def __init__(self, model: str, num_beams: int, settings: PseudoLabelSettings) -> None:
         self.model = model
@@ -132,8 +132,8 @@ class _Labeller:
         unknown = [each for each in pieces if self._key(each) not in journal]
         log(f"{self.model}: {len(unknown)} of {len(pieces)} pieces to label")
         steps = list(self._steps(unknown))
-        heard = spread(self._transcribe, steps, self.engine, wants_gpu=True)
-        for step, answers in zip(steps, heard, strict=True):
+        done = spread(self._transcribe, steps, self.engine, wants_gpu=True)
+        for step, answers in zip(steps, done, strict=True):
             for piece, answer in zip(step, answers, strict=True):
                 journal.add(self._key(piece), answer)
         return [self._labelled(each, journal[self._key(each)]) for each in pieces]

@@ -1,4 +1,4 @@
-"""What `pseudo_label.py` is asked."""
+"""Settings of `pseudo_label.py`."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class PseudoLabelSettings:
             raise UserError(
                 f"--min_len={self.min_len:g} and --max_len={self.max_len:g}: expected "
                 f"0 < min_len <= max_len <= {WINDOW_SECONDS:g}",
-                "Whisper hears 30 s at a time",
+                "Whisper processes 30 s at a time",
             )
         if self.window is not None and not 0 < self.window <= WINDOW_SECONDS:
             raise UserError(f"--window={self.window:g}: expected seconds above 0, at most 30")
