@@ -29,6 +29,7 @@ SCRIPTS = sorted(path for path in REPOSITORY.glob("*.py"))
 MODULES = sorted((REPOSITORY / "utils").rglob("*.py"))
 MAX_BODY_LINES = 60
 MAX_MODULE_LINES = 350
+MAX_ROOM_FILES = 20
 
 
 def names(paths: list[Path]) -> list[str]:
@@ -198,6 +199,15 @@ def test_functions_and_modules_are_short(path):
             first = statements[0].lineno if statements else node.lineno
             length = (node.end_lineno or first) - first + 1
             assert length <= MAX_BODY_LINES, f"{node.name} has {length} lines"
+
+
+FOLDERS = sorted({path.parent for path in MODULES})
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=names(FOLDERS))
+def test_a_room_without_subrooms_is_small_and_no_folder_is_crowded(folder):
+    modules = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
+    assert len(modules) <= MAX_ROOM_FILES, f"{folder.name}/ has {len(modules)} modules; open a subroom"
 
 
 def test_every_folder_of_utils_has_tests():
