@@ -207,7 +207,9 @@ FOLDERS = sorted({path.parent for path in MODULES})
 @pytest.mark.parametrize("folder", FOLDERS, ids=names(FOLDERS))
 def test_a_room_without_subrooms_is_small_and_no_folder_is_crowded(folder):
     modules = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
-    assert len(modules) <= MAX_ROOM_FILES, f"{folder.name}/ has {len(modules)} modules; open a subroom"
+    assert len(modules) <= MAX_ROOM_FILES, (
+        f"{folder.name}/ has {len(modules)} modules; open a subroom"
+    )
 
 
 def test_every_folder_of_utils_has_tests():
