@@ -390,14 +390,14 @@ def test_two_processes_give_the_score_of_one_to_the_last_digit(
     for found in (one, two):
         del found["scores"][0]["predictions"], found["scores"][0]["cost"]
     assert one == two
-    said = [
+    hypotheses = [
         [
             (p.id, p.hypothesis)
             for p in read_predictions(tmp_path / d / "predictions" / "new--d.jsonl")
         ]
         for d in ("report", "two")
     ]
-    assert said[0] == said[1]
+    assert hypotheses[0] == hypotheses[1]
 
 
 def ready_lines(path: Path, ids: Sequence[str], text: str = "yes") -> Path:
@@ -540,7 +540,7 @@ def test_missing_predictions_count_as_deleted_and_extra_ones_nowhere(
     assert evaluate(model_path=ready, gate="missing<=0") == 3
     told = capsys.readouterr().err
     assert "2 of 9 utterances have no prediction and count as deleted: clip-7, clip-8" in told
-    assert "1 predictions are of no utterance of" in told and "who-is-this" in told
+    assert "1 predictions have ids that are not in" in told and "who-is-this" in told
     (score,) = results(tmp_path)["scores"]
     assert (score["failed"], score["missing"], score["extra_predictions"]) == (0, 2, 1)
     assert score["utterances"] == 9

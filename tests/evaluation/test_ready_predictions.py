@@ -22,8 +22,8 @@ def test_twenty_thousand_predictions_take_a_moment(tmp_path: Path):
     utterances = [Utterance.from_json(line, default_id="") for line in lines]
     path = tmp_path / "theirs.jsonl"
     others = [{"id": f"x{n}", "hypothesis": "a"} for n in range(COUNT)]
-    said = [{"id": str(n), "hypothesis": "a"} for n in range(COUNT)]
-    path.write_text("".join(json.dumps(each) + "\n" for each in said + others))
+    predicted = [{"id": str(n), "hypothesis": "a"} for n in range(COUNT)]
+    path.write_text("".join(json.dumps(each) + "\n" for each in predicted + others))
     test_set = TestSet(EvaluationSettings(), "", utterances, (), "test.json", "test")
     started = time.perf_counter()
     ready = read_ready(Model("theirs", str(path), {"test": str(path)}), test_set)

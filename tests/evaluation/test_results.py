@@ -25,13 +25,13 @@ from utils.scoring.predictions import Prediction
 from utils.scoring.score import score_predictions
 from utils.scoring.statistics import compare, rate_interval
 
-SAID = [("u1", "今天天氣很好"), ("u2", "打开WiFi"), ("u3", ""), ("u4", "再见")]
+REFERENCES = [("u1", "今天天氣很好"), ("u2", "打开WiFi"), ("u3", ""), ("u4", "再见")]
 
 
-def evaluated(name: str, *heard: str, failed: str = "") -> Evaluated:
+def evaluated(name: str, *hypotheses: str, failed: str = "") -> Evaluated:
     lines = [
-        Prediction(id, said, text, "zh", "failed" if id == failed else "ok", 1.25)
-        for (id, said), text in zip(SAID, heard, strict=True)
+        Prediction(id, reference, text, "zh", "failed" if id == failed else "ok", 1.25)
+        for (id, reference), text in zip(REFERENCES, hypotheses, strict=True)
     ]
     score = score_predictions(lines, "cer", "chinese")
     return Evaluated(
@@ -162,7 +162,7 @@ def test_the_terminal_shows_rates_intervals_errors_and_the_difference(results: R
     assert "new against old on test: CER −50.00 points (95 %:" in text
     assert "fewer errors on 4 utterances, more on 0, as many on 0" in text
     assert "gate: pass (exit code 0): the gate passes: every condition is met" in text
-    assert "old on test: 2 tokens heard in 1 utterance without speech" in text
+    assert "old on test: 2 tokens hallucinated in 1 utterance without speech" in text
     assert "points would be found in 4 of 5 such test sets" in text
 
 
@@ -182,7 +182,7 @@ def test_a_missing_prediction_is_told_apart_from_a_failed_one():
     assert results["scores"][0]["missing"] == 1
     assert results["scores"][0]["sentence_error_rate"] == 0.5
     assert "0, 1 missing" in format_results(results)
-    assert "2 errors, 2 said, missing" in format_report(
+    assert "2 errors, 2 reference tokens, missing" in format_report(
         results, [Evaluated("new", score, None, "dataset/test.json")]
     )
 
@@ -193,8 +193,8 @@ def test_the_report_shows_the_worst_utterances_first_and_aligned(results: Result
     order = [worst.index(f"`{id}`") for id in ("u1", "u3", "u4", "u2")]
     assert order == sorted(order)
     assert "4 of 4 utterances have errors" in worst
-    assert "said   今 天 天 气 很 好\nheard  今 天 田 七 *  好\n             S  S  D" in worst
-    assert "2 errors, 2 said, failed (100.00 %)" in worst
+    assert "REF    今 天 天 气 很 好\nHYP    今 天 田 七 *  好\n             S  S  D" in worst
+    assert "2 errors, 2 reference tokens, failed (100.00 %)" in worst
 
 
 def test_the_report_says_what_each_score_was_made_from(results: Results):
@@ -205,7 +205,7 @@ def test_the_report_says_what_each_score_was_made_from(results: Results):
 
 
 def test_a_perfect_model_has_no_worst_utterance():
-    perfect = evaluated("new", *(said for _, said in SAID))
+    perfect = evaluated("new", *(reference for _, reference in REFERENCES))
     report = format_report(build_results([perfect]), [perfect])
     assert "Every utterance is right." in report
 

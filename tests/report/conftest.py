@@ -13,7 +13,7 @@ import evaluation
 from utils.cli.errors import run_script
 
 HOSTILE = "<script>document.title='run'</script> \"quoted\" & 'it' </script><img src=x onerror=1>"
-# (id, language, said, heard by the old model, heard by the new one)
+# (id, language, reference, hypothesis of the old model, hypothesis of the new one)
 LINES = [
     ("zh-1", "zh", "我在家等你", "我再家灯你", "我在家等你"),
     ("zh-2", "zh", "打开客厅的灯", "大开客厅灯", "打开客厅的登"),
@@ -33,19 +33,19 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Pat
     sounds = sorted((repository / "demo" / "zh" / "audio").glob("*test*.flac"))
     (folder / "audio").mkdir()
     manifest = []
-    for number, (id, language, said, _, _) in enumerate(LINES):
+    for number, (id, language, reference, _, _) in enumerate(LINES):
         name = f"audio/clip {number}.flac"
         shutil.copyfile(sounds[number], folder / name)
-        line = {"audio": {"path": name}, "sentence": said, "language": language, "id": id}
+        line = {"audio": {"path": name}, "sentence": reference, "language": language, "id": id}
         line |= {"source": "<i>corpus</i>", "room": "kitchen" if number % 2 else "hall"}
-        if said:
-            line["sentences"] = [{"start": 0.1, "end": 1.0, "text": said}]
+        if reference:
+            line["sentences"] = [{"start": 0.1, "end": 1.0, "text": reference}]
         else:
             line["sentences"] = []
         manifest.append(line)
     write_lines(folder / "set.jsonl", manifest)
     for place, model in ((3, "old"), (4, "new")):
-        said = [
+        predicted = [
             {
                 "id": line[0],
                 "hypothesis": line[place],
@@ -54,7 +54,7 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Pat
             }
             for line in LINES
         ]
-        write_lines(folder / f"{model}.jsonl", said)
+        write_lines(folder / f"{model}.jsonl", predicted)
     evaluate(folder, "report", gate="substitutions<=0, failed<=0")
     return folder
 

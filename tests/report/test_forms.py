@@ -17,7 +17,7 @@ import report
 from tests.report.conftest import evaluate
 from utils.cli.errors import UserError, run_script
 from utils.report.analyses.registry import analyse
-from utils.report.analyses.text import FEWEST_SAID, _vocabulary_table
+from utils.report.analyses.text import FEWEST_OCCURRENCES, _vocabulary_table
 from utils.report.forms import FORMS
 from utils.report.github import _command
 from utils.report.page.utterance_labels import labels_of_all
@@ -68,7 +68,7 @@ def test_junit_has_a_test_for_each_condition_and_the_lines_behind_a_failure(eval
     gate = root.find("testsuite[@name='gate']")
     assert gate is not None and (gate.get("tests"), gate.get("failures")) == ("2", "1")
     failure = gate.find("testcase/failure")
-    assert failure is not None and "said" in (failure.text or "")
+    assert failure is not None and "REF" in (failure.text or "")
 
 
 def test_the_card_has_metadata_that_hubs_read(evaluated: Path):
@@ -110,10 +110,10 @@ def test_the_analyses_find_what_was_planted(evaluated: Path):
     labels = labels_of_all(report_data.sets)
     assert set(labels) >= {"language", "room", "speech", "speech_rate", "loudness"}
     sections = {s["title"]: s for s in analyse(report_data, labels)["sections"]}
-    assert list(sections) == ["Where", "Confusions", "Invented", "Timestamps", "Forgetting"]
+    assert list(sections) == ["Where", "Confusions", "Hallucinated", "Timestamps", "Forgetting"]
     text = json.dumps(sections, ensure_ascii=False)
     assert "thank you" in text and "same sound" in text
-    loops = next(t for t in sections["Invented"]["tables"] if t["title"] == "Loops")
+    loops = next(t for t in sections["Hallucinated"]["tables"] if t["title"] == "Loops")
     assert [row[2]["text"] for row in loops["rows"]] == ["loop"]
     (matrix,) = sections["Forgetting"]["tables"]
     assert [(row[0], row[3]) for row in matrix["rows"]] == [
@@ -126,13 +126,13 @@ def test_the_analyses_find_what_was_planted(evaluated: Path):
 
 def test_tokens_that_are_seldom_heard_stand_with_their_accuracy(evaluated: Path):
     view = read_report_data([evaluated / "report" / "results.json"]).sets[0]
-    said = Counter({"在": 10, "我": 9, "你": FEWEST_SAID - 1})
+    references = Counter({"在": 10, "我": 9, "你": FEWEST_OCCURRENCES - 1})
     counted = {
-        "old": Confusions(said=said, deletions=Counter({"在": 2, "你": 1})),
-        "new": Confusions(said=said, substitutions=Counter({("在", "再"): 1})),
+        "old": Confusions(reference_counts=references, deletions=Counter({"在": 2, "你": 1})),
+        "new": Confusions(reference_counts=references, substitutions=Counter({("在", "再"): 1})),
     }
     table = _vocabulary_table(view, counted)
-    assert table["header"] == ["token", "said", "old", "new"]
+    assert table["header"] == ["token", "in references", "old", "new"]
     assert [[row[0]["text"], *row[1:]] for row in table["rows"]] == [
         ["在", "10", "80.00 %", "90.00 %"]
     ]
@@ -203,7 +203,7 @@ def test_models_on_two_different_test_sets_of_one_name(copied: Copied):
 
 def test_the_same_scores_twice(evaluated: Path):
     path = evaluated / "report" / "results.json"
-    with pytest.raises(UserError, match="stands in an earlier results file too"):
+    with pytest.raises(UserError, match="is also in an earlier results file"):
         read_report_data([path, path])
 
 

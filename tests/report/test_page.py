@@ -89,7 +89,7 @@ def test_texts_are_shown_and_not_run(browser: Browser):
         ("打开", "2 of 8 utterances"),
         ("صيدلية", "1 of 8 utterances"),
         ("zh-", "2 of 8 utterances"),
-        ("THANK", "None of 8 utterances is like that."),
+        ("THANK", "None of 8 utterances matches."),
         ("thank", "1 of 8 utterances"),
         (r"good\s+good", "1 of 8 utterances"),
         ("^$", "1 of 8 utterances"),
@@ -102,12 +102,12 @@ def test_a_pattern_filters(browser: Browser, pattern: str, words: str):
 
 
 def test_a_match_does_not_reach_into_the_next_text(browser: Browser):
-    assert find(browser, r"off\s+turn") == "None of 8 utterances is like that."
+    assert find(browser, r"off\s+turn") == "None of 8 utterances matches."
 
 
 def test_one_models_texts_can_be_searched(browser: Browser):
     browser.choose("#in", "new")
-    assert find(browser, "thank") == "None of 8 utterances is like that."
+    assert find(browser, "thank") == "None of 8 utterances matches."
     # What equals its reference is stored once, and found all the same.
     assert find(browser, "turn the light off") == "1 of 8 utterances"
 
@@ -166,7 +166,8 @@ def test_models_are_compared_token_by_token(browser: Browser, evaluated: Path):
     for id, *_ in LINES:
         select(browser, id)
         rows = browser.run(
-            "return [...document.querySelectorAll('#detail .stretch tr:not(.said)')].map((row) =>"
+            "const rows = document.querySelectorAll('#detail .stretch tr:not(.reference)');"
+            "return [...rows].map((row) =>"
             "[row.querySelector('th').textContent, row.querySelectorAll('.sub,.del,.ins').length])"
         )
         for model, wrong in rows:
@@ -177,7 +178,7 @@ def test_models_are_compared_token_by_token(browser: Browser, evaluated: Path):
 def test_right_to_left_texts_run_from_the_right(browser: Browser):
     select(browser, "ar-1")
     places = browser.run(
-        "return [...document.querySelectorAll('#detail .said td')]"
+        "return [...document.querySelectorAll('#detail .reference td')]"
         ".map((cell) => cell.getBoundingClientRect().left)"
     )
     assert places == sorted(places, reverse=True) and len(places) == 4

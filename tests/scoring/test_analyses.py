@@ -15,8 +15,8 @@ from utils.scoring.timing import count_matches, measure_timing
 
 def predictions(*lines: tuple[str, str]) -> list[Prediction]:
     return [
-        Prediction(f"u{i}", said, heard, "zh", audio_seconds=6.0)
-        for i, (said, heard) in enumerate(lines)
+        Prediction(f"u{i}", reference, hypothesis, "zh", audio_seconds=6.0)
+        for i, (reference, hypothesis) in enumerate(lines)
     ]
 
 
@@ -32,12 +32,12 @@ def test_a_token_is_as_accurate_as_it_is_often_heard():
     lines = predictions(("我在家", "我再家"), ("他在", "他在"), ("在", ""), ("在在", "在在"))
     score = score_predictions(lines, "cer", "chinese")
     found = count_confusions(score)
-    assert (found.said["在"], found.missed["在"]) == (5, 2)
+    assert (found.reference_counts["在"], found.missed["在"]) == (5, 2)
     assert found.accuracy("在") == pytest.approx(3 / 5)
     assert found.accuracy("我") == 1
     assert found.accuracy("没") is None
     # Half of the wrong utterances, at the same share of the right ones.
-    assert count_confusions(score, most=1).said.total() == 5
+    assert count_confusions(score, most=1).reference_counts.total() == 5
 
 
 def test_the_kinds_add_up_to_the_scores_errors():
@@ -50,7 +50,7 @@ def test_the_kinds_add_up_to_the_scores_errors():
 
 
 @pytest.mark.parametrize(
-    ("said", "heard", "relation"),
+    ("reference", "hypothesis", "relation"),
     [
         ("在", "再", SAME_SOUND),
         ("的", "得", SAME_SOUND),
@@ -63,8 +63,8 @@ def test_the_kinds_add_up_to_the_scores_errors():
         ("apple", "apples", ""),
     ],
 )
-def test_characters_sound_alike(said: str, heard: str, relation: str):
-    assert sound_relation(said, heard) == relation
+def test_characters_sound_alike(reference: str, hypothesis: str, relation: str):
+    assert sound_relation(reference, hypothesis) == relation
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_what_was_said_so_is_no_loop():
 def test_what_is_heard_in_silence_is_counted_by_the_minute():
     lines = predictions(("", "谢谢 观看"), ("", ""), ("你好", "你好"))
     silence = hallucinated_in_silence(score_predictions(lines, "cer", "chinese"))
-    assert (silence.utterances, silence.heard, silence.characters) == (2, 1, 4)
+    assert (silence.utterances, silence.hallucinated, silence.characters) == (2, 1, 4)
     assert silence.characters_a_minute == pytest.approx(4 / 0.2)
 
 

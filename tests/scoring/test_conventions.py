@@ -55,11 +55,11 @@ def weighted_errors(
 ) -> int:
     """Errors along an alignment of least cost; among those of equal cost, the fewest."""
     row = [(place * other, place) for place in range(len(hypothesis) + 1)]
-    for said in reference:
+    for expected in reference:
         above, row = row, [(row[0][0] + other, row[0][1] + 1)]
-        for place, heard in enumerate(hypothesis, start=1):
+        for place, found in enumerate(hypothesis, start=1):
             cost, errors = above[place - 1]
-            wrong = said != heard
+            wrong = expected != found
             row.append(
                 min(
                     (cost + substituted * wrong, errors + wrong),
@@ -113,8 +113,7 @@ def test_wer_has_sclites_total(reference: str, hypothesis: str):
 
 @pytest.mark.parametrize(("reference", "hypothesis"), [*MIXED, *ENGLISH])
 def test_mer_has_wenets_total(reference: str, hypothesis: str):
-    said, heard = wenet_tokens(reference), wenet_tokens(hypothesis)
-    total = weighted_errors(said, heard, 1, 1)
+    total = weighted_errors(wenet_tokens(reference), wenet_tokens(hypothesis), 1, 1)
     assert errors(reference, hypothesis, "mer", "chinese") == total
 
 
@@ -128,17 +127,17 @@ def test_mer_has_wenets_tokens(text: str):
 
 @settings(deadline=None)
 @given(st.lists(st.sampled_from("abc"), max_size=8), st.lists(st.sampled_from("abc"), max_size=8))
-def test_sclite_never_counts_fewer_errors(said: list[str], heard: list[str]):
-    ours = sum(count_operations(said, heard))
-    assert ours == weighted_errors(said, heard, 1, 1)
-    assert ours <= weighted_errors(said, heard, 4, 3)
+def test_sclite_never_counts_fewer_errors(reference: list[str], hypothesis: list[str]):
+    ours = sum(count_operations(reference, hypothesis))
+    assert ours == weighted_errors(reference, hypothesis, 1, 1)
+    assert ours <= weighted_errors(reference, hypothesis, 4, 3)
 
 
 def test_sclites_costs_can_find_more_errors_than_there_need_be():
     """Six words dropped and added cost 18, five substituted ones 20: sclite says 6, we say 5."""
-    said, heard = ["a", "b", "c", "d", "e"], ["d", "e", "f", "g", "h"]
-    assert weighted_errors(said, heard, 4, 3) == 6
-    assert sum(count_operations(said, heard)) == 5
+    reference, hypothesis = ["a", "b", "c", "d", "e"], ["d", "e", "f", "g", "h"]
+    assert weighted_errors(reference, hypothesis, 4, 3) == 6
+    assert sum(count_operations(reference, hypothesis)) == 5
 
 
 def test_jiwer_counts_spaces_as_characters_and_we_do_not():

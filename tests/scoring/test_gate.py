@@ -94,7 +94,7 @@ def test_a_handful_of_speakers_decides_no_rate():
     everyone = Measured("new", score, rate_interval(score))
     (verdict,) = answer_gate(parse_gate("cer<=0.05"), [everyone]).verdicts
     assert verdict.answer == "inconclusive"
-    assert "2 speakers say nothing of others; --interval_over=utterance" in verdict.sentence
+    assert "2 speakers do not represent others; --interval_over=utterance" in verdict.sentence
     alone = replace(score, blocks="utterance")
     these = Measured("new", alone, rate_interval(alone))
     assert answer_gate(parse_gate("cer<=0.05, failed<=0"), [these]).answer == "pass"
@@ -270,7 +270,7 @@ def test_a_misspelt_test_set_is_answered_with_the_nearest(tmp_path: Path):
     with pytest.raises(UserError, match="a test set that is not scored") as caught:
         check_gate(conditions, {"aishell": "cer", "libri": "wer"}, has_baseline=False)
     assert "Did you mean aishell?" in caught.value.hint
-    with pytest.raises(UserError, match="asked of nothing that was scored"):
+    with pytest.raises(UserError, match="applies to nothing that was scored"):
         answer_gate(conditions, [scored("aishell")])
 
 

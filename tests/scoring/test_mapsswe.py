@@ -17,7 +17,9 @@ TOKENS = st.text("abc", max_size=8)
 
 
 def differences(reference: str, model: str, baseline: str) -> list[int]:
-    places = (operation_places(reference.split(), said.split()) for said in (model, baseline))
+    places = (
+        operation_places(reference.split(), hypothesis.split()) for hypothesis in (model, baseline)
+    )
     return list(segment_differences(*places))
 
 
@@ -45,8 +47,8 @@ def test_segments_are_parted_by_two_words_that_both_have_right(
 
 @given(TOKENS, TOKENS, TOKENS)
 def test_segments_hold_every_error_once(reference: str, model: str, baseline: str):
-    places = [operation_places(reference, said) for said in (model, baseline)]
-    errors = [sum(count_operations(reference, said)) for said in (model, baseline)]
+    places = [operation_places(reference, hypothesis) for hypothesis in (model, baseline)]
+    errors = [sum(count_operations(reference, hypothesis)) for hypothesis in (model, baseline)]
     assert sum(segment_differences(*places)) == errors[0] - errors[1]
 
 

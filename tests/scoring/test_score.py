@@ -16,14 +16,18 @@ SPOKEN = SENTENCES.filter(bool)  # jiwer refuses empty references within a corpu
 
 
 def predictions(*pairs: tuple[str, str]) -> list[Prediction]:
-    return [Prediction(str(i), said, heard) for i, (said, heard) in enumerate(pairs)]
+    return [
+        Prediction(str(i), reference, hypothesis) for i, (reference, hypothesis) in enumerate(pairs)
+    ]
 
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(SPOKEN, SENTENCES), min_size=1, max_size=6))
 def test_wer_is_jiwers(pairs: list[tuple[str, str]]):
     score = score_predictions(predictions(*pairs), "wer", "none")
-    theirs = jiwer.process_words([said for said, _ in pairs], [heard for _, heard in pairs])
+    theirs = jiwer.process_words(
+        [reference for reference, _ in pairs], [hypothesis for _, hypothesis in pairs]
+    )
     assert score.counts.errors == theirs.substitutions + theirs.deletions + theirs.insertions
     assert score.rate == pytest.approx(theirs.wer)
 
@@ -32,24 +36,26 @@ def test_wer_is_jiwers(pairs: list[tuple[str, str]]):
 @given(st.lists(st.tuples(SPOKEN, SENTENCES), min_size=1, max_size=6))
 def test_cer_is_jiwers_without_the_spaces(pairs: list[tuple[str, str]]):
     score = score_predictions(predictions(*pairs), "cer", "none")
-    said = [said.replace(" ", "") for said, _ in pairs]
-    heard = [heard.replace(" ", "") for _, heard in pairs]
-    assert score.rate == pytest.approx(jiwer.cer(said, heard))
+    references = [reference.replace(" ", "") for reference, _ in pairs]
+    hypotheses = [hypothesis.replace(" ", "") for _, hypothesis in pairs]
+    assert score.rate == pytest.approx(jiwer.cer(references, hypotheses))
 
 
 @given(SENTENCES, SENTENCES)
-def test_alignment_holds_all_tokens_and_its_errors_are_those_counted(said: str, heard: str):
-    pairs = align(said.split(), heard.split())
-    assert [token for token, _ in pairs if token] == said.split()
-    assert [token for _, token in pairs if token] == heard.split()
+def test_alignment_holds_all_tokens_and_its_errors_are_those_counted(
+    reference: str, hypothesis: str
+):
+    pairs = align(reference.split(), hypothesis.split())
+    assert [token for token, _ in pairs if token] == reference.split()
+    assert [token for _, token in pairs if token] == hypothesis.split()
     errors = sum(one != other for one, other in pairs)
-    assert errors == count_errors(said.split(), heard.split()).errors
+    assert errors == count_errors(reference.split(), hypothesis.split()).errors
 
 
 @given(SENTENCES, SENTENCES)
-def test_insertions_minus_deletions_is_the_difference_in_length(said: str, heard: str):
-    counts = count_errors(said.split(), heard.split())
-    assert counts.insertions - counts.deletions == len(heard.split()) - len(said.split())
+def test_insertions_minus_deletions_is_the_difference_in_length(reference: str, hypothesis: str):
+    counts = count_errors(reference.split(), hypothesis.split())
+    assert counts.insertions - counts.deletions == len(hypothesis.split()) - len(reference.split())
 
 
 def test_each_kind_of_error_is_counted():

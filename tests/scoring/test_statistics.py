@@ -311,8 +311,8 @@ def test_two_blocks_leave_nearly_everything_open():
 @pytest.mark.parametrize(
     ("speakers", "unit", "complaint"),
     [
-        (1, "auto", "1 speaker says nothing of others"),
-        (4, "auto", "4 speakers say nothing of others"),
+        (1, "auto", "1 speaker does not represent others"),
+        (4, "auto", "4 speakers do not represent others"),
         (5, "auto", ""),
         (1, "utterance", ""),
         (0, "auto", ""),

@@ -41,16 +41,16 @@ def read_ready(model: Model, test_set: TestSet) -> Ready:
     path = model.ready[test_set.name]
     lines = read_predictions(path, need_references=False)
     # Those that an earlier evaluation missed and wrote down as missing are missing still.
-    said = {each.id: each for each in lines if each.status != "missing"}
+    predicted = {each.id: each for each in lines if each.status != "missing"}
     left_out = {each.id for each in test_set.dropped}
     ids = [utterance.id for utterance in test_set.utterances]
-    missing = tuple(each for each in ids if each not in said)
+    missing = tuple(each for each in ids if each not in predicted)
     known = left_out.union(ids)
-    extra = tuple(each for each in said if each not in known)
+    extra = tuple(each for each in predicted if each not in known)
     if len(missing) == len(ids):
         raise UserError(
-            f"{path}: none of its {len(said)} ids is in the test set {test_set.path}",
-            f"The file has {some_of(list(said)) or 'no lines'}; the test set {some_of(ids)}.",
+            f"{path}: none of its {len(predicted)} ids is in the test set {test_set.path}",
+            f"The file has {some_of(list(predicted)) or 'no lines'}; the test set {some_of(ids)}.",
         )
     if missing:
         warn(
@@ -59,13 +59,13 @@ def read_ready(model: Model, test_set: TestSet) -> Ready:
         )
     if extra:
         warn(
-            f"{path}: {len(extra)} predictions are of no utterance of {test_set.path} and are "
+            f"{path}: {len(extra)} predictions have ids that are not in {test_set.path} and are "
             f"not scored: {some_of(extra)}"
         )
     predictions = []
-    lengths = _lengths([u for u in test_set.utterances if not _length_in(said.get(u.id))])
+    lengths = _lengths([u for u in test_set.utterances if not _length_in(predicted.get(u.id))])
     for utterance in test_set.utterances:
-        found = said.get(utterance.id)
+        found = predicted.get(utterance.id)
         if found is None:
             found = Prediction(
                 id=utterance.id,

@@ -74,7 +74,7 @@ def read_models_on_sets(
         processes = min(os.cpu_count() or 1, len(members)) if is_much else 1
     hint = "Give it more memory, or make reports of fewer models at once."
     answers = in_order(_read_share, _shares(members, processes), processes, hint)
-    return [heard for share in answers for heard in share]
+    return [each for share in answers for each in share]
 
 
 def _shares(members: Sequence[ModelOnSet], processes: int) -> list[list[ModelOnSet]]:
@@ -88,7 +88,7 @@ def _shares(members: Sequence[ModelOnSet], processes: int) -> list[list[ModelOnS
 
 
 def _read_share(members: Sequence[ModelOnSet]) -> list[Hypothesis]:
-    """Read and score models on one test set; what was said is normalised once for all."""
+    """Read and score models on one test set; the references are normalised once for all."""
     references = References(members[0].described["metric"])
     with garbage_collection_paused():
         return [_read_member(each, references) for each in members]

@@ -36,7 +36,7 @@ DESCRIPTION = "run.json"
 
 @dataclass(frozen=True)
 class Transcribed:
-    """What one model said of a test set, and how it was asked."""
+    """One model's predictions for a test set, and how they were made."""
 
     model: Model
     test_set: TestSet
@@ -175,7 +175,7 @@ def _expect_some(model: Model, test_set: TestSet, predictions: Sequence[Predicti
 
 
 def _write_predictions(transcribed: Transcribed) -> None:
-    """Write what a model said, unless that is the very file that it was read from."""
+    """Write a model's predictions, unless to the very file that they were read from."""
     name = transcribed.test_set.name
     path = transcribed.test_set.predictions_path(transcribed.model.name)
     source = transcribed.model.ready.get(name)

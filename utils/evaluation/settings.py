@@ -18,88 +18,100 @@ class _SetSettings:
     """Test sets and models."""
 
     test_data: list[str] | str = "dataset/test.json"
-    """Manifests to score on, parted by commas; name=path gives one a name."""
+    """Manifests to score on, separated by commas. name=path gives a manifest a name."""
     model_path: list[str] | str | None = DEFAULT_MODEL
-    """Models in question: folders (Whisper, adapter, CTranslate2) or names on the hub, parted by
-    commas; name=path gives one a name."""
+    """Models to evaluate, separated by commas. Each is a folder (Whisper, adapter or CTranslate2)
+    or a name on the hub. name=path gives a model a name."""
     baseline: list[str] | None = None
-    """Models to compare them with, parted by commas."""
+    """Models to compare them with, separated by commas."""
     predictions: list[str] | None = None
-    """Files of ready predictions (JSON lines with id and hypothesis) to score like models; the
-    default of model_path is then left out."""
+    """Files of existing predictions to score like models, separated by commas. Each line is JSON
+    with an id and a hypothesis. The default of --model_path is then not used."""
 
 
 @dataclass(frozen=True)
 class _OutputSettings:
-    """What is written."""
+    """Output."""
 
     cache_dir: str = "output/cache/"
-    """Folder that keeps predictions, so that a killed run goes on; may be deleted at any time."""
+    """Folder for cached predictions, from which an interrupted run continues. It may be deleted at
+    any time."""
     no_cache: bool = False
-    """Neither read nor keep predictions: everything is transcribed, and measured."""
+    """Do not read or write cached predictions. Everything is transcribed, and its speed is
+    measured."""
     report_dir: str = "output/evaluation/"
-    """Folder for results.json, report.md and the predictions."""
+    """Folder for the results, the reports and the predictions."""
 
 
 @dataclass(frozen=True)
 class _ScoreSettings:
-    """What is counted, and what passes."""
+    """Scoring and the gate."""
 
     gate: str | None = None
-    """Conditions such as "cer<=0.05, cer.delta<=0.002, failed<=0", or a YAML file of them for
-    each test set; see the exit codes."""
+    """Conditions that the results must meet, such as "cer<=0.05, cer.delta<=0.002, failed<=0". A
+    YAML file can hold conditions for each test set. The exit code gives the answer."""
     metric: Literal["auto", "cer", "wer", "mer"] = "auto"
-    """What is counted: characters (cer), words (wer), or Han characters and words (mer); auto
-    goes by the test set's language."""
+    """Error rate over characters (cer), words (wer), or Han characters and words mixed (mer). auto
+    chooses by the language of the test set."""
     normalizer: str = "auto"
-    """How text is normalised, by name; auto goes by language, remove_pun and to_simple."""
+    """Name of the text normalizer. auto chooses by language, --remove_pun and --to_simple."""
     remove_pun: bool = True
-    """Leave punctuation, case and width out of the score."""
+    """Ignore punctuation, case and character width."""
     to_simple: bool = True
     """Convert Chinese to simplified characters before scoring."""
 
 
 @dataclass(frozen=True)
+class _IntervalSettings:
+    """Confidence intervals and p values."""
+
+    interval_over: Literal["auto", "speaker", "recording", "utterance"] = "auto"
+    """Unit that is resampled. auto takes speakers where five or more are known, else recordings,
+    else utterances."""
+    seed: int = 0
+    """Seed of the resampling."""
+
+
+@dataclass(frozen=True)
 class _DecodingSettings:
-    """How it is transcribed."""
+    """Transcription."""
 
     language: str | None = None
-    """Language of utterances that state none, a name or code such as Chinese or zh; None: as their
-    own text reads, which is said."""
+    """Language of utterances that state none: a name or a code, such as Chinese or zh. None
+    recognises it from their text, and the run reports which it found."""
     task: Literal["transcribe", "translate"] = "transcribe"
     """Task of utterances that state none."""
     timestamps: bool = False
-    """Ask the model for times; they are written with the predictions."""
+    """Let the model predict timestamps. They are written with the predictions."""
     num_beams: int = 1
-    """Beams of the search; 1 is greedy."""
+    """Number of beams. 1 is greedy decoding."""
     temperature_fallback: bool = False
-    """Decode again at rising temperatures what repeats itself or is unlikely, and leave out what
-    is silence, by Whisper's thresholds."""
+    """Decode again at rising temperatures where the text is repetitive or improbable. Drop text
+    that is probably silence. Both use the thresholds of Whisper."""
     audio_context: Literal["auto", "dynamic", "thinned", "full"] = "auto"
-    """Pad to 30 s (full), to the batch (dynamic: for models trained for it), or to 30 s with one in
-    four positions of the silence computed (thinned: nearly the text of full in a third of the time,
-    with any model); auto takes what the model was trained for."""
+    """How much of the 30 s window the encoder computes. full computes all of it. dynamic stops at
+    the longest clip of the batch, for models that were trained for it. thinned computes one in four
+    positions of the padding: any model gives nearly the text of full in a third of the time. auto
+    takes what the model was trained for."""
     batch_size: int = 16
-    """Utterances transcribed at once."""
+    """Number of utterances in a batch."""
     num_workers: int = 2
-    """Threads that read audio ahead."""
+    """Number of threads that read audio ahead."""
     min_audio_len: float = 0.5
-    """Shorter utterances are left out, in seconds; no-speech examples are kept."""
+    """Shortest utterance that is scored, in seconds. Utterances without speech may be shorter."""
     max_audio_len: float = 30.0
-    """Longer utterances are left out, in seconds; over 30 they are transcribed window by window."""
+    """Longest utterance that is scored, in seconds. Audio over 30 s is transcribed window by
+    window."""
     local_files_only: bool = False
-    """Never ask the hub for a model."""
-    interval_over: Literal["auto", "speaker", "recording", "utterance"] = "auto"
-    """What is independent of each other, and drawn for intervals and p values; auto takes speakers
-    where five or more are known, else recordings, else utterances."""
-    seed: int = 0
-    """Seed of the resampling behind intervals and p values."""
+    """Use only models on this machine; never download one."""
 
 
 # The last of the parents gives the first section of --help, under its docstring.
 @dataclass(frozen=True)
-class EvaluationSettings(_DecodingSettings, _ScoreSettings, _OutputSettings, _SetSettings):
-    """What is scored, how it is transcribed, and where the report goes."""
+class EvaluationSettings(
+    _IntervalSettings, _DecodingSettings, _ScoreSettings, _OutputSettings, _SetSettings
+):
+    """Settings of an evaluation."""
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "num_beams"):
@@ -115,7 +127,7 @@ class EvaluationSettings(_DecodingSettings, _ScoreSettings, _OutputSettings, _Se
             raise UserError("--test_data names no manifest", "Give one or several.")
         if not self.in_question:
             raise UserError("there is no model to score", "Give --model_path or --predictions.")
-        # All raise: a mistake in them is told before anything is read.
+        # All raise: a mistake in them is reported before anything is read.
         _ = self.language_code
         _ = self.conditions
         if self.normalizer != "auto":
@@ -138,7 +150,7 @@ class EvaluationSettings(_DecodingSettings, _ScoreSettings, _OutputSettings, _Se
 
     @property
     def in_question(self) -> tuple[str, ...]:
-        """Models and predictions that are scored, baselines aside."""
+        """Models and predictions that are scored, without the baselines."""
         models = _several(self.model_path)
         if self.predictions and models == (DEFAULT_MODEL,):
             models = ()

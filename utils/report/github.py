@@ -53,9 +53,10 @@ def annotation_lines(report_data: ReportData) -> list[str]:
     if gate.get("answer") == "regress":
         for view, model, baseline in regressed_first(report_data)[:1]:
             for loss in losses(view, model, baseline, LINES_ANNOTATED):
-                said, heard = loss.utterance.reference, loss.utterance.hypothesis
+                reference, hypothesis = loss.utterance.reference, loss.utterance.hypothesis
                 title = f"{model} on {view.name}: {loss.utterance.id}"
-                lines.append(_command("warning", title, f"reference: {said}\nhypothesis: {heard}"))
+                message = f"reference: {reference}\nhypothesis: {hypothesis}"
+                lines.append(_command("warning", title, message))
     return lines
 
 

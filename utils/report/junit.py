@@ -73,8 +73,10 @@ def _lines_behind(report_data: ReportData, condition: dict[str, Any]) -> list[st
     for view, model, baseline in pairs_of(report_data):
         if model == condition["model"] and view.name == condition["test_set"]:
             for loss in losses(view, model, baseline, LINES_SHOWN):
-                said, heard = loss.utterance.reference, loss.utterance.hypothesis
-                lines.append(f"{loss.utterance.id}: +{loss.more}\n  said  {said}\n  heard {heard}")
+                line = loss.utterance
+                lines.append(
+                    f"{line.id}: +{loss.more}\n  REF {line.reference}\n  HYP {line.hypothesis}"
+                )
     return lines
 
 

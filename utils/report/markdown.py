@@ -63,7 +63,7 @@ def format_report(results: Results, evaluated: Iterable[Evaluated]) -> str:
     if rows:
         parts.append("## Models and test sets\n\n" + markdown_table(header, rows))
     if silence := describe_silence(results["scores"]):
-        parts.append("\n".join(["## Where nothing was said", "", *(f"- {s}" for s in silence)]))
+        parts.append("\n".join(["## Hallucinated in silence", "", *(f"- {s}" for s in silence)]))
     costs = cost_rows(results["scores"])
     if costs:
         parts.append("## Cost\n\n" + markdown_table(COST_HEADER, costs, words=2))
@@ -83,26 +83,26 @@ def aligned_lines(reference: Sequence[str], hypothesis: Sequence[str]) -> list[s
     """Return the tokens of an utterance under each other, errors marked S, D or I.
 
     Args:
-        reference: Tokens that were said.
-        hypothesis: Tokens that were heard.
+        reference: Tokens of the reference.
+        hypothesis: Tokens of the hypothesis.
 
     Returns:
-        Three lines (said, heard, marks) for each stretch that fits into the page.
+        Three lines (REF, HYP, marks) for each stretch that fits into the page.
     """
     lines: list[str] = []
     for cells in _stretches(align(reference, hypothesis)):
-        for label, row in zip(("said", "heard", ""), zip(*cells, strict=True), strict=True):
+        for label, row in zip(("REF", "HYP", ""), zip(*cells, strict=True), strict=True):
             lines.append((pad(label, LABEL_COLUMNS) + " ".join(row)).rstrip())
     return lines
 
 
 def _stretches(pairs: Iterable[tuple[str, str]]) -> Iterator[list[tuple[str, str, str]]]:
-    """Pad (said, heard, mark) to equal widths and cut them where a line is full."""
+    """Pad (reference, hypothesis, mark) to equal widths and cut them where a line is full."""
     cells: list[tuple[str, str, str]] = []
     used = LABEL_COLUMNS
-    for said, heard in pairs:
-        mark = "" if said == heard else "I" if not said else "D" if not heard else "S"
-        shown = (said or "*", heard or "*", mark)
+    for reference, hypothesis in pairs:
+        mark = _mark(reference, hypothesis)
+        shown = (reference or "*", hypothesis or "*", mark)
         width = max(map(display_width, shown))
         if cells and used + width > COLUMNS:
             yield cells
@@ -113,11 +113,18 @@ def _stretches(pairs: Iterable[tuple[str, str]]) -> Iterator[list[tuple[str, str
         yield cells
 
 
+def _mark(reference: str, hypothesis: str) -> str:
+    """Return S, D or I for an error; no mark where the tokens are the same."""
+    if reference == hypothesis:
+        return ""
+    return "I" if not reference else "D" if not hypothesis else "S"
+
+
 def _worst_utterances(evaluated: Evaluated) -> str:
     """Return the utterances with most errors, worst first."""
     score = evaluated.score
     wrong = [each for each in score.utterances if each.counts.errors]
-    # Those without any reference token first among equals: something was heard in silence.
+    # Those without any reference token first among equals: their hypothesis is hallucinated.
     wrong.sort(key=lambda each: (-each.counts.errors, each.counts.reference_tokens, each.id))
     name = evaluated.test_set or set_name(evaluated.test_data)
     title = f"## {markdown_text(evaluated.model)} on {markdown_text(name)}: the worst utterances"
@@ -132,12 +139,13 @@ def _worst_utterances(evaluated: Evaluated) -> str:
 
 
 def utterance_block(utterance: UtteranceScore, metric: str) -> str:
-    """Return an utterance's errors and its tokens, what was heard under what was said."""
+    """Return an utterance's errors and its tokens, the hypothesis under the reference."""
     tokenize = tokenizer_of(metric)
     counts = utterance.counts
     failed = ", failed" if counts.failed else ", missing" if counts.missing else ""
     errors = count_of(counts.errors, "error")
-    head = f"**{code_span(utterance.id)}** {errors}, {counts.reference_tokens} said{failed}"
+    tokens = count_of(counts.reference_tokens, "reference token")
+    head = f"**{code_span(utterance.id)}** {errors}, {tokens}{failed}"
     if counts.rate is not None:
         head += f" ({percent(counts.rate)})"
     lines = aligned_lines(tokenize(utterance.reference), tokenize(utterance.hypothesis))

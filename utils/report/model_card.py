@@ -17,7 +17,7 @@ from utils.report.tables import markdown_table, markdown_text, percent, percent_
 _TASK = {"type": "automatic-speech-recognition", "name": "Automatic Speech Recognition"}
 _LIMITS = """\
 The rates hold for speech like that of these test sets. They say nothing of other languages, rooms
-or speakers. Whisper can write fluent text where nothing was said; the report counts it."""
+or speakers. Whisper can hallucinate fluent text where there is no speech; the report counts it."""
 
 
 def format_model_card(report_data: ReportData) -> str:

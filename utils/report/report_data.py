@@ -31,7 +31,7 @@ _IDS_SHOWN = 3
 
 @dataclass(frozen=True)
 class SetView:
-    """One test set, and what every model said of it, in one order of utterances."""
+    """One test set, and every model's hypotheses for it, in one order of utterances."""
 
     name: str
     metric: str
@@ -104,8 +104,8 @@ def read_report_data(paths: Sequence[str | Path]) -> ReportData:
         for score in content["scores"]:
             if any(_is_same(score, other) for other in results["scores"]):
                 raise UserError(
-                    f"{path}: {score['model']} on {set_of(score)} stands in an earlier results "
-                    "file too",
+                    f"{path}: {score['model']} on {set_of(score)} is also in an earlier results "
+                    "file",
                     "Give models and sets different names (name=path) when they are evaluated.",
                 )
             results["scores"].append(score)
@@ -114,9 +114,9 @@ def read_report_data(paths: Sequence[str | Path]) -> ReportData:
         results["gate"] = _worse_gate(results["gate"], content.get("gate") or {})
     for name, members in found.items():
         _expect_one_metric(name, members)
-    heard = iter(read_models_on_sets([member for members in found.values() for member in members]))
+    read = iter(read_models_on_sets([member for members in found.values() for member in members]))
     sets = tuple(
-        _view(name, [(each.described, next(heard)) for each in members], notes)
+        _view(name, [(each.described, next(read)) for each in members], notes)
         for name, members in found.items()
     )
     return ReportData(results, files, sets, tuple(dict.fromkeys(notes)))
@@ -169,13 +169,13 @@ def _expect_one_metric(name: str, members: Sequence[ModelOnSet]) -> None:
 def _view(
     name: str, members: list[tuple[Mapping[str, Any], Hypothesis]], notes: list[str]
 ) -> SetView:
-    """Put together what every model said of a test set, in one order.
+    """Put together every model's hypotheses for a test set, in one order.
 
     Raises:
         UserError: They are of different utterances.
     """
-    first, heard = members[0]
-    ids = tuple(each.id for each in heard.score.predictions)
+    first, read = members[0]
+    ids = tuple(each.id for each in read.score.predictions)
     scores = {}
     for described, other in members:
         score = _ordered(name, ids, first, described, other.score)

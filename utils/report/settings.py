@@ -12,24 +12,25 @@ KNOWN_FORMS = ("html", "summary", "comment", "junit", "card")
 
 @dataclass(frozen=True)
 class ReportSettings:
-    """Which results are shown, and how."""
+    """Settings of a report."""
 
     results: list[str] | str = "output/evaluation/results.json"
-    """Results files that evaluation.py wrote, parted by commas; their models and
-    sets are put together."""
+    """Results files that evaluation.py wrote, separated by commas. Their models and test sets are
+    combined in one report."""
     before: str | None = None
-    """Earlier results of the same test sets, to explain what has changed since."""
+    """Earlier results of the same test sets. The report then explains what has changed since."""
     output_dir: str | None = None
-    """Folder for the reports; None: that of the first results file."""
+    """Folder for the reports. None takes the folder of the first results file."""
     forms: list[str] = field(default_factory=lambda: list(KNOWN_FORMS))
-    """What is made: html, summary, comment, junit, card, parted by commas."""
+    """Reports to write: html, summary, comment, junit, card, separated by commas."""
     title: str = "Evaluation"
     """Title of the reports."""
     embed_mb: float = 4.0
-    """Put sound into the page until it is this many MiB, the worst utterances first; the rest is
-    played from where it lies."""
+    """Embed at most this many MiB of audio in the page, the utterances with most errors first. All
+    other audio is played from its own file."""
     loudness: bool | None = None
-    """Measure how loud each utterance is, which decodes all sound; None: for at most 1000."""
+    """Measure the loudness of each utterance. This decodes all audio. None measures it for up to
+    1000 utterances."""
 
     def __post_init__(self) -> None:
         for form in self.forms:

@@ -1,7 +1,7 @@
 """The report for continuous integration: a comment and a step summary, the worst first.
 
 GitHub stops a comment at 65536 characters and a step summary at 1 MiB. Parts are put in until the
-next one does not fit, and what was left out is said.
+next one does not fit, and the number of parts left out is reported.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ SCORE_HEADER = (
     "deleted",
     "inserted",
     "failed",
-    "wrong sentences",
+    "SER",
     "raw rate",
 )
 
@@ -93,10 +93,10 @@ def describe_test_sets(results: Results) -> str:
 
 
 def describe_silence(scores: Sequence[dict[str, Any]]) -> list[str]:
-    """Say what each model heard where nothing was said; nothing where every utterance speaks."""
+    """Say what each model hallucinated in silence; nothing where every utterance has speech."""
     return [
         f"{score['model']} on {set_of(score)}: "
-        f"{count_of(score['no_speech_insertions'], 'token')} heard in "
+        f"{count_of(score['no_speech_insertions'], 'token')} hallucinated in "
         f"{count_of(score['no_speech_utterances'], 'utterance')} without speech"
         for score in scores
         if score["no_speech_utterances"]

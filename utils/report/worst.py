@@ -20,7 +20,7 @@ class Loss:
         model: Its name.
         test_set: Name of the set.
         metric: By which the errors are counted.
-        utterance: What was said and heard.
+        utterance: Its reference and its hypothesis.
         more: Errors more than the baseline's; all errors where there is none.
         baseline: Name of the baseline, if there is one.
     """

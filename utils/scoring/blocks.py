@@ -44,8 +44,8 @@ def doubt(score: Score) -> str:
         return ""
     if len(speakers) == len(score.predictions):
         return ""  # one utterance each: independent, few as they are
-    count = "1 speaker says" if len(speakers) == 1 else f"{len(speakers)} speakers say"
-    return f"{count} nothing of others; --interval_over=utterance asks of these alone"
+    count = "1 speaker does" if len(speakers) == 1 else f"{len(speakers)} speakers do"
+    return f"{count} not represent others; --interval_over=utterance decides for these alone"
 
 
 def block_sums(score: Score, columns: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:

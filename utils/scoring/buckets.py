@@ -37,7 +37,7 @@ def duration_class(seconds: float) -> str:
 
 
 def speech_rate_class(characters: int, seconds: float) -> str:
-    """Return the class of a speech rate in characters a second, "" where nothing is said.
+    """Return the class of a speech rate in characters a second, "" where there is no speech.
 
     Example:
         >>> speech_rate_class(9, 2.0), speech_rate_class(0, 2.0)

@@ -1,4 +1,4 @@
-"""Which tokens are taken for which, left out, or added."""
+"""Which tokens are substituted by which, deleted, or inserted."""
 
 from __future__ import annotations
 
@@ -18,23 +18,24 @@ class Confusions:
     """How often each token went wrong, and how."""
 
     substitutions: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """(said, heard) -> times."""
+    """(reference token, hypothesis token) -> times."""
     deletions: Counter[str] = field(default_factory=Counter)
     insertions: Counter[str] = field(default_factory=Counter)
-    said: Counter[str] = field(default_factory=Counter)
-    """How often each token was said, in the utterances that were looked at."""
+    reference_counts: Counter[str] = field(default_factory=Counter)
+    """How often each token stands in the references of the utterances that were looked at."""
 
     @cached_property
     def missed(self) -> Counter[str]:
-        """How often each token was said and not heard: taken for another, or left out."""
+        """How often each token of the references was substituted or deleted."""
         missed = self.deletions.copy()
-        for (said, _), times in self.substitutions.items():
-            missed[said] += times
+        for (reference, _), times in self.substitutions.items():
+            missed[reference] += times
         return missed
 
     def accuracy(self, token: str) -> float | None:
-        """Share of the times that a token was said in which it was heard; None if never said."""
-        return 1 - self.missed[token] / self.said[token] if self.said[token] else None
+        """Share of a token's occurrences that were recognised; None where no reference has it."""
+        times = self.reference_counts[token]
+        return 1 - self.missed[token] / times if times else None
 
 
 def count_confusions(score: Score, most: int | None = None) -> Confusions:
@@ -42,8 +43,8 @@ def count_confusions(score: Score, most: int | None = None) -> Confusions:
 
     Args:
         score: The score.
-        most: Look at about so many wrong utterances at most: at the same share of all utterances,
-            evenly spread over the set.
+        most: Look at about so many utterances with errors at most, which are the same share of all
+            utterances, evenly spread over the set.
     """
     tokenize = tokenizer_of(score.metric)
     found = Confusions()
@@ -51,16 +52,16 @@ def count_confusions(score: Score, most: int | None = None) -> Confusions:
     number, wrong = len(score.predictions), np.count_nonzero(score.errors)
     looked_at = number if most is None or wrong <= most else max(1, number * most // wrong)
     for place in np.linspace(0, number - 1, looked_at).astype(int).tolist():
-        said = tokenize(score.references[place])
-        found.said.update(said)
+        reference = tokenize(score.references[place])
+        found.reference_counts.update(reference)
         if not score.errors[place]:
             continue
-        heard = tokenize(score.hypotheses[place])
-        for kind, i, j in operations(vocabulary.write(said), vocabulary.write(heard)):
+        hypothesis = tokenize(score.hypotheses[place])
+        for kind, i, j in operations(vocabulary.write(reference), vocabulary.write(hypothesis)):
             if kind == "replace":
-                found.substitutions[said[i], heard[j]] += 1
+                found.substitutions[reference[i], hypothesis[j]] += 1
             elif kind == "delete":
-                found.deletions[said[i]] += 1
+                found.deletions[reference[i]] += 1
             else:
-                found.insertions[heard[j]] += 1
+                found.insertions[hypothesis[j]] += 1
     return found

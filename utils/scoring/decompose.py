@@ -56,7 +56,7 @@ def decompose(before: Side, after: Side) -> list[Step]:
         raise ValueError("the two results have no utterance in common")
     kept = [early[id] for id in common]
     fixed = [replace(early[id], reference=late[id].reference) for id in common]
-    said_now = [late[id] for id in common]
+    in_both = [late[id] for id in common]
     rates = [
         ("before", before.stated),
         ("scorer, before", _rate(before.predictions, before)),
@@ -64,7 +64,7 @@ def decompose(before: Side, after: Side) -> list[Step]:
         ("references", _rate(fixed, before)),
         ("normalizer", _rate(fixed, replace(after, metric=before.metric))),
         ("metric", _rate(fixed, after)),
-        ("model", _rate(said_now, after)),
+        ("model", _rate(in_both, after)),
         ("new lines", _rate(after.predictions, after)),
         ("scorer, after", after.stated),
     ]

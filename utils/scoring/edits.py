@@ -1,4 +1,4 @@
-"""Edit operations between what was said and what was heard."""
+"""Edit operations between a reference and a hypothesis."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def count_operations(reference: Sequence[str], hypothesis: Sequence[str]) -> Ope
     Their total is unique; how it splits into the three kinds need not be.
 
     Args:
-        reference: Tokens that were said: characters of a text, or a list of words.
-        hypothesis: Tokens that were heard.
+        reference: Tokens of the reference: characters of a text, or a list of words.
+        hypothesis: Tokens of the hypothesis.
 
     Example:
         >>> count_operations("abcd", "axd")
@@ -50,10 +50,10 @@ def count_operations(reference: Sequence[str], hypothesis: Sequence[str]) -> Ope
         return 0, 0, 0
     if not reference or not hypothesis:
         return 0, len(reference), len(hypothesis)
-    said, heard = _interned(reference, hypothesis)
-    operations = Levenshtein.editops(said, heard).as_list()
+    reference, hypothesis = _interned(reference, hypothesis)
+    operations = Levenshtein.editops(reference, hypothesis).as_list()
     deletions = [tag for tag, _, _ in operations].count("delete")
-    insertions = deletions + len(heard) - len(said)
+    insertions = deletions + len(hypothesis) - len(reference)
     return len(operations) - deletions - insertions, deletions, insertions
 
 
@@ -63,8 +63,8 @@ def count_errors(
     """Count the errors of one utterance.
 
     Args:
-        reference: Tokens that were said.
-        hypothesis: Tokens that were heard.
+        reference: Tokens of the reference.
+        hypothesis: Tokens of the hypothesis.
         failed: Whether the utterance could not be transcribed; the hypothesis is then empty.
 
     Example:
@@ -79,8 +79,8 @@ def operation_places(reference: Sequence[str], hypothesis: Sequence[str]) -> lis
     """Return where the errors are: 2i + 1 for an error at token i, 2i for an insertion before it.
 
     Args:
-        reference: Tokens that were said.
-        hypothesis: Tokens that were heard.
+        reference: Tokens of the reference.
+        hypothesis: Tokens of the hypothesis.
 
     Example:
         >>> operation_places("abd", "xbcd")
@@ -108,7 +108,7 @@ def align(reference: Sequence[str], hypothesis: Sequence[str]) -> list[tuple[str
     """Pair the tokens along one shortest alignment.
 
     Returns:
-        (said, heard) pairs in order; "" stands where a token was inserted or deleted.
+        (reference, hypothesis) pairs in order; "" stands where a token was inserted or deleted.
 
     Example:
         >>> align("abd", "axbd")
@@ -116,9 +116,9 @@ def align(reference: Sequence[str], hypothesis: Sequence[str]) -> list[tuple[str
     """
     pairs: list[tuple[str, str]] = []
     for block in Levenshtein.opcodes(*_interned(reference, hypothesis)):
-        said = reference[block.src_start : block.src_end]
-        heard = hypothesis[block.dest_start : block.dest_end]
-        pairs += zip_longest(said, heard, fillvalue="")
+        expected = reference[block.src_start : block.src_end]
+        found = hypothesis[block.dest_start : block.dest_end]
+        pairs += zip_longest(expected, found, fillvalue="")
     return pairs
 
 

@@ -75,7 +75,7 @@ class Condition:
         return MEASURES[self.measure]
 
     def applies_to(self, test_set: str, metric: str) -> bool:
-        """Tell whether it is asked of a test set that is counted by a metric."""
+        """Tell whether it applies to a test set that is counted by a metric."""
         return self.test_set in (None, test_set) and self.reads.metric in (None, metric)
 
 
@@ -151,7 +151,7 @@ def parse_gate(text: str) -> tuple[Condition, ...]:
     """Read conditions such as "cer<=0.05, cer.delta<=0.2%".
 
     Args:
-        text: Conditions parted by commas; a limit may be a percentage.
+        text: Conditions separated by commas; a limit may be a percentage.
 
     Raises:
         UserError: A name is not known (the nearest is offered), or a part is no condition.
@@ -222,7 +222,7 @@ def answer_gate(conditions: Iterable[Condition], measured: Sequence[Measured]) -
         asked = [m for m in measured if condition.applies_to(m.test_set, m.score.metric)]
         if not asked:
             raise UserError(
-                f"the gate's {condition} is asked of nothing that was scored",
+                f"the gate's {condition} applies to nothing that was scored",
                 f"Scored: {', '.join(sorted({m.test_set for m in measured}))}.",
             )
         for each in asked:

@@ -1,4 +1,4 @@
-"""What was heard and never said: the same words over and over, and words in silence."""
+"""Hallucinations: the same words over and over, and words in silence."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LOOP = re.compile(rf"(.{{1,{LONGEST_PHRASE}}}?)\1{{{FEWEST_TIMES - 1},}}", re.S
 
 @dataclass(frozen=True)
 class Loop:
-    """A phrase that a model repeats, and nobody does.
+    """A phrase that a model repeats though the reference does not.
 
     Attributes:
         id: Of the utterance.
@@ -38,18 +38,18 @@ class Loop:
 
 @dataclass(frozen=True)
 class Silence:
-    """What a model heard where nothing was said.
+    """What a model hallucinated where the reference is empty.
 
     Attributes:
         utterances: Without speech.
-        heard: Of them, those in which it heard anything.
+        hallucinated: Those of them with a hypothesis that is not empty.
         minutes: Their length together.
         characters: That it wrote, without spaces.
         phrases: What it wrote, and how often.
     """
 
     utterances: int
-    heard: int
+    hallucinated: int
     minutes: float
     characters: int
     phrases: Counter[str]
@@ -79,28 +79,28 @@ def find_loop(tokens: Sequence[str]) -> tuple[tuple[str, ...], int] | None:
 
 
 def find_loops(score: Score) -> list[Loop]:
-    """Return the loops of a model, those repeated most first; what was said so is no loop."""
+    """Return the loops of a model, most repeated first; a loop of the reference is none."""
     tokenize = tokenizer_of(score.metric)
     loops = []
     # A loop that nobody spoke is inserted, or stands for other words.
     for place in np.flatnonzero(score.errors >= FEWEST_TIMES - 1):
-        heard = tokenize(score.hypotheses[place])
-        if len(heard) - len(set(heard)) < FEWEST_REPEATED:
+        hypothesis = tokenize(score.hypotheses[place])
+        if len(hypothesis) - len(set(hypothesis)) < FEWEST_REPEATED:
             continue
-        found = find_loop(heard)
+        found = find_loop(hypothesis)
         if found and find_loop(tokenize(score.references[place])) is None:
             loops.append(Loop(score.predictions[place].id, *found))
     return sorted(loops, key=lambda loop: -loop.times * len(loop.phrase))
 
 
 def hallucinated_in_silence(score: Score) -> Silence:
-    """Return what a model heard where the reference is empty."""
+    """Return what a model hallucinated where the reference is empty."""
     places = np.flatnonzero(score.tokens == 0)
     texts = [score.hypotheses[place] for place in places]
     seconds = sum(score.predictions[place].audio_seconds for place in places)
     return Silence(
         utterances=len(places),
-        heard=sum(bool(text) for text in texts),
+        hallucinated=sum(bool(text) for text in texts),
         minutes=seconds / 60,
         characters=sum(len("".join(text.split())) for text in texts),
         phrases=Counter(text for text in texts if text),

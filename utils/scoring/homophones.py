@@ -12,12 +12,12 @@ _MERGED = (("zh", "z"), ("ch", "c"), ("sh", "s"), ("l", "n"), ("ng", "n"))
 
 
 @cache
-def sound_relation(said: str, heard: str) -> str:
+def sound_relation(reference: str, hypothesis: str) -> str:
     """Say how alike two characters sound.
 
     Args:
-        said: A token.
-        heard: Another.
+        reference: A token of the reference.
+        hypothesis: The token of the hypothesis in its place.
 
     Returns:
         "same sound" (a reading is equal, with its tone), "other tone", "near sound" (zh and z, ch
@@ -27,14 +27,14 @@ def sound_relation(said: str, heard: str) -> str:
         >>> sound_relation("在", "再"), sound_relation("买", "卖"), sound_relation("山", "三")
         ('same sound', 'other tone', 'near sound')
     """
-    ours, theirs = _readings(said), _readings(heard)
+    ours, theirs = _readings(reference), _readings(hypothesis)
     if not ours or not theirs:
         return ""
     if ours & theirs:
         return SAME_SOUND
-    if _toneless(said) & _toneless(heard):
+    if _toneless(reference) & _toneless(hypothesis):
         return OTHER_TONE
-    return NEAR if _merged(said) & _merged(heard) else ""
+    return NEAR if _merged(reference) & _merged(hypothesis) else ""
 
 
 @cache

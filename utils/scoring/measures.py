@@ -122,7 +122,7 @@ MEASURES: dict[str, Measure] = {
     "deletions": _counted("number of deleted tokens", "deletions"),
     "insertions": _counted("number of inserted tokens", "insertions"),
     "insertions.nospeech": Measure(
-        "number of hallucinated tokens: heard where the reference is empty",
+        "number of hallucinated tokens: insertions where the reference is empty",
         lambda m: (float(m.score.no_speech.insertions), None),
         certain=True,
     ),

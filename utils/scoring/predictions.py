@@ -1,4 +1,4 @@
-"""What a model said, one line per utterance; everything that is scored comes from here."""
+"""The hypotheses of a model, one line per utterance; everything that is scored comes from here."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _REQUIRED = ("id", "reference", "hypothesis")
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A piece of the text and when it is said, in seconds from the start of the utterance."""
+    """A piece of the text and when it is spoken, in seconds from the start of the utterance."""
 
     start: Seconds
     end: Seconds
@@ -34,7 +34,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """One utterance: what was said and what was heard, both as they came.
+    """One utterance: its reference and its hypothesis, both as they came.
 
     Raises:
         ValueError: The status is not one of `STATUSES`.

@@ -1,6 +1,6 @@
 """Predictions to corpus scores: errors are summed over all utterances and divided once.
 
-- An utterance with an empty reference counts: what was heard in silence are insertions.
+- An utterance with an empty reference counts: tokens hallucinated in silence are insertions.
 - A failed or missing utterance stays in the denominator: its reference tokens count as deleted.
 - Every count is made twice, of the normalised and of the raw text.
 
@@ -98,7 +98,7 @@ class Score:
 
     @cached_property
     def no_speech(self) -> ErrorCounts:
-        """Errors where nothing was said: utterances whose reference has no token."""
+        """Errors where there is no speech: utterances whose reference has no token."""
         return self._sum(self.normal, self.tokens == 0)
 
     @cached_property
@@ -180,7 +180,7 @@ class Score:
 
 
 class References:
-    """What was said, normalised and split into tokens once for all models that heard it."""
+    """References, normalised and split into tokens once for all models of a test set."""
 
     def __init__(self, metric: str, *, remember: bool = True) -> None:
         self.tokenize = tokenizer_of(metric)
@@ -195,17 +195,17 @@ class References:
             self.normalizers[name] = normalizer(name)
         return self.normalizers[name](text)
 
-    def read(self, said: str, name: str) -> tuple[str, str]:
+    def read(self, reference: str, name: str) -> tuple[str, str]:
         """Return a reference normalised, and its tokens as one code point each."""
-        known = self._known.get((name, said))
+        known = self._known.get((name, reference))
         if known is None:
             if len(self._vocabulary) > _MOST_TOKENS:
                 self._vocabulary.clear()
                 self._known.clear()
-            text = self.normalize(said, name)
+            text = self.normalize(reference, name)
             known = text, self.write(text)
             if self.remember:
-                self._known[name, said] = known
+                self._known[name, reference] = known
         return known
 
     def write(self, text: str) -> str:
@@ -230,8 +230,8 @@ def score_predictions(
         normalizer_choice: See `NormalizerChoice`.
         raw: Whether the text as it came is counted too; without it, that table holds the same
             as the other.
-        references: Of this metric; given to the scores of several models on one test set, it
-            saves reading again what was said.
+        references: Of this metric; given to the scores of several models on one test set, they
+            are normalised only once.
 
     Returns:
         The score, with its utterances in the given order.
@@ -244,30 +244,31 @@ def score_predictions(
     names = {resolve_name(normalizer_choice)} if isinstance(normalizer_choice, str) else set()
     # Flat arrays of numbers, not a million small objects: those would cost more than the edits.
     normal, as_written = array("q"), array("q")
-    all_said, all_heard = [], []
+    normal_references, normal_hypotheses = [], []
     for prediction in predictions:
         name = _normalizer_name(prediction, normalizer_choice)
         names.add(name)
-        said = prediction.reference
-        heard = prediction.hypothesis if prediction.status == "ok" else ""
-        reference, tokens = texts.read(said, name)
-        hypothesis = reference if heard == said else texts.normalize(heard, name)
-        heard_tokens = tokens if hypothesis == reference else texts.write(hypothesis)
-        counted = (*count_operations(tokens, heard_tokens), len(tokens))
+        raw_reference = prediction.reference
+        raw_hypothesis = prediction.hypothesis if prediction.status == "ok" else ""
+        reference, tokens = texts.read(raw_reference, name)
+        is_same = raw_hypothesis == raw_reference
+        hypothesis = reference if is_same else texts.normalize(raw_hypothesis, name)
+        hypothesis_tokens = tokens if hypothesis == reference else texts.write(hypothesis)
+        counted = (*count_operations(tokens, hypothesis_tokens), len(tokens))
         normal.extend(counted)
-        if raw and (reference != said or hypothesis != heard):
-            tokens = texts.write(said)
-            counted = (*count_operations(tokens, texts.write(heard)), len(tokens))
+        if raw and (reference != raw_reference or hypothesis != raw_hypothesis):
+            tokens = texts.write(raw_reference)
+            counted = (*count_operations(tokens, texts.write(raw_hypothesis)), len(tokens))
         as_written.extend(counted)
-        all_said.append(reference)
-        all_heard.append(hypothesis)
+        normal_references.append(reference)
+        normal_hypotheses.append(hypothesis)
     tables = [np.array(each, dtype=np.int64).reshape(-1, COLUMNS) for each in (normal, as_written)]
     return Score(
         metric,
         "+".join(sorted(names)),
         predictions,
-        tuple(all_said),
-        tuple(all_heard),
+        tuple(normal_references),
+        tuple(normal_hypotheses),
         normal=tables[0],
         as_written=tables[1],
     )

@@ -266,7 +266,7 @@ def _highest(sums: NDArray[np.int64]) -> float:
     """Return what no rate is taken to exceed: 1, or the worst block's where it has more."""
     spoken = sums[sums[:, -1] > 0]
     worst = float((spoken[:, :-1] / spoken[:, -1:]).max())
-    # What is heard in silence may come in any number.
+    # Tokens hallucinated in silence may come in any number.
     silent = sums[sums[:, -1] == 0, :-1].any()
     return math.inf if silent else max(worst, 1.0)
 

@@ -1,4 +1,4 @@
-"""How well a model tells when something is said.
+"""How accurate a model's timestamps are.
 
 Boundaries are held against those of the manifest's `sentences`: a boundary is right if it lies
 within a collar of one that is meant, each taken once. Overlap is the time that both call speech

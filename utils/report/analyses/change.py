@@ -35,8 +35,8 @@ def forgetting_section(report_data: ReportData, labels: Mapping[str, list[str]])
         title = f"{model}, before: {baseline}"
         tables.append(table_of(title, header, rows, words=4))
     about = (
-        "What was learnt and what was forgotten. Where nothing is said, the figures are characters "
-        "that were heard a minute."
+        "What was learnt and what was forgotten. Without speech, the figures are characters "
+        "hallucinated a minute."
     )
     return section_of("Forgetting", about, tables)
 

@@ -1,4 +1,4 @@
-"""Where and why models err, as tables that every form of the report shows.
+"""Where and why models make errors, as tables that every form of the report shows.
 
 To add an analysis, write a function that returns a section or None, and a row in `ANALYSES`. A cell
 is text, or {"text", "find", "in", "field", "label", "show", "tone"}: what the page looks for when

@@ -1,4 +1,4 @@
-"""What was taken for what, and what was heard though nobody said it."""
+"""Confusions and hallucinations: which tokens are confused, and which nobody spoke."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from utils.scoring.homophones import NEAR, OTHER_TONE, SAME_SOUND, sound_relatio
 
 ROWS_SHOWN = 30
 LOOPS_SHOWN = 15
-FEWEST_SAID = 5
+FEWEST_OCCURRENCES = 5
 PHRASES_SHOWN = 15
 _WORD = re.compile(r"\w+")
 
@@ -34,10 +34,11 @@ def confusion_section(report_data: ReportData, labels: Mapping[str, list[str]]) 
         title = "How alike the confused characters sound"
         tables.insert(0, table_of(title, header, sounds, words=2))
     about = (
-        "Counted along one shortest alignment. Sounds by pinyin: near are zh and z, ch and c, sh "
-        "and s, l and n, -ng and -n. Characters that sound the same are a matter of language, not "
-        f"of hearing. About {MOST_ALIGNED} of a model's wrong utterances are looked at, at most; "
-        f"heard right is told of tokens that were said {FEWEST_SAID} times or more."
+        "Counted along one shortest alignment. Sounds are compared by pinyin: near are zh "
+        "and z, ch and c, sh and s, l and n, -ng and -n. Characters that sound the same are a "
+        f"matter of language, not of acoustics. At most about {MOST_ALIGNED} of a model's "
+        "utterances with errors are looked at. Recognition is shown for tokens that stand "
+        f"{FEWEST_OCCURRENCES} times or more in the references."
     )
     return section_of("Confusions", about, tables)
 
@@ -45,9 +46,9 @@ def confusion_section(report_data: ReportData, labels: Mapping[str, list[str]]) 
 def _confusion_tables(view: SetView, counted: Mapping[str, Confusions]) -> list[Table]:
     models = list(counted)
     kinds = (
-        ("taken for another", {m: c.substitutions for m, c in counted.items()}),
-        ("left out", {m: c.deletions for m, c in counted.items()}),
-        ("added", {m: c.insertions for m, c in counted.items()}),
+        ("substitutions", {m: c.substitutions for m, c in counted.items()}),
+        ("deletions", {m: c.deletions for m, c in counted.items()}),
+        ("insertions", {m: c.insertions for m, c in counted.items()}),
     )
     tables = []
     for title, of_models in kinds:
@@ -55,33 +56,39 @@ def _confusion_tables(view: SetView, counted: Mapping[str, Confusions]) -> list[
             [*_token_cells(key), *(_times(of_models[model][key]) for model in models)]
             for key in _commonest(of_models.values())
         ]
-        first = ["said", "heard", "sound"] if title == "taken for another" else ["token"]
+        first = ["reference", "hypothesis", "sound"] if title == "substitutions" else ["token"]
         header = [*first, *models]
         tables.append(table_of(f"{view.name}: {title}", header, rows, words=len(first)))
     return [*tables, _vocabulary_table(view, counted)]
 
 
 def _vocabulary_table(view: SetView, counted: Mapping[str, Confusions]) -> Table:
-    """List the tokens that are least often heard, of those that are said often enough to tell."""
-    said: Counter[str] = Counter()
+    """List the tokens least often recognised, of those frequent enough to tell."""
+    references: Counter[str] = Counter()
     for confusions in counted.values():
-        said |= confusions.said
+        references |= confusions.reference_counts
 
     def lowest(token: str) -> float:
         shares = (confusions.accuracy(token) for confusions in counted.values())
         return min(share for share in shares if share is not None)
 
-    hard = [token for token in said if said[token] >= FEWEST_SAID and lowest(token) < 1]
-    hard.sort(key=lambda token: (lowest(token), -said[token], token))
+    hard = [
+        token
+        for token, times in references.items()
+        if times >= FEWEST_OCCURRENCES and lowest(token) < 1
+    ]
+    hard.sort(key=lambda token: (lowest(token), -references[token], token))
     rows = [
         [
-            _find(token, "said"),
-            str(said[token]),
+            _find(token, "reference"),
+            str(references[token]),
             *(percent(confusions.accuracy(token)) for confusions in counted.values()),
         ]
         for token in hard[:ROWS_SHOWN]
     ]
-    return table_of(f"{view.name}: least often heard right", ["token", "said", *counted], rows)
+    return table_of(
+        f"{view.name}: least often recognised", ["token", "in references", *counted], rows
+    )
 
 
 def _commonest(counters: Iterable[Counter[Any]]) -> list[Any]:
@@ -95,8 +102,9 @@ def _commonest(counters: Iterable[Counter[Any]]) -> list[Any]:
 
 def _token_cells(key: Any) -> list[Any]:
     if isinstance(key, tuple):
-        said, heard = key
-        return [_find(said, "said"), _find(heard, "all"), sound_relation(said, heard) or NOTHING]
+        reference, hypothesis = key
+        sound = sound_relation(reference, hypothesis) or NOTHING
+        return [_find(reference, "reference"), _find(hypothesis, "all"), sound]
     return [_find(key, "all")]
 
 
@@ -115,9 +123,9 @@ def _times(times: int) -> str:
 def _sound_rows(view: SetView, counted: Mapping[str, Confusions]) -> Iterable[list[str] | None]:
     for model, confusions in counted.items():
         kinds: Counter[str] = Counter()
-        for (said, heard), times in confusions.substitutions.items():
-            if _is_han(said) and _is_han(heard):
-                kinds[sound_relation(said, heard)] += times
+        for (reference, hypothesis), times in confusions.substitutions.items():
+            if _is_han(reference) and _is_han(hypothesis):
+                kinds[sound_relation(reference, hypothesis)] += times
         total = sum(kinds.values())
         yield (
             total
@@ -137,7 +145,7 @@ def _is_han(token: str) -> bool:
 def hallucination_section(
     report_data: ReportData, labels: Mapping[str, list[str]]
 ) -> Section | None:
-    """Show what was heard in silence, and what repeats itself."""
+    """Show what was hallucinated in silence, and what repeats itself."""
     silent, phrases, loops = [], [], []
     for view in report_data.sets:
         for model, score in view.scores.items():
@@ -149,7 +157,7 @@ def hallucination_section(
                         model,
                         view.name,
                         str(silence.utterances),
-                        str(silence.heard),
+                        str(silence.hallucinated),
                         NOTHING if rate is None else f"{rate:.1f}",
                     ]
                 )
@@ -162,16 +170,18 @@ def hallucination_section(
                 loops.append([model, view.name, cell, phrase, str(loop.times)])
     tables = [
         table_of(
-            "Where nothing was said",
-            ["model", "test set", "utterances", "heard something", "characters a minute"],
+            "Hallucinated in silence",
+            ["model", "test set", "utterances", "with text", "characters a minute"],
             silent,
             words=2,
         ),
-        table_of("What was heard there", ["model", "test set", "phrase", "times"], phrases, 3),
+        table_of(
+            "Phrases hallucinated in silence", ["model", "test set", "phrase", "times"], phrases, 3
+        ),
         table_of("Loops", ["model", "test set", "utterance", "phrase", "times"], loops, words=4),
     ]
     about = (
-        "Text where nothing was said, and phrases that stand four times or more in a row though "
-        "nobody said them so."
+        "Text where the reference is empty. Phrases that stand four times or more in a row in the "
+        "hypothesis, but not in the reference."
     )
-    return section_of("Invented", about, tables)
+    return section_of("Hallucinated", about, tables)

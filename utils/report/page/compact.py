@@ -115,9 +115,9 @@ def _blocks(sets: Sequence[SetView], models: Sequence[str], raw: bool) -> Iterat
         columns = [_without_mark(column) for column in _texts(view, models, raw)]
         first = 0
         while first < len(view.ids):
-            ids, said, *heard = (column[first : first + room] for column in columns)
-            marked = [_marked(said, column) for column in heard]
-            lines += chain.from_iterable(zip(ids, said, *marked, strict=True))
+            ids, references, *hypotheses = (column[first : first + room] for column in columns)
+            marked = [_marked(references, column) for column in hypotheses]
+            lines += chain.from_iterable(zip(ids, references, *marked, strict=True))
             first += len(ids)
             room -= len(ids)
             if not room:
@@ -146,8 +146,8 @@ def _without_mark(texts: Sequence[str]) -> Sequence[str]:
     return [each.replace(SAME, "") for each in texts] if SAME in "".join(texts) else texts
 
 
-def _marked(said: Sequence[str], heard: Sequence[str]) -> list[str]:
-    pairs = zip(said, heard, strict=True)
+def _marked(references: Sequence[str], hypotheses: Sequence[str]) -> list[str]:
+    pairs = zip(references, hypotheses, strict=True)
     return [SAME if ours == theirs and theirs else theirs for ours, theirs in pairs]
 
 

@@ -11,8 +11,8 @@ from utils.scoring.score import score_predictions
 CITATION = ""
 INPUTS = """
 Args:
-    predictions: texts that were heard, one for each utterance.
-    references: texts that were said, in the same order.
+    predictions: hypotheses, one for each utterance.
+    references: reference texts, in the same order.
     normalizer: one of utils/scoring/normalizers, such as "chinese"; "none" takes the text as is.
 
 Returns:
@@ -36,7 +36,9 @@ def corpus_rate(
         The rate and its counts.
     """
     pairs = zip(predictions, references, strict=True)
-    lines = [Prediction(str(i), said, heard) for i, (heard, said) in enumerate(pairs)]
+    lines = [
+        Prediction(str(i), reference, hypothesis) for i, (hypothesis, reference) in enumerate(pairs)
+    ]
     score = score_predictions(lines, metric, normalizer)
     counts = score.counts
     return {

@@ -2,7 +2,7 @@
 
 Every score carries it beside its own metric; which of them that is hardly matters, for a sentence
 without a wrong character is one without a wrong word. An utterance without speech is a sentence
-as well: right where nothing was heard.
+as well: right where the hypothesis is empty.
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ _EXPANSIONS = [
 
 
 def normalize_english(text: str) -> str:
-    """Return English text in OpenAI's normal form, words parted by single spaces.
+    """Return English text in OpenAI's normal form, words separated by single spaces.
 
     Example:
         >>> normalize_english("Mr. Smith's colour TV didn't cost $20 million (laughs)")

@@ -1,6 +1,6 @@
-// One utterance: its sound, and what every model heard, under what was said.
+// One utterance: its audio, and every model's hypothesis under the reference.
 
-const MARK_WORDS = { sub: 'instead of', del: 'left out', ins: 'added' };
+const MARK_WORDS = { sub: 'substituted for', del: 'deleted', ins: 'inserted' };
 let sounds = null;
 let rawTexts = null;
 
@@ -20,13 +20,13 @@ function player(number) {
   if (sound.missing) return el('p', { class: 'note' }, sound.missing);
   const box = el('div', { class: 'player' });
   const gone = () => box.replaceChildren(el('p', { class: 'note' },
-    `The sound ${sound.name || ''} cannot be played: it was moved or removed since, or this browser does not know its form.`));
+    `The audio ${sound.name || ''} cannot be played. It was moved or removed, or this browser does not support its format.`));
   box.append(el('audio', { controls: true, preload: 'none', src: sound.url, onerror: gone }));
   return box;
 }
 
 async function showDetail(number, lines) {
-  const [id, said, ...heard] = lines;
+  const [id, reference, ...hypotheses] = lines;
   const asked = models.map((_, m) => m).filter((m) => data.errors[m][number] !== ABSENT);
   const set = overview.sets[setNumber(number)];
   const box = $('detail');
@@ -36,7 +36,7 @@ async function showDetail(number, lines) {
       el('button', { type: 'button', id: 'close', onclick: closeDetail }, 'Close')),
     el('p', { class: 'facts' }, facts(number)),
     player(number),
-    alignment(set.metric, said, asked.map((m) => heard[m]), asked, box.clientWidth - 32),
+    alignment(set.metric, reference, asked.map((m) => hypotheses[m]), asked, box.clientWidth - 32),
     legend(),
   ];
   if (overview.hasRaw) content.push(rawDetails(number, asked));
@@ -57,16 +57,16 @@ function facts(number) {
     .map(([name, value]) => `${name} ${value}`);
   const status = data.status.names[data.status.numbers[number]];
   const failed = status === 'ok' ? [] : [`${status} for at least one model`];
-  return [clock(data.seconds[number]), `${count(data.tokens[number])} tokens said`, ...labels, ...failed].join(' · ');
+  return [clock(data.seconds[number]), `${count(data.tokens[number])} reference tokens`, ...labels, ...failed].join(' · ');
 }
 
-function alignment(metric, said, hypotheses, asked, width) {
+function alignment(metric, reference, hypotheses, asked, width) {
   const split = TOKENS[metric];
-  const columns = columnsOf(split(said), hypotheses.map(split));
-  if (columns === null) return el('p', { class: 'note' }, 'Too long to align in a browser; the texts stand below.');
-  if (!columns.length) return el('p', {}, 'Nothing was said, and no model heard anything.');
-  const names = ['said', ...asked.map((m) => models[m])];
-  const direction = directionOf(said || hypotheses.find(Boolean) || '');
+  const columns = columnsOf(split(reference), hypotheses.map(split));
+  if (columns === null) return el('p', { class: 'note' }, 'Too long to align in a browser. The texts are below.');
+  if (!columns.length) return el('p', {}, 'The reference and every hypothesis are empty.');
+  const names = ['REF', ...asked.map((m) => models[m])];
+  const direction = directionOf(reference || hypotheses.find(Boolean) || '');
   const box = el('div', { class: 'aligned' });
   for (const part of stretches(columns, names, width)) box.append(stretchTable(part, names, asked, direction));
   return box;
@@ -81,7 +81,7 @@ function stretches(columns, names, width) {
   const parts = [];
   let used = Infinity;
   for (const column of columns) {
-    const texts = [column.said, ...column.heard.map((h) => h || '')];
+    const texts = [column.reference, ...column.hypotheses.map((h) => h || '')];
     const needs = Math.max(...texts.map((t) => pen.measureText(t).width), 8) + 9;
     if (used + needs > width) {
       parts.push([]);
@@ -96,18 +96,18 @@ function stretches(columns, names, width) {
 function stretchTable(columns, names, asked, direction) {
   const rows = names.map((name, i) => {
     const head = el('th', { scope: 'row', dir: 'auto', title: name }, name);
-    const cells = columns.map((column) => (i ? heardCell(column, column.heard[i - 1]) : el('td', {}, column.said)));
-    return el('tr', { class: i ? null : 'said' }, head, ...cells);
+    const cells = columns.map((column) => (i ? hypothesisCell(column, column.hypotheses[i - 1]) : el('td', {}, column.reference)));
+    return el('tr', { class: i ? null : 'reference' }, head, ...cells);
   });
   return el('table', { class: 'stretch', dir: direction }, el('tbody', {}, ...rows));
 }
 
-function heardCell(column, heard) {
-  if (heard === null) return el('td', {}, '');
-  if (heard === column.said) return el('td', { class: 'right' }, heard);
-  const kind = !column.said ? 'ins' : heard ? 'sub' : 'del';
-  const words = `${heard || column.said} ${MARK_WORDS[kind]}${kind === 'sub' ? ` ${column.said}` : ''}`;
-  return el('td', { class: kind, 'aria-label': words, title: words }, heard || '–');
+function hypothesisCell(column, hypothesis) {
+  if (hypothesis === null) return el('td', {}, '');
+  if (hypothesis === column.reference) return el('td', { class: 'right' }, hypothesis);
+  const kind = !column.reference ? 'ins' : hypothesis ? 'sub' : 'del';
+  const words = `${hypothesis || column.reference} ${MARK_WORDS[kind]}${kind === 'sub' ? ` ${column.reference}` : ''}`;
+  return el('td', { class: kind, 'aria-label': words, title: words }, hypothesis || '–');
 }
 
 function legend() {
@@ -121,7 +121,7 @@ function rawDetails(number, asked) {
     if (!box.open || box.children.length > 1) return;
     rawTexts = rawTexts || new Texts([...document.getElementsByClassName('raw-block')], 2 + models.length, 4096);
     const lines = (await rawTexts.read([number])).get(number);
-    const rows = [['said', lines[1]], ...asked.map((m) => [models[m], lines[2 + m]])];
+    const rows = [['REF', lines[1]], ...asked.map((m) => [models[m], lines[2 + m]])];
     box.append(el('dl', {}, ...rows.flatMap(([name, line]) => [el('dt', { dir: 'auto' }, name), el('dd', { dir: 'auto' }, line || '(nothing)')])));
   });
   return box;

@@ -42,10 +42,10 @@ function emptyRow(position, ...children) {
 
 function listRow(position, number, lines) {
   const model = models.indexOf(state.model);
-  const heard = data.errors[model][number] === ABSENT ? '(not run)' : lines[2 + model] || '(nothing)';
+  const hypothesis = data.errors[model][number] === ABSENT ? '(not run)' : lines[2 + model] || '(nothing)';
   return emptyRow(position,
-    el('span', { class: 'line said', dir: 'auto' }, lines[1] || '(nothing said)'),
-    el('span', { class: 'line heard', dir: 'auto' }, heard),
+    el('span', { class: 'line reference', dir: 'auto' }, lines[1] || '(no speech)'),
+    el('span', { class: 'line hypothesis', dir: 'auto' }, hypothesis),
     el('span', { class: 'line meta' }, el('span', { dir: 'auto' }, lines[0]), ` · ${clock(data.seconds[number])}`),
     el('span', { class: 'wrong' }, errorWords(model, number)));
 }

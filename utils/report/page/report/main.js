@@ -26,7 +26,7 @@ function update() {
     $('problem').textContent = `${state.q} is no regular expression: ${error.message}`;
     return undefined;
   }
-  const column = { all: -1, said: 1 }[state.in] ?? 2 + models.indexOf(state.in);
+  const column = { all: -1, reference: 1 }[state.in] ?? 2 + models.indexOf(state.in);
   texts.search(state.q, flags, column, mask.length, (hits, done) => show(mask, hits, began, done));
   return undefined;
 }
@@ -71,7 +71,7 @@ function show(mask, hits, began, done) {
   $('chosen').textContent = done ? words : `${words} so far …`;
   $('chosen').dataset.took = took.toFixed(3);
   $('chosen').dataset.done = String(done);
-  if (!size && done) $('chosen').textContent = `None of ${count(mask.length)} utterances is like that.`;
+  if (!size && done) $('chosen').textContent = `None of ${count(mask.length)} utterances matches.`;
 }
 
 // All utterances in the wanted order; sorting is done once for each.
@@ -105,7 +105,7 @@ function fillMenus() {
   const options = (entries) => Object.entries(entries).map(([value, words]) => option(value, words));
   const hasBase = overview.comparisons.length > 0;
   const without = (entries, names) => Object.fromEntries(Object.entries(entries).filter(([n]) => hasBase || !names.includes(n)));
-  $('in').replaceChildren(option('all', 'all texts and ids'), option('said', 'what was said'), ...models.map((m) => option(m, m)));
+  $('in').replaceChildren(option('all', 'all texts and ids'), option('reference', 'references'), ...models.map((m) => option(m, m)));
   $('show').replaceChildren(...options(without(SHOW, ['worse', 'better'])));
   $('sort').replaceChildren(...options(without(SORT, ['lost', 'won'])));
   $('model').replaceChildren(...models.map((m) => option(m, m)));

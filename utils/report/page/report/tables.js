@@ -103,7 +103,7 @@ function changeTag(change) {
 }
 
 function kindsTable() {
-  const header = ['model', 'test set', 'substituted', 'deleted', 'inserted', 'failed', 'wrong sentences', 'raw rate', 'normalizer'];
+  const header = ['model', 'test set', 'substituted', 'deleted', 'inserted', 'failed', 'SER', 'raw rate', 'normalizer'];
   const rows = overview.scores.map((s) => [
     s.model, setOf(s), count(s.substitutions), count(s.deletions), count(s.insertions),
     count((s.failed || 0) + (s.missing || 0)), percent(s.sentence_error_rate), percent((s.raw || {}).rate), s.normalizer]);
@@ -199,6 +199,6 @@ function rateOf(sums, model, label) {
 function rateCell(sums, model, label, most) {
   const rate = rateOf(sums, model, label);
   const errors = sums.errors[model][label];
-  if (rate === null) return errors ? `${count(errors)} heard` : '–';
+  if (rate === null) return errors ? `${count(errors)} hallucinated` : '–';
   return { text: percent(rate), share: rate / most };
 }
