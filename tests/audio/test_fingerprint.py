@@ -11,7 +11,7 @@ import soundfile
 import soxr
 
 from tests.validation.test_check import Corpus, found
-from utils.audio import fingerprint as prints
+from utils.audio import fingerprint
 from utils.audio.decode import decode_audio
 from utils.audio.fingerprint import Pairs, alike, audio_fingerprint, bytes_of, table_of
 from utils.manifest.read import read_manifest
@@ -72,7 +72,7 @@ def test_what_is_kept_is_what_was_taken() -> None:
     assert [bytes_of(each) for each in table_of(taken)] == taken
 
 
-def test_too_little_has_no_print() -> None:
+def test_too_little_has_no_fingerprint() -> None:
     assert audio_fingerprint(np.zeros((16_000, 1), np.float32), 16_000) == b""
     tone = np.sin(np.arange(16_000) * 0.1).astype(np.float32)[:, None]
     assert audio_fingerprint(tone, 16_000) == b""
@@ -83,16 +83,16 @@ def test_too_little_has_no_print() -> None:
 
 
 def test_a_hum_in_every_sound_costs_no_square(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Equal prints in great number are each compared with few."""
+    """Equal fingerprints in great number are each compared with few."""
     compared = 0
-    differences = prints._differences
+    differences = fingerprint._differences
 
     def counted(*arguments: np.ndarray) -> object:
         nonlocal compared
         compared += len(arguments[0])
         return differences(*arguments)
 
-    monkeypatch.setattr(prints, "_differences", counted)
+    monkeypatch.setattr(fingerprint, "_differences", counted)
     rng = np.random.default_rng(0)
     sound = rng.uniform(-0.2, 0.2, (16_000, 1)).astype(np.float32)
     pairs = pairs_of([audio_fingerprint(sound, 16_000)] * 300, [1.0] * 300)
@@ -107,9 +107,9 @@ def test_keys_are_found_in_passes_too(
     taken = [audio_fingerprint(each[:, None], 16_000) for each in sounds]
     durations = [len(each) / 16_000 for each in sounds]
     at_once = pairs_of(taken, durations)
-    monkeypatch.setattr(prints, "_KEYS_A_PASS", 500)
-    for name in ("_KEYS_A_BLOCK", "_PAIRS_A_BLOCK", "_PRINTS_A_BLOCK"):
-        monkeypatch.setattr(prints, name, 7)
+    monkeypatch.setattr(fingerprint, "_KEYS_A_PASS", 500)
+    for name in ("_KEYS_A_BLOCK", "_PAIRS_A_BLOCK", "_FINGERPRINTS_A_BLOCK"):
+        monkeypatch.setattr(fingerprint, name, 7)
     in_pieces = pairs_of(taken, durations)
     assert len(at_once.later) >= len(clips) - 1
     for whole, part in zip(at_once, in_pieces, strict=True):

@@ -17,7 +17,7 @@ import pytest
 import soundfile
 
 from utils.audio.clip import AudioRef
-from utils.audio.fingerprint import PRINT
+from utils.audio.fingerprint import FINGERPRINT
 from utils.audio.probe import AudioFacts, UnreadableAudio, probe
 from utils.cli.errors import UserError
 from utils.cli.files import cache_folder
@@ -99,7 +99,8 @@ def test_what_is_known_is_not_listened_to_again(
     with pytest.raises(StoppedError):
         check_manifests(manifests, kept=KEPT)
     (folder,) = (each for each in (cache_folder() / "checks").iterdir() if each.is_dir())
-    for name in ("records", "prints", "findings", "done"):  # as if a kill cut the last line in two
+    # As if a kill cut the last line in two.
+    for name in ("records", "fingerprints", "findings", "done"):
         with open(folder / name, "ab") as file:
             file.write(b'[12, "')
     known, most = after // 4 * 4, 1000
@@ -111,7 +112,7 @@ def test_what_is_known_is_not_listened_to_again(
 
 @pytest.mark.parametrize(
     ("lost", "bytes_a_line"),
-    [("records", records.RECORD.itemsize), ("prints", PRINT.itemsize)],
+    [("records", records.RECORD.itemsize), ("fingerprints", FINGERPRINT.itemsize)],
 )
 def test_what_the_system_lost_is_looked_at_again(
     manifests: list[Path], monkeypatch: pytest.MonkeyPatch, lost: str, bytes_a_line: int

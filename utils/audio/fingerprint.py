@@ -1,4 +1,4 @@
-"""A print of how a sound begins, by which the same recording is known after re-encoding.
+"""A fingerprint of how a sound begins, by which the same recording is known after re-encoding.
 
 The signs of how energy changes over bands and time survive another codec, gain or sampling rate;
 what is compared begins where the sound does, so that a little silence more or less does not matter.
@@ -28,8 +28,8 @@ LEAST_STEPS = 20
 _LEAST_DIFFERENT = 8
 _ONSET = 1e-3  # of the largest power
 
-PRINT = np.dtype([("steps", "u1"), ("signs", "u1", (MOST_STEPS,))])
-"""A print as it is kept: how many steps it has, and a byte for each; zeros follow."""
+FINGERPRINT = np.dtype([("steps", "u1"), ("signs", "u1", (MOST_STEPS,))])
+"""A fingerprint as it is kept: how many steps it has, and a byte for each; zeros follow."""
 
 _ONES = np.array([bin(byte).count("1") for byte in range(256)], np.uint8)
 # A key is what is heard at four times, so many steps apart.
@@ -43,7 +43,7 @@ _KEYS_A_PASS = 1 << 24
 # Compared at a time.
 _KEYS_A_BLOCK = 1 << 18
 _PAIRS_A_BLOCK = 1 << 12
-_PRINTS_A_BLOCK = 1 << 14
+_FINGERPRINTS_A_BLOCK = 1 << 14
 
 
 class Pairs(NamedTuple):
@@ -51,7 +51,7 @@ class Pairs(NamedTuple):
 
     Attributes:
         earlier: the number of the first that is alike, int64 (P,).
-        later: its own number, int64 (P,), rising: no print is there twice.
+        later: its own number, int64 (P,), rising: no fingerprint is there twice.
         difference: the share of bits in which they differ, float (P,).
     """
 
@@ -60,23 +60,23 @@ class Pairs(NamedTuple):
     difference: np.ndarray
 
 
-def table_of(prints: Sequence[bytes]) -> np.ndarray:
-    """Return what `audio_fingerprint` gave for some sounds as `PRINT` (N,)."""
-    table = np.zeros(len(prints), PRINT)
-    for kept, taken in zip(table, prints, strict=True):
+def table_of(fingerprints: Sequence[bytes]) -> np.ndarray:
+    """Return what `audio_fingerprint` gave for some sounds as `FINGERPRINT` (N,)."""
+    table = np.zeros(len(fingerprints), FINGERPRINT)
+    for kept, taken in zip(table, fingerprints, strict=True):
         kept["steps"] = len(taken)
         kept["signs"][: len(taken)] = np.frombuffer(taken, np.uint8)
     return table
 
 
 def bytes_of(kept: np.void) -> bytes:
-    """Return what `audio_fingerprint` gave for a `PRINT`."""
+    """Return what `audio_fingerprint` gave for a `FINGERPRINT`."""
     signs: bytes = kept["signs"][: kept["steps"]].tobytes()
     return signs
 
 
 def audio_fingerprint(samples: np.ndarray, rate: int) -> bytes:
-    """Take the print of a sound.
+    """Take the fingerprint of a sound.
 
     Args:
         samples: float32 (S, C), all of a short sound or the first minutes of a long one.
@@ -120,19 +120,19 @@ def _band_energies(mono: np.ndarray, rate: int, count: int) -> np.ndarray:
 
 
 def alike(
-    prints: np.ndarray,
+    fingerprints: np.ndarray,
     durations: np.ndarray,
     numbers: np.ndarray | None = None,
     kinds: np.ndarray | None = None,
 ) -> Pairs:
-    """Find prints of one sound.
+    """Find fingerprints of one sound.
 
-    Memory: 40 bytes for each print that is compared, and about half a gigabyte for a pass over a
-    part of the keys; of the prints themselves a few thousand at a time. A hundred thousand
-    different sounds take a pass or two, ten million about a hundred.
+    Memory: 40 bytes for each fingerprint that is compared, and about half a gigabyte for a pass
+    over a part of the keys. The fingerprints themselves are read a few thousand at a time. A
+    hundred thousand different sounds take a pass or two, ten million about a hundred.
 
     Args:
-        prints: `PRINT` (N,), perhaps mapped from a file.
+        fingerprints: `FINGERPRINT` (N,), perhaps mapped from a file.
         durations: how long each is in s, float (N,); those that differ by half a second are other
             recordings.
         numbers: which of them are compared, int64 (n,), rising; None for all. They must be of
@@ -140,19 +140,19 @@ def alike(
         kinds: int (N,); only sounds of one kind are compared, such as those of one text. None: all.
 
     Returns:
-        For each print that is like an earlier one the first of those.
+        For each fingerprint that is like an earlier one the first of those.
     """
     if numbers is None:
-        numbers = np.arange(len(prints))
+        numbers = np.arange(len(fingerprints))
     seconds = np.asarray(durations[numbers], np.float64)
     kind = np.zeros(len(numbers), np.int64) if kinds is None else np.asarray(kinds[numbers])
-    compared = _Compared(prints, numbers, seconds, kind)
+    compared = _Compared(fingerprints, numbers, seconds, kind)
     first = np.full(len(numbers), -1, np.int64)
     difference = np.ones(len(numbers))
     for triples in _candidates(compared):
         for start in range(0, len(triples), _PAIRS_A_BLOCK):
             earlier, later, shift = triples[start : start + _PAIRS_A_BLOCK].T
-            both = compared.prints(earlier), compared.prints(later)
+            both = compared.fingerprints(earlier), compared.fingerprints(later)
             differs, steps = _differences(*both, shift)
             good = np.flatnonzero(differs <= _most_difference(steps))
             for one, other, amount in zip(
@@ -167,28 +167,28 @@ def alike(
 
 @dataclass(frozen=True)
 class _Compared:
-    """The prints that are compared, counted from 0."""
+    """The fingerprints that are compared, counted from 0."""
 
     of_all: np.ndarray
     numbers: np.ndarray
     durations: np.ndarray
     kinds: np.ndarray
 
-    def prints(self, which: np.ndarray | slice) -> np.ndarray:
-        """Return some prints, read from where they are kept."""
+    def fingerprints(self, which: np.ndarray | slice) -> np.ndarray:
+        """Return some fingerprints, read from where they are kept."""
         some: np.ndarray = self.of_all[self.numbers[which]]
         return some
 
     def blocks(self) -> Iterator[tuple[int, np.ndarray]]:
         """Yield all of them, a few thousand at a time, with the number of the first."""
-        for start in range(0, len(self.numbers), _PRINTS_A_BLOCK):
-            yield start, self.prints(slice(start, start + _PRINTS_A_BLOCK))
+        for start in range(0, len(self.numbers), _FINGERPRINTS_A_BLOCK):
+            yield start, self.fingerprints(slice(start, start + _FINGERPRINTS_A_BLOCK))
 
 
 def _candidates(compared: _Compared) -> Iterator[np.ndarray]:
-    """Yield (earlier, later, shift) of prints with an equal key, int64 (n, 3).
+    """Yield (earlier, later, shift) of fingerprints with an equal key, int64 (n, 3).
 
-    The later print is `shift` steps ahead; what comes twice within an array is there once.
+    The later fingerprint is `shift` steps ahead; what comes twice within an array is there once.
     """
     passes = 1 + sum(int(_is_key(block).sum()) for _, block in compared.blocks()) // _KEYS_A_PASS
     for number in range(passes):
@@ -224,9 +224,9 @@ def _equal(
     return np.stack([earlier, later, shift - _MOST_SHIFT], axis=1)
 
 
-def _is_key(prints: np.ndarray) -> np.ndarray:
+def _is_key(fingerprints: np.ndarray) -> np.ndarray:
     """Return which steps a key can begin at, bool (N, steps)."""
-    steps = np.where(prints["steps"] < LEAST_STEPS, 0, prints["steps"])
+    steps = np.where(fingerprints["steps"] < LEAST_STEPS, 0, fingerprints["steps"])
     is_key: np.ndarray = np.arange(_KEY_STEPS[-1], MOST_STEPS) < steps[:, None]
     return is_key
 
@@ -253,20 +253,20 @@ def _keys(
 def _differences(
     one: np.ndarray, other: np.ndarray, shift: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Compare prints; return the share of bits that differ, and how many steps were compared.
+    """Compare fingerprints; return the share of bits that differ, and how many steps were compared.
 
     Args:
-        one: `PRINT` (n,).
-        other: `PRINT` (n,).
+        one: `FINGERPRINT` (n,).
+        other: `FINGERPRINT` (n,).
         shift: int (n,); step `t` of `one` is step `t + shift` of `other`.
     """
     begin, other_begin = np.maximum(0, -shift), np.maximum(0, shift)
     steps = np.minimum(one["steps"] - begin, other["steps"] - other_begin)
     step = np.arange(MOST_STEPS)
 
-    def moved(prints: np.ndarray, begin: np.ndarray) -> np.ndarray:
+    def moved(fingerprints: np.ndarray, begin: np.ndarray) -> np.ndarray:
         places = np.minimum(step + begin[:, None], MOST_STEPS - 1)
-        signs: np.ndarray = np.take_along_axis(prints["signs"], places, axis=1)
+        signs: np.ndarray = np.take_along_axis(fingerprints["signs"], places, axis=1)
         return signs
 
     bits = _ONES[moved(one, begin) ^ moved(other, other_begin)] * (step < steps[:, None])
@@ -274,7 +274,7 @@ def _differences(
 
 
 def _most_difference(steps: np.ndarray) -> np.ndarray:
-    """Return how much prints of one sound may differ: 0.22 at 3 s, 0.13 at 0.8 s.
+    """Return how much fingerprints of one sound may differ: 0.22 at 3 s, 0.13 at 0.8 s.
 
     What differs in half of its bits by chance differs in fewer where fewer are compared.
     """

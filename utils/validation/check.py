@@ -110,7 +110,7 @@ def check_manifests(
         work = _Work((look or Look()).checker(), num_workers, engine)
         _look_at_all(opened, journal, work, inspectors)
         manifests = [each.manifest for each in opened]
-        lines = LineRecords(manifests, journal.records(), journal.prints(), journal)
+        lines = LineRecords(manifests, journal.records(), journal.fingerprints(), journal)
         told = _ordered(opened, journal, lines)
         findings = write_findings(journal.folder / "told", told, journal)
         summaries = [_summary(number, each, lines, journal) for number, each in enumerate(opened)]

@@ -43,13 +43,13 @@ class LineRecords(Sequence[Line]):
     Attributes:
         manifests: with the lines that were looked at.
         records: what is known of each, `records.RECORD` (N,), mapped from disk.
-        prints: of their sounds, `audio_fingerprint.PRINT` (N,), mapped from disk.
+        fingerprints: of their sounds, `fingerprint.FINGERPRINT` (N,), mapped from disk.
         owner: whoever removes those files, once nobody holds them.
     """
 
     manifests: Sequence[Manifest]
     records: np.ndarray
-    prints: np.ndarray
+    fingerprints: np.ndarray
     owner: Any = None
     starts: list[int] = field(default_factory=list)
 
@@ -87,7 +87,7 @@ class LineRecords(Sequence[Line]):
         manifest, start = self.manifests[number], self.starts[number]
         pairs = zip(manifest.lines, manifest, strict=True)
         for place, (line, utterance) in enumerate(pairs, start):
-            probed = probe_result_of(self.records[place], self.prints[place])
+            probed = probe_result_of(self.records[place], self.fingerprints[place])
             yield Line(manifest.path, line, utterance, probed)
 
     def manifest_of(self, place: int) -> int:
@@ -104,7 +104,7 @@ class LineRecords(Sequence[Line]):
         return None
 
     def _line(self, manifest: Manifest, index: int, place: int) -> Line:
-        probed = probe_result_of(self.records[place], self.prints[place])
+        probed = probe_result_of(self.records[place], self.fingerprints[place])
         return Line(manifest.path, manifest.lines[index], manifest[index], probed)
 
 

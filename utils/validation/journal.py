@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
-from utils.audio.fingerprint import PRINT
+from utils.audio.fingerprint import FINGERPRINT
 from utils.manifest.duplicates import open_array
 from utils.validation.findings import Finding
 from utils.validation.records import RECORD, CheckedLines
 
 # Files of what is known; "done" says how far each goes.
-KNOWN = ("records", "prints", "findings")
+KNOWN = ("records", "fingerprints", "findings")
 
 
 class CheckJournal:
@@ -67,7 +67,7 @@ class CheckJournal:
             for rank, found in checked.findings
         )
         self._write("records", checked.records.tobytes())
-        self._write("prints", checked.prints.tobytes())
+        self._write("fingerprints", checked.fingerprints.tobytes())
         self._write("findings", findings)
         self.lines_done += len(checked.records)
         self.languages.setdefault(manifest, Counter()).update(checked.languages)
@@ -79,9 +79,9 @@ class CheckJournal:
         """Map the records, `RECORD` (lines_done,)."""
         return open_array(self._path("records"), RECORD)
 
-    def prints(self) -> np.ndarray:
-        """Map the prints of the sounds, `PRINT` (lines_done,)."""
-        return open_array(self._path("prints"), PRINT)
+    def fingerprints(self) -> np.ndarray:
+        """Map the fingerprints of the sounds, `FINGERPRINT` (lines_done,)."""
+        return open_array(self._path("fingerprints"), FINGERPRINT)
 
     def findings(self, manifest: Path) -> Iterator[tuple[int, int, Finding]]:
         """Yield line, rank and finding of a manifest, in the order of the lines."""

@@ -56,10 +56,10 @@ def check_pairs(lines: LineRecords, folder: Path) -> Iterator[Finding]:
 
 
 def _nearly_same_sounds(lines: LineRecords, first: np.ndarray, same_text: np.ndarray) -> Pairs:
-    """Compare all different sounds of one text by their prints.
+    """Compare all different sounds of one text by their fingerprints.
 
-    Where one voice says two sentences that differ in a word, as synthesised ones do, the prints
-    differ less than after a poor codec; only the text tells them apart.
+    Two sentences of one synthesised voice that differ in a word have fingerprints that differ less
+    than those of a sentence before and after a poor codec; only the text tells them apart.
 
     Args:
         lines: of all manifests.
@@ -71,10 +71,10 @@ def _nearly_same_sounds(lines: LineRecords, first: np.ndarray, same_text: np.nda
         places = np.arange(start, min(start + _BLOCK, len(lines)))
         is_sound = lines.records["sound_key"][start : start + _BLOCK] != NO_KEY
         is_first = np.asarray(first[start : start + _BLOCK]) == places
-        has_print = lines.prints["steps"][start : start + _BLOCK] >= LEAST_STEPS
-        blocks.append(places[is_sound & is_first & has_print])
+        has_fingerprint = lines.fingerprints["steps"][start : start + _BLOCK] >= LEAST_STEPS
+        blocks.append(places[is_sound & is_first & has_fingerprint])
     different = np.concatenate(blocks)
-    return alike(lines.prints, lines.records["duration"], different, same_text)
+    return alike(lines.fingerprints, lines.records["duration"], different, same_text)
 
 
 def _suspects(lines: LineRecords, first: dict[str, np.ndarray], near: Pairs) -> Iterator[int]:

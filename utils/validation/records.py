@@ -34,8 +34,8 @@ RECORD = np.dtype(
         *(("speaker_key", "<u8"), ("speaker_text_key", "<u8")),
     ]
 )
-"""What is kept of a line, 116 bytes beside the 201 of its sound's print: on disk, never all in
-memory."""
+"""What is kept of a line, 116 bytes beside the 201 of its sound's fingerprint: on disk, never
+all in memory."""
 
 # A finding is told after those of a lower rank of the same line.
 LISTED, OF_LINE, OF_PAIR, OF_INSPECTOR = range(4)
@@ -55,14 +55,14 @@ class CheckedLines(NamedTuple):
     Attributes:
         lines: the lines themselves.
         records: of `RECORD`, one a line.
-        prints: of `audio_fingerprint.PRINT`, one a line.
+        fingerprints: of `fingerprint.FINGERPRINT`, one a line.
         findings: with their ranks.
         languages: how many lines are in which.
     """
 
     lines: list[Line]
     records: np.ndarray
-    prints: np.ndarray
+    fingerprints: np.ndarray
     findings: list[tuple[int, Finding]]
     languages: Counter[str]
 
@@ -94,9 +94,9 @@ def check_lines(look: Look, task: Task) -> CheckedLines:
     findings = [(OF_LINE, finding) for line in lines for finding in _check_line(line)]
     findings += inspected(look.inspectors, lines)
     records = np.array([_record(line) for line in lines], RECORD)
-    prints = table_of([_print(line.probed) for line in lines])
+    fingerprints = table_of([_fingerprint_of(line.probed) for line in lines])
     languages = Counter(line.utterance.language or "?" for line in lines)
-    return CheckedLines(lines, records, prints, findings, languages)
+    return CheckedLines(lines, records, fingerprints, findings, languages)
 
 
 def inspected(inspectors: Sequence[Inspector], lines: Sequence[Line]) -> list[tuple[int, Finding]]:
@@ -158,7 +158,7 @@ def _record(line: Line) -> tuple[Any, ...]:
     )
 
 
-def _print(probed: ProbeResult | None) -> bytes:
+def _fingerprint_of(probed: ProbeResult | None) -> bytes:
     return probed.audio_fingerprint if isinstance(probed, AudioFacts) else b""
 
 
