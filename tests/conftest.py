@@ -91,19 +91,32 @@ def settings_of() -> Callable[[str], type]:
 # They start processes, compile, or train for more than some steps: most of the time of all tests.
 # The longest first.
 SLOW = [
-    *("test_readme", "test_sharding", "test_demo", "test_launchers", "test_bad_luck"),
-    *("test_ray_data", "test_compilation", "test_longform", "test_two_nodes", "test_matching"),
-    *("test_killed", "test_evaluation", "test_compiled_run", "test_learning_runs"),
-    *("test_run", "test_out_of_memory_distributed", "test_learns", "test_check_data"),
-    *("test_out_of_memory", "test_memory_plan", "test_cut_windows", "test_signals"),
-    *("test_real_speech", "test_transformers_js", "test_real_models"),
+    *("test_readme", "training/test_sharding", "test_demo", "test_launchers"),
+    *("training/resume/test_bad_luck", "parallel/test_ray_data", "model/test_compilation"),
+    *("transcription/test_longform", "training/resume/test_two_nodes", "test_infer"),
+    *("training/audio_context/test_feature_matching", "training/resume/test_killed"),
+    *("test_evaluation", "training/test_compiled_run", "training/test_learning_runs"),
+    *("training/test_run", "training/memory/test_out_of_memory_distributed"),
+    *("training/test_learns", "test_check_data", "training/memory/test_out_of_memory"),
+    *("training/memory/test_plan", "training/audio_context/test_probe"),
+    *("training/resume/test_signals", "test_real_speech", "export/test_transformers_js"),
+    "export/test_real_models",
 ]
+_TESTS = Path(__file__).resolve().parent
+if _GONE := [name for name in SLOW if not (_TESTS / f"{name}.py").is_file()]:
+    raise FileNotFoundError(f"SLOW names tests that do not exist: {', '.join(_GONE)}")
+
+
+def _name_of(item: pytest.Item) -> str:
+    """Return the path of a test's module as SLOW spells it."""
+    path = item.path.with_suffix("")
+    return path.relative_to(_TESTS).as_posix() if path.is_relative_to(_TESTS) else path.name
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what is slow; skip, saying why, what this machine cannot run."""
     for item in items:
-        if item.path.stem in SLOW:
+        if _name_of(item) in SLOW:
             item.add_marker("slow")
         if item.get_closest_marker("requires_shared") and not (SHARED / "data").is_dir():
             item.add_marker(pytest.mark.skip(reason=f"no recorded speech at {SHARED / 'data'}"))
@@ -124,7 +137,8 @@ def _begin_with_the_slow(items: list[pytest.Item], workers: int) -> None:
     of_file: dict[str, list[pytest.Item]] = {}
     quick = []
     for item in items:
-        pile = of_file.setdefault(item.path.stem, []) if item.path.stem in SLOW else quick
+        name = _name_of(item)
+        pile = of_file.setdefault(name, []) if name in SLOW else quick
         pile.append(item)
     slow = [of_file[name] for name in SLOW if name in of_file]
     ordered: list[pytest.Item] = []
