@@ -18,6 +18,7 @@ from __future__ import annotations
 import difflib
 import operator
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -281,7 +282,11 @@ def _decide(condition: Condition, measured: Measured) -> Verdict:
     holds = _OPERATORS[condition.comparison]
     # Every limit is one-sided, so the two ends of the interval speak for all of it.
     certain = (value,) if condition.reads.certain and value is not None else ()
-    ends = {holds(end, condition.limit) for end in interval or certain}
+    bounds = interval or certain
+    if interval and interval[0] == 0 and value and not condition.reads.needs_baseline:
+        # One error is proof of a rate above 0, however wide the interval.
+        bounds = (sys.float_info.min, interval[1])
+    ends = {holds(end, condition.limit) for end in bounds}
     why = _doubt(condition, part, value, interval)
     answer = PASS if ends == {True} else REGRESS if ends == {False} else INCONCLUSIVE
     baseline = measured.baseline if condition.reads.needs_baseline else None
