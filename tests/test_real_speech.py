@@ -60,7 +60,9 @@ def test_a_few_clips_are_trained_on_and_the_test_part_is_only_scored(
     for scores in measured["scores"].values():
         assert scores.keys() == {"before", "after"}
         assert all(score["utterances"] == CLIPS for score in scores.values())
-    with_test = {step for step, cost in measured["steps"].items() if "/test.jsonl" in cost["command"]}
+    with_test = {
+        step for step, cost in measured["steps"].items() if "/test.jsonl" in cost["command"]
+    }
     assert with_test == {"greedy", "fallback"}
     assert all(cost["peak_bytes"] > 1e8 for cost in measured["steps"].values())
     assert "| zh | greedy | before | CER" in done.stdout
