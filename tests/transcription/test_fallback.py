@@ -11,7 +11,7 @@ import torch
 
 from utils.manifest.read import read_manifest
 from utils.transcription.clips import read_clip
-from utils.transcription.decoding import FALLBACK_TEMPERATURES, Decoding
+from utils.transcription.decoding import Decoding
 from utils.transcription.engines.registry import DecodingResult, Search, open_engine
 from utils.transcription.transcript import compression_ratio
 from utils.transcription.windows import WindowDecoder
@@ -65,7 +65,7 @@ def test_sure_text_is_decoded_once(engine, clips):
 def test_unlikely_text_is_tried_at_every_temperature(engine, clips):
     watched = Watched(engine, doubt=100.0)
     WindowDecoder(watched, FALLBACK).decode(clips)
-    assert watched.asked == [(4, temperature) for temperature in FALLBACK_TEMPERATURES]
+    assert watched.asked == [(4, temperature) for temperature in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)]
 
 
 def test_only_rows_that_look_wrong_are_tried_again(engine, clips):

@@ -29,16 +29,6 @@ def stated_duration(utterance: Utterance) -> Seconds | None:
     return utterance.duration
 
 
-def duration_of(utterance: Utterance) -> Seconds:
-    """Return the duration of an utterance in seconds.
-
-    Raises:
-        AudioError: the manifest does not state it and the file cannot be read.
-    """
-    stated = stated_duration(utterance)
-    return header_duration(utterance.audio) if stated is None else stated
-
-
 def known_durations(utterances: Sequence[Utterance]) -> list[Seconds | None]:
     """Return the duration of each utterance in seconds, None where its file cannot be read."""
     durations = [stated_duration(utterance) for utterance in utterances]

@@ -10,7 +10,6 @@ from utils.model.audio_context.contexts import AUDIO_CONTEXTS, WindowKind, Windo
 
 AudioContext = Literal["auto", "dynamic", "thinned", "full"]
 
-FALLBACK_TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 # Change nothing in the text: readers ahead of the model.
 _WITHOUT_EFFECT = ("num_workers",)
 # Named only where they are not at their defaults, which is what they were before they could be set.

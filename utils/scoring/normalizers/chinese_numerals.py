@@ -21,7 +21,6 @@ _NUMERAL = re.compile(rf"(百分之|千分之)?(负(?=[{_D}十]))?({_WITH_UNITS}
 _MIXED = re.compile(r"(\d+(?:\.\d+)?)(亿|万|千|百)(?![分般])")
 _GROUPED = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%")
-_FRACTION_ZEROS = re.compile(r"(\.\d*?)0+(?!\d)")
 
 
 def numerals_to_digits(text: str) -> str:
