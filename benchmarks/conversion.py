@@ -2,12 +2,16 @@
 
     python benchmarks/conversion.py --models=models/whisper-base --data=dataset/test.json
     python benchmarks/conversion.py --models=openai/whisper-base --clips=200 --forms=ggml:q5_0
+    python benchmarks/conversion.py --table=True      # the tables of docs/conversion.md
 
 Every form is written and read back by the program that it is for, as `convert.py` does it; the
 texts of original and converted model are then scored against the references. The interval is that
 of the original's error rate (95 %, resampled blocks). A form that convert.py would refuse for its
 errors is measured all the same. Needs requirements/dev.txt and requirements/openai.txt.
-Writes benchmarks/results/conversion.json after each form.
+
+Clips are transcribed in groups by all forms; --work_dir keeps converted models and what was
+transcribed, and a run goes on from there. Writes benchmarks/results/conversion.json after each
+group.
 """
 
 from __future__ import annotations
@@ -17,9 +21,8 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 # The repository, which holds `utils`, in place of the script's own folder: a library that
@@ -27,14 +30,16 @@ from typing import Any
 sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.measured import machine, read_measured, write_measured
 from utils.cli.console import say
 from utils.cli.errors import UserError, run_script
-from utils.cli.files import atomic_write
 from utils.cli.flags import parse_settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+JOURNAL = "journal.jsonl"
 FORMS = (
-    *("ct2:float32", "ct2:int8", "openai:float16", "ggml:f16", "ggml:q8_0", "ggml:q5_0"),
+    *("ct2:float32", "ct2:float16", "ct2:int8", "openai:float16"),
+    *("ggml:f16", "ggml:q8_0", "ggml:q5_0"),
     *("onnx:float32", "onnx:float16", "onnx:int8"),
 )
 
@@ -52,8 +57,14 @@ class ConversionBenchSettings:
     """Formats with their form of weights, such as ggml:q5_0."""
     clips: int = 40
     """Clips that each form transcribes."""
+    group: int = 20
+    """Clips that all forms transcribe before the next ones."""
+    work_dir: Path = Path("output/conversion")
+    """Folder for converted models and what was transcribed."""
     output: str = "benchmarks/results/conversion.json"
     """File for the measurements; what it holds of other models and forms stays."""
+    table: bool = False
+    """Print the tables of docs/conversion.md from --output; nothing is measured."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -62,24 +73,90 @@ def main(argv: Sequence[str] | None = None) -> None:
         ConversionBenchSettings, argv, prog="conversion.py", description=__doc__ or ""
     )
     os.chdir(REPOSITORY)
-    from benchmarks.run import machine
+    if settings.table:
+        say(tables(read_measured(settings.output)))
+        return
+    clips = clips_of(settings)
+    for model in settings.models:
+        measure_model(model, clips, settings)
+    say(tables(read_measured(settings.output)))
+
+
+def measure_model(model: str, clips: Sequence[Any], settings: ConversionBenchSettings) -> None:
+    """Let every form of a model transcribe the clips, group by group."""
     from utils.export.parity import Original
     from utils.model.load import load_model
 
-    clips = clips_of(settings)
-    path = Path(settings.output)
-    known = json.loads(path.read_text("utf-8")) if path.is_file() else {"models": {}}
-    for model in settings.models:
-        original = Original(load_model(model), keep=True)
+    loaded = load_model(model)
+    for begin in range(0, len(clips), settings.group):
+        group = clips[begin : begin + settings.group]
+        original = Original(loaded, keep=True)  # its encoder's output serves all forms of a group
         for form in settings.forms:
-            figures = measure(original, form, clips)
-            known["machine"] = machine()
-            known["models"].setdefault(Path(model).name, {})[form] = figures
-            with atomic_write(path) as file:
-                json.dump(known, file, indent=2, ensure_ascii=False)
-                file.write("\n")
-            say(f"{Path(model).name} {form}: {shown(figures)}")
-    say(f"wrote {settings.output}")
+            folder = settings.work_dir / Path(model).name / form.replace(":", "-")
+            transcribe_group(original, form, group, folder)
+            keep_figures(Path(model).name, form, clips, folder, Path(settings.output))
+
+
+def transcribe_group(original: Any, form: str, clips: Sequence[Any], folder: Path) -> None:
+    """Convert into one form, if that was not done, and add what is missing to its journal."""
+    from utils.export.formats import find_format
+    from utils.export.parity import transcribe_both
+    from utils.model.folders import write_folder
+
+    done = journal_of(folder)
+    left = [clip for clip in clips if clip.id not in done]
+    if not left:
+        return
+    name, _, quantization = form.partition(":")
+    found, quantization = find_format(name, quantization or None)
+    module = importlib.import_module(found.module)
+    loaded = original.engine.loaded
+    target = folder / "model"
+    if not target.is_dir():
+        write_folder(target, lambda empty: module.write(loaded, empty, quantization))
+    reader = module.read(loaded, target, quantization)
+    if done and hasattr(reader, "logit_clips"):
+        reader.logit_clips = 0  # the first group's are enough: each costs a pass of the original
+    with open(folder / JOURNAL, "a", encoding="utf-8") as file:
+        for pair in transcribe_both(original, reader, left):
+            file.write(json.dumps(asdict(pair), ensure_ascii=False) + "\n")
+            file.flush()
+
+
+def journal_of(folder: Path) -> dict[str, Any]:
+    """What one form transcribed, by the clips' ids."""
+    from utils.export.parity import Pair
+
+    path = folder / JOURNAL
+    lines = path.read_text("utf-8").splitlines() if path.is_file() else []
+    pairs = [Pair(**json.loads(line)) for line in lines if line.endswith("}")]
+    return {pair.id: pair for pair in pairs}
+
+
+def keep_figures(model: str, form: str, clips: Sequence[Any], folder: Path, output: Path) -> None:
+    """Sum up a form's journal and put it into the file of measurements."""
+    from utils.export.parity import folder_bytes, summarize
+
+    pairs = journal_of(folder)
+    chosen = [clip for clip in clips if clip.id in pairs]
+    found = [pairs[clip.id] for clip in chosen]
+    parity = summarize(found).to_json()
+    for unknown in ("limit", "original_bytes"):
+        del parity[unknown]
+    figures = {**parity, "bytes": folder_bytes(folder / "model"), "scores": scores(chosen, found)}
+    known = read_measured(output) if output.is_file() else {"models": {}}
+    known["machine"] = _machine()
+    known["models"].setdefault(model, {})[form] = figures
+    write_measured(output, known)
+    say(f"{model} {form}: {shown(figures)}")
+
+
+def _machine() -> dict[str, Any]:
+    from importlib.metadata import version
+
+    found = machine()
+    readers = ("ctranslate2", "openai-whisper", "pywhispercpp", "onnxruntime")
+    return {**found, "versions": {**found["versions"], **{n: version(n) for n in readers}}}
 
 
 def clips_of(settings: ConversionBenchSettings) -> list[Any]:
@@ -96,24 +173,6 @@ def clips_of(settings: ConversionBenchSettings) -> list[Any]:
     if not taken:
         raise UserError("--data: no clip of at most 30 s", "Give other manifests.")
     return taken[: settings.clips]
-
-
-def measure(original: Any, form: str, clips: Sequence[Any]) -> dict[str, Any]:
-    """Convert into one form and compare."""
-    from utils.export.formats import find_format
-    from utils.export.parity import folder_bytes, summarize, transcribe_both
-
-    name, _, quantization = form.partition(":")
-    found, quantization = find_format(name, quantization or None)
-    module = importlib.import_module(found.module)
-    loaded = original.engine.loaded
-    with TemporaryDirectory() as folder:
-        module.write(loaded, Path(folder), quantization)
-        reader = module.read(loaded, Path(folder), quantization)
-        pairs = list(transcribe_both(original, reader, clips))
-        size = folder_bytes(Path(folder))
-    parity = summarize(pairs).to_json()
-    return {**parity, "bytes": size, "scores": scores(clips, pairs)}
 
 
 def scores(clips: Sequence[Any], pairs: Sequence[Any]) -> dict[str, Any]:
@@ -138,6 +197,7 @@ def scores(clips: Sequence[Any], pairs: Sequence[Any]) -> dict[str, Any]:
                     reference=clips[n].sentence,
                     hypothesis=getattr(pairs[n], side),
                     language=language,
+                    speaker=clips[n].speaker,
                 )
                 for n in chosen
             ]
@@ -160,6 +220,32 @@ def shown(figures: dict[str, Any]) -> str:
         for language, score in figures["scores"].items()
     ]
     return f"{figures['equal']} of {figures['clips']} equal; {', '.join(rates)}"
+
+
+def tables(found: dict[str, Any]) -> str:
+    """The tables of docs/conversion.md, one for each model."""
+    from utils.report.tables import markdown_table, percent, percent_interval
+
+    parts = []
+    for model, forms in found["models"].items():
+        languages = list(next(iter(forms.values()))["scores"])
+        header = ["form", "size", "clips", "equal tokens", "largest difference of a logit"]
+        for language in languages:
+            header += [f"{language}, original (95 %)", f"{language}, converted"]
+        rows = []
+        for form, figures in forms.items():
+            name, _, weights = form.partition(":")
+            difference = figures["largest_logit_difference"]
+            row = [f"{name} `{weights}`", f"{figures['bytes'] / 1e6:.0f} MB"]
+            row += [str(figures["clips"]), percent(figures["equal"] / figures["clips"])]
+            row.append(f"{difference:.2g}")
+            for score in figures["scores"].values():
+                interval = percent_interval(score["interval"])
+                row.append(f"{score['metric'].upper()} {percent(score['original'])} ({interval})")
+                row.append(percent(score["converted"]))
+            rows.append(row)
+        parts.append(f"{model}:\n\n" + markdown_table(header, rows, words=1))
+    return "\n\n".join(parts)
 
 
 if __name__ == "__main__":

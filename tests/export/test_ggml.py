@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from utils.cli.errors import Failure, UserError
-from utils.export.ggml import FILE, SILENT_BYTES, place_words, run_child, write
+from utils.export.ggml import FILE, SILENT_BYTES, WhisperCppReader, place_words, write
 from utils.export.ggml_blocks import BLOCK_TYPES
 from utils.export.ggml_file import read_tensors
 from utils.export.layout import AFTER_OLD_LANGUAGES, official_tensors, order_vocabulary
+from utils.export.parity import Question
 from utils.model.load import load_model
 
 pytest.importorskip("pywhispercpp")
@@ -77,18 +78,16 @@ def test_f32_which_the_reader_aborts_on_ends_in_a_sentence(
     code = convert_to(*flags, "--format=ggml", "--quantization=f32")
     if code:  # a whisper.cpp that takes it may come
         assert code == 1
-        assert "whisper.cpp could not read ggml-model.bin: it ended with" in capsys.readouterr().err
+        assert "whisper.cpp cannot read" in capsys.readouterr().err
         assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("content", [b"", b"lmgg", struct.pack("<12i", 0x67676D6C, *[9**9] * 11)])
-def test_a_damaged_file_ends_the_child_alone(content, tmp_path):
-    file = tmp_path / "ggml-model.bin"
-    file.write_bytes(content)
-    samples = tmp_path / "0.npy"
-    np.save(samples, np.zeros(16_000, np.float32))
-    with pytest.raises(Failure, match="could not read"):
-        run_child(file, [{"samples": str(samples), "language": "en", "room": 4}])
+def test_a_damaged_file_ends_the_child_alone(content, demo_model, tmp_path):
+    (tmp_path / FILE).write_bytes(content)
+    question = Question("silence", np.zeros(480_000, np.float32), "en", (1, 2))
+    with pytest.raises(Failure, match=r"whisper\.cpp cannot read"):
+        list(WhisperCppReader(load_model(str(demo_model)), tmp_path, "f16").answers([question]))
 
 
 @pytest.mark.parametrize(

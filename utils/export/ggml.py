@@ -10,16 +10,11 @@ M mel bins, V vocabulary.
 
 from __future__ import annotations
 
-import json
-import os
 import struct
-import subprocess
-import sys
-import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 import torch
@@ -43,6 +38,7 @@ from utils.export.parity import MOST_TOKENS, Answer, Parity, Question, Reader, r
 from utils.export.words import token_bytes
 from utils.manifest.utterance import Utterance
 from utils.model.loaded import LoadedModel
+from utils.transcription.engines.whisper_cpp import WhisperCpp
 
 FILE = "ggml-model.bin"
 MAGIC = 0x67676D6C  # "ggml"
@@ -51,8 +47,8 @@ FIRST_QUANTIZED = 2  # file types before it are plain floats
 KEPT = ("encoder.positional_embedding", "decoder.positional_embedding")
 SILENT_BYTES = (*range(9), 0x0B, 0x0C, *range(0x0E, 0x20), 0x7F, 0xC0, 0xC1, *range(0xF5, 0x100))
 """Bytes that no text holds: control characters, and those that are none in UTF-8."""
-CHILD = Path(__file__).with_name("whispercpp_child.py")
-SECONDS_PER_CLIP = 120
+SECONDS_PER_CLIP = 600.0
+TRY_ANOTHER = "Nothing was written. Try another --quantization."
 LOGIT_CLIPS = 3
 
 
@@ -201,6 +197,9 @@ class WhisperCppReader:
         loaded: the original.
         folder: holds the file.
         quantization: of no meaning here: it stands in the file.
+
+    Raises:
+        Failure: the program ends at the sight of the file.
     """
 
     suppressed: Sequence[int]
@@ -210,6 +209,10 @@ class WhisperCppReader:
     def __init__(self, loaded: LoadedModel, folder: Path, quantization: str) -> None:
         del quantization
         self.loaded, self.file = loaded, folder / FILE
+        try:
+            self.model = WhisperCpp(str(self.file), torch.get_num_threads())
+        except UserError as error:
+            raise Failure(error.message, TRY_ANOTHER) from error
         encoder = loaded.label_encoder()
         self.end = encoder.end
         words, rows = place_words(loaded, order_vocabulary(loaded))
@@ -218,76 +221,43 @@ class WhisperCppReader:
         self.suppressed = rows[encoder.end + 1 :]
         self.suppressed_first = (words.index(b" "), encoder.end)
         self.max_length = loaded.whisper.generation_config.max_length or MOST_TOKENS
+        self.logit_clips = LOGIT_CLIPS
 
     def answers(self, questions: Sequence[Question]) -> Iterator[Answer]:
         """See `Reader`."""
-        with TemporaryDirectory() as folder:
-            tasks = []
-            for number, question in enumerate(questions):
-                samples = Path(folder, f"{number}.npy")
-                np.save(samples, question.samples)
-                room = room_after(question.prompt, self.max_length)
-                task = {"samples": str(samples), "language": question.language, "room": room}
-                tasks.append(task)
-            found = run_child(self.file, tasks)
+        found = [self._answer(question) for question in questions]
+        self.model.close()
         logits = self._logits(questions, found)
         for number, answer in enumerate(found):
-            shown = logits[number] if number < len(logits) else None
-            yield Answer(self._text_ids(answer), answer["seconds"], shown)
+            yield replace(answer, logits=logits[number] if number < len(logits) else None)
 
-    def _text_ids(self, answer: dict[str, Any]) -> tuple[int, ...]:
-        return tuple(token for token in answer["ids"] if token < self.end)
+    def _answer(self, question: Question) -> Answer:
+        """Greedy tokens, without fallback and timestamps."""
+        try:
+            found = self.model.transcribe(
+                question.samples,
+                limit=SECONDS_PER_CLIP,
+                language=question.language if self.model.multilingual else "en",
+                greedy={"best_of": 1},
+                no_timestamps=True,
+                single_segment=True,
+                temperature_inc=0.0,
+                no_speech_thold=2.0,  # a probability never passes it
+            )
+        except UserError as error:
+            raise Failure(error.message, TRY_ANOTHER) from error
+        ids = [token for segment in found["segments"] for token in segment["ids"]]
+        return Answer(tuple(ids[: room_after(question.prompt, self.max_length)]), found["seconds"])
 
-    def _logits(
-        self, questions: Sequence[Question], answers: Sequence[dict[str, Any]]
-    ) -> list[np.ndarray]:
+    def _logits(self, questions: Sequence[Question], answers: Sequence[Answer]) -> list[np.ndarray]:
         """Of the first clips, in the order of the file's tokens."""
+        if not self.logit_clips:
+            return []
         rows = list(self.places)
         whisper = model_of_file(self.loaded, self.file, rows)
         found = []
-        for question, answer in zip(questions[:LOGIT_CLIPS], answers, strict=False):
+        for question, answer in zip(questions[: self.logit_clips], answers, strict=False):
             features = self.loaded.log_mel(torch.from_numpy(question.samples)[None])
-            ids = [rows[token] for token in self._text_ids(answer)]
+            ids = [rows[token] for token in answer.ids]
             found.append(logits_along(whisper, features, question.prompt, ids)[:, rows])
         return found
-
-
-def run_child(model: Path, tasks: Sequence[dict[str, object]]) -> list[dict[str, Any]]:
-    """Let whisper.cpp transcribe in a process of its own.
-
-    Args:
-        model: a GGML file.
-        tasks: each with `samples` (path of an .npy file), `language` and `room`.
-
-    Returns:
-        For each task `ids` and `seconds`.
-
-    Raises:
-        Failure: the process died, hung, or could not load the file.
-    """
-    request = json.dumps({"model": str(model), "tasks": list(tasks)})
-    # Without it the library starts a debugger when it aborts.
-    environment = {**os.environ, "GGML_NO_BACKTRACE": "1"}
-    limit = SECONDS_PER_CLIP * (len(tasks) + 1)
-    began = time.monotonic()
-    try:
-        done = subprocess.run(
-            [sys.executable, str(CHILD)],
-            input=request,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            env=environment,
-            timeout=limit,
-        )
-    except subprocess.TimeoutExpired as error:
-        waited = time.monotonic() - began
-        raise Failure(f"whisper.cpp did not answer within {waited:.0f} s", "") from error
-    if done.returncode:
-        told = [line for line in done.stderr.splitlines() if line.strip()][-1:]
-        how = f"signal {-done.returncode}" if done.returncode < 0 else f"code {done.returncode}"
-        raise Failure(
-            f"whisper.cpp could not read {model.name}: it ended with {how}: {''.join(told)}",
-            "Nothing was written. Try another --quantization.",
-        )
-    return list(json.loads(done.stdout.splitlines()[-1]))

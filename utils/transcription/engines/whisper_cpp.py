@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -28,6 +29,7 @@ from utils.transcription.windows import Listener
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 _CHILD = "utils.transcription.engines.whisper_cpp_child"
+_LOADING_SECONDS = 600.0
 
 
 def open_engine(path: str, local_files_only: bool = False, compute: Any = None) -> Any:
@@ -71,20 +73,25 @@ class WhisperCpp:
             stderr=self.log,
             env=environment,
         )
-        self.multilingual = bool(self._answer()["multilingual"])
+        self.multilingual = bool(self._answer(_LOADING_SECONDS)["multilingual"])
 
-    def transcribe(self, samples: np.ndarray, **options: Any) -> dict[str, Any]:
+    def transcribe(
+        self, samples: np.ndarray, *, limit: float | None = None, **options: Any
+    ) -> dict[str, Any]:
         """Transcribe samples of any length, float32 at 16 kHz.
 
         Args:
             samples: the audio.
+            limit: seconds after which the process is ended; None waits.
             options: fields of `whisper_full_params`, and `num_beams`.
 
         Returns:
-            `language` and `segments`, each with `start`, `end`, `text`, `ids` and `logprob`.
+            `language`, `seconds` and `segments`, each with `start`, `end`, `text`, `ids` and
+            `logprob`.
 
         Raises:
             UserError: the process ended.
+            Failure: the library says that it failed.
         """
         request = {"num_beams": 1, "n_threads": self.threads, **options}
         assert self.process.stdin is not None
@@ -94,14 +101,19 @@ class WhisperCpp:
             self.process.stdin.flush()
         except BrokenPipeError:
             pass
-        answer = self._answer()
+        answer = self._answer(limit)
         if "error" in answer:
             raise Failure(f"{self.path}: {answer['error']}")
         return answer
 
-    def _answer(self) -> dict[str, Any]:
+    def _answer(self, limit: float | None) -> dict[str, Any]:
         assert self.process.stdout is not None
+        clock = threading.Timer(limit, self.process.kill) if limit else None
+        if clock is not None:
+            clock.start()
         line = self.process.stdout.readline()
+        if clock is not None:
+            clock.cancel()
         if line:
             return dict(json.loads(line))
         code = self.process.wait()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -42,11 +43,14 @@ def _transcribe(
     params.no_context = True
     for name, value in request.items():
         setattr(params, name, value)
+    began = time.perf_counter()
     code = library.whisper_full(context, params, samples, len(samples))
+    seconds = time.perf_counter() - began
     if code != 0:
         return {"error": f"whisper.cpp ended with code {code}"}
     end = library.whisper_token_eot(context)
     return {
+        "seconds": seconds,
         "language": library.whisper_lang_str(library.whisper_full_lang_id(context)),
         "segments": [
             _segment(library, context, number, end)
