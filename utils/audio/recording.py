@@ -10,12 +10,9 @@ import numpy as np
 import soundfile
 import soxr
 
-from utils.audio.clip import AudioRef, Seconds
+from utils.audio.clip import Seconds
 from utils.audio.decode import AudioError
 from utils.audio.features import SAMPLE_RATE
-from utils.audio.load import load_audio
-
-BLOCK_SECONDS = 600.0  # ten minutes of float32 at 16 kHz are 38 MB
 
 
 def store_mono(source: Path, target: Path) -> Seconds:
@@ -49,15 +46,6 @@ def store_mono(source: Path, target: Path) -> Seconds:
     finally:
         unfinished.unlink(missing_ok=True)
     return written / SAMPLE_RATE
-
-
-def blocks(path: Path, length: Seconds) -> Iterator[tuple[Seconds, np.ndarray]]:
-    """Yield (start in seconds, samples float32 `(num_samples,)` at 16 kHz) of a long recording."""
-    start = 0.0
-    while start < length:
-        end = min(start + BLOCK_SECONDS, length)
-        yield start, load_audio(AudioRef(str(path), start, end))
-        start = end
 
 
 def _mono(source: Path) -> Iterator[np.ndarray]:

@@ -10,6 +10,7 @@ B batch, T tokens, V vocabulary, P encoder positions, D width.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from transformers.cache_utils import DynamicCache, EncoderDecoderCache
@@ -20,6 +21,20 @@ LogitsRule = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """(token ids so far `(B, T)`, logits `(B, V)`) -> logits `(B, V)`."""
 Choice = Callable[[torch.Tensor], torch.Tensor]
 """logits `(B, V)` -> the chosen ids int64 `(B,)`."""
+
+
+class Found(NamedTuple):
+    """One row's answer.
+
+    Attributes:
+        ids: the new ones, without end-of-text and what follows it.
+        total: sum of the log-probabilities (nats) of ids and end-of-text; 0 unless scored.
+        watched: probability of the watched token; 0 if none is.
+    """
+
+    ids: list[int]
+    total: float
+    watched: float
 
 
 def likeliest(logits: torch.Tensor) -> torch.Tensor:
@@ -60,7 +75,7 @@ class GreedyDecoder:
         rule: LogitsRule | None = None,
     ) -> list[list[int]]:
         """As `search`, the ids alone, always the likeliest."""
-        return [ids for ids, _ in self.search(states, prompts, max_new_tokens, rule)]
+        return [each.ids for each in self.search(states, prompts, max_new_tokens, rule)]
 
     @torch.no_grad()
     def search(
@@ -72,8 +87,9 @@ class GreedyDecoder:
         choose: Choice = likeliest,
         *,
         scored: bool = False,
+        watched: tuple[int, int] | None = None,
         merge_stride: int = 0,
-    ) -> list[tuple[list[int], float]]:
+    ) -> list[Found]:
         """Decode a batch.
 
         Args:
@@ -83,20 +99,22 @@ class GreedyDecoder:
             rule: changes the logits at each token, such as Whisper's timestamp rules.
             choose: picks the next tokens.
             scored: whether log-probabilities are summed; they cost a pass over the vocabulary.
+            watched: a position of the prompt and a token, whose probability there is wanted.
             merge_stride: that the states were computed with.
-
-        Returns:
-            For each row the new ids, without end-of-text and what follows it, and the sum of the
-            log-probabilities (nats) of ids and end-of-text; 0 unless scored.
         """
         rows = torch.arange(len(prompts), device=prompts.device)
         prefix = prompts
         answers: list[list[int]] = [[] for _ in range(len(prompts))]
         sums = torch.zeros(len(prompts), dtype=torch.float64)
+        chances = [0.0] * len(prompts)
         cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
         tokens = prompts
         for number in range(max_new_tokens):
             hidden = self.whisper.decoder_states(tokens, states, cache, merge_stride)
+            if number == 0 and watched is not None:
+                position, token = watched
+                there = self.whisper.proj_out(hidden[:, position]).float()
+                chances = there.softmax(-1)[:, token].tolist()
             logits = self.whisper.proj_out(hidden[:, -1]).float()
             logits += self.first if number == 0 else self.never
             if rule is not None:
@@ -117,4 +135,4 @@ class GreedyDecoder:
                 cache.batch_select_indices(kept)
             prefix = torch.cat([prefix, best[:, None]], dim=1)
             tokens = best[:, None]
-        return list(zip(answers, sums.tolist(), strict=True))
+        return [Found(*each) for each in zip(answers, sums.tolist(), chances, strict=True)]

@@ -122,11 +122,9 @@ class TransformersEngine:
     def _first_logits(self, states: EncoderStates) -> torch.Tensor:
         """Logits `(B, V)` of what follows the start token."""
         hidden = states.hidden
-        logits: torch.Tensor = self.whisper(
-            encoder_outputs=BaseModelOutput(last_hidden_state=hidden),
-            decoder_input_ids=torch.full((len(hidden), 1), self.tokens.start, device=hidden.device),
-            merge_stride=states.merge_stride,
-        ).logits[:, -1]
+        start = torch.full((len(hidden), 1), self.tokens.start, device=hidden.device)
+        found = self.whisper.decoder_states(start, hidden, merge_stride=states.merge_stride)
+        logits: torch.Tensor = self.whisper.proj_out(found[:, -1])
         return logits.float()
 
     def generate(
@@ -139,16 +137,15 @@ class TransformersEngine:
             answers = self._beam_search(states, prompts, search, rule)
         else:
             answers = self._choose(states, prompts, search, rule)
-        silent = self._no_speech(states) if search.confidence else [0.0] * len(prompts)
         return [
             DecodingResult(tuple(ids), mean, no_speech, search.temperature)
-            for (ids, mean), no_speech in zip(answers, silent, strict=True)
+            for ids, mean, no_speech in answers
         ]
 
     def _choose(
         self, states: EncoderStates, prompts: torch.Tensor, search: Search, rule: Any
-    ) -> list[tuple[list[int], float]]:
-        """Ids and mean log-probability of each row, greedily or the best of several samples."""
+    ) -> list[tuple[list[int], float, float]]:
+        """Ids, mean log-probability and that of no speech, greedily or of the best sample."""
         greedy = self.greedy if search.suppressed is None else self._greedy(search.suppressed)
         sampling = search.temperature > 0
         attempts = search.best_of if sampling else 1
@@ -159,9 +156,10 @@ class TransformersEngine:
             rule,
             _Sampler(search) if sampling else likeliest,
             scored=search.confidence or attempts > 1,
+            watched=self._no_speech_at(prompts) if search.confidence else None,
             merge_stride=states.merge_stride,
         )
-        means = [(ids, total / (len(ids) + 1)) for ids, total in found]
+        means = [(ids, total / (len(ids) + 1), silent) for ids, total, silent in found]
         return [
             max(means[row : row + attempts], key=lambda each: each[1])
             for row in range(0, len(means), attempts)
@@ -189,14 +187,15 @@ class TransformersEngine:
             for row, ids in enumerate(texts)
         ]
 
-    def _no_speech(self, states: EncoderStates) -> list[float]:
-        """Probability of the no-speech token after the start token, for each row."""
+    @property
+    def _no_speech_token(self) -> int | None:
         special = self.tokens.special_ids
-        token = next((special[name] for name in NO_SPEECH if name in special), None)
-        if token is None:
-            return [0.0] * len(states.hidden)
-        probabilities: list[float] = self._first_logits(states).softmax(-1)[:, token].tolist()
-        return probabilities
+        return next((special[name] for name in NO_SPEECH if name in special), None)
+
+    def _no_speech_at(self, prompts: torch.Tensor) -> tuple[int, int] | None:
+        """Where the start token stands in prompts, and the token for no speech."""
+        token = self._no_speech_token
+        return None if token is None else (prompts[0].tolist().index(self.tokens.start), token)
 
     def _timestamp_rule(self, begin: int) -> LogitsProcessor:
         """Whisper's rules for timestamps: in pairs, never backwards, likely ones first."""
@@ -213,8 +212,8 @@ class TransformersEngine:
 
     def _beam_search(
         self, states: EncoderStates, prompts: torch.Tensor, search: Search, rule: Any
-    ) -> list[tuple[list[int], float]]:
-        """Ids and mean log-probability of each row, through the library's beam search."""
+    ) -> list[tuple[list[int], float, float]]:
+        """Ids, mean log-probability and that of no speech, through the library's beam search."""
         known = self.whisper.generation_config
         never = known.suppress_tokens if search.suppressed is None else search.suppressed
         end = self.tokens.end
@@ -244,7 +243,10 @@ class TransformersEngine:
         rows = found.sequences[:, prompts.shape[1] :].tolist()
         answers = [row[: row.index(end)] if end in row else row for row in rows]
         means = found.sequences_scores.tolist() if search.confidence else [0.0] * len(rows)
-        return list(zip(answers, means, strict=True))
+        token, silent = self._no_speech_token, [0.0] * len(rows)
+        if search.confidence and token is not None:
+            silent = self._first_logits(states).softmax(-1)[:, token].tolist()
+        return list(zip(answers, means, silent, strict=True))
 
     def synchronize(self) -> None:
         """See `Engine`."""

@@ -37,7 +37,7 @@ from utils.transcription.writers import SubtitleLayout, clock, formats_of, write
 
 WINDOWS_ON_A_CPU = 4
 """Of long recordings, that are decoded together there: more cost memory (what the decoder keeps of
-16 windows of 30 s are 600 MB with whisper-base) and save little time."""
+16 windows of 30 s are 600 MB with whisper-base) and save little time. Beams count as windows."""
 DETECTED_IN = 5  # stretches of a recording, whose language most decide
 
 
@@ -166,7 +166,8 @@ class Run:
         ]
         on_gpu = torch.cuda.is_available() and settings.use_gpu and settings.device != "cpu"
         if len(work) > len(recordings) and not on_gpu:
-            size = min(size, WINDOWS_ON_A_CPU)
+            rows = max(settings.beam_size, settings.best_of)
+            size = min(size, max(1, WINDOWS_ON_A_CPU // rows))
         for first in range(0, len(work), size):
             batch = [(r, n) for r, n in work[first : first + size] if n not in r.texts]
             if batch:

@@ -18,12 +18,12 @@ from utils.audio.decode import decode_blocks
 from utils.audio.features import SAMPLE_RATE
 from utils.audio.load import for_the_model
 from utils.audio.segmentation import Stretch
-from utils.audio.vad import speech_in
+from utils.audio.vad import speech_throughout
 from utils.transcription.longform import Samples
 
-# What is more than so many values, of all channels, goes to a file: 64 MB.
-MOST_VALUES = 16_000_000
-VAD_SECONDS = 600
+# What is more than so many values, of all channels, goes to a file: 16 MB.
+MOST_VALUES = 4_000_000
+PIECE = 1_000_000  # samples that are mixed and resampled at a time
 
 
 class StoredSamples:
@@ -87,26 +87,28 @@ def _stored(
         file.write(np.clip(mono, -1.0, 1.0).astype(np.float32, copy=False).tobytes())
         written += len(mono)
 
+    def put_all(channels: np.ndarray) -> None:
+        for first in range(0, len(channels), PIECE):
+            put(channels[first : first + PIECE])
+
     while held:
-        put(held.pop(0))
+        put_all(held.pop(0))
     for samples, _ in rest:
-        put(samples)
+        put_all(samples)
     put(np.zeros((0, 1), np.float32), last=True)
     file.flush()
     return StoredSamples(file, written)
 
 
 def speech_in_recording(samples: Samples, longest: Seconds) -> list[Stretch]:
-    """Find where somebody speaks, ten minutes at a time.
+    """Find where somebody speaks.
 
     Args:
         samples: of a recording.
         longest: speech without a pause is cut after so many seconds.
     """
-    step = VAD_SECONDS * SAMPLE_RATE
-    found: list[Stretch] = []
-    for first in range(0, len(samples), step):
-        part = samples[first : first + step]
-        offset, end = first / SAMPLE_RATE, (first + len(part)) / SAMPLE_RATE
-        found += [(offset + a, min(offset + b, end)) for a, b in speech_in(part, longest)]
-    return found
+
+    def read(start: Seconds, end: Seconds) -> np.ndarray:
+        return samples[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)]
+
+    return speech_throughout(read, len(samples) / SAMPLE_RATE, longest)
