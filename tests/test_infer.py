@@ -34,6 +34,7 @@ from utils.transcription.transcribe import transcribe_with_engine
 from utils.transcription.windows import WindowDecoder
 
 RATE = 16_000
+FORMS = ("txt", "vtt", "srt", "tsv", "json")
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +153,43 @@ def test_a_pt_file_says_what_its_model_says(run, shared, tmp_path):
     assert ours.prompt("yue" if "<|yue|>" in ours.special_ids else "zh", "translate") == (
         theirs.prompt("zh", "translate")
     )
+
+
+def test_a_killed_run_of_sequential_windows_goes_on_where_it_was(run, talk, monkeypatch):
+    flags = (f"--audio_path={talk}", "--language=en", "--vad_filter=False")
+    assert run(*flags, "--output_dir=whole", "--condition_on_previous_text=True").code == 0
+    windows, decoded = WindowDecoder._next_windows, []
+
+    def killed(self: WindowDecoder, recordings: Any) -> Any:
+        decoded.append(recordings[0].seek)
+        if len(decoded) == 2:
+            raise KeyboardInterrupt
+        return windows(self, recordings)
+
+    monkeypatch.setattr(WindowDecoder, "_next_windows", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(*flags, "--condition_on_previous_text=True")
+    assert run(*flags, "--condition_on_previous_text=True").code == 0
+    # The window that was cut off is decoded again, those before it are not.
+    assert decoded[0] == 0 < decoded[1] == decoded[2]
+    assert decoded == sorted(decoded)
+    assert texts() == texts(Path("whole"))
+
+
+def test_every_format_has_the_same_segments_with_times(run, talk, clips):
+    flags = (f"--audio_path={talk},{clips / 'en'}", "--language=en")
+    assert run(*flags, "--output_format=all").code == 0
+    found = {form: {p.stem: p.read_text() for p in Path("out").glob(f"*.{form}")} for form in FORMS}
+    assert run(*flags, "--output_format=srt", "--output_dir=srt").code == 0
+    assert {p.stem: p.read_text() for p in Path("srt").glob("*.srt")} == found["srt"]
+    for name, value in texts().items():
+        segments = value["segments"]
+        assert found["srt"][name].count(" --> ") == len(segments) == found["txt"][name].count("\n")
+        assert " ".join(s["text"] for s in segments).split() == value["text"].split()
+        times = [time for s in segments for time in (s["start"], s["end"])]
+        assert times == sorted(times)
+    # Of a minute, no segment is longer than a subtitle may be.
+    assert max(s["end"] - s["start"] for s in texts()["talk"]["segments"]) < 15
 
 
 @pytest.mark.parametrize("engine", ["transformers", "ctranslate2"])

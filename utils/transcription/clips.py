@@ -12,6 +12,7 @@ from utils.audio.features import SAMPLE_RATE, WINDOW_SAMPLES
 from utils.audio.load import load_audio
 from utils.cli.errors import UserError
 from utils.manifest.utterance import Utterance
+from utils.transcription.transcript import Advance
 
 # Encoders pad: a 30 s clip may come out of its decoder some milliseconds longer.
 LONGEST_WINDOW_SAMPLES = WINDOW_SAMPLES + SAMPLE_RATE // 10
@@ -25,11 +26,13 @@ class Clip:
         utterance: what the manifest says of it.
         samples: float32 `(num_samples,)`, mono, 16 kHz.
         failure: why the sound could not be read.
+        known: windows of a long one that were decoded before.
     """
 
     utterance: Utterance
     samples: np.ndarray
     failure: str | None = None
+    known: tuple[Advance, ...] = ()
 
     @property
     def seconds(self) -> float:

@@ -16,6 +16,7 @@ _WITHOUT_EFFECT = ("num_workers",)
 _LATER = (
     *("best_of", "patience", "length_penalty", "suppress_tokens", "initial_prompt", "hotwords"),
     *("condition_on_previous_text", "temperature", "temperature_increment", "word_timestamps"),
+    "split_sentences",
 )
 
 
@@ -54,6 +55,8 @@ class Decoding:
         hotwords: words that are given as what came before every window.
         condition_on_previous_text: whether a window of a long recording is given the text before.
         word_timestamps: whether each word gets times.
+        split_sentences: whether a text without timestamps is cut into sentences, whose times are
+            found as those of words are. The text is the same.
     """
 
     language: str | None = None
@@ -79,6 +82,7 @@ class Decoding:
     hotwords: str | None = None
     condition_on_previous_text: bool = False
     word_timestamps: bool = False
+    split_sentences: bool = False
 
     @property
     def fallback_temperatures(self) -> tuple[float, ...]:

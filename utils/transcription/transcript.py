@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -124,10 +124,39 @@ def compression_ratio(text: str) -> float:
     return len(raw) / len(zlib.compress(raw)) if raw else 0.0
 
 
+@dataclass(frozen=True)
+class Advance:
+    """What one window added to a long recording.
+
+    Attributes:
+        seek: the first frame (10 ms) of the next window.
+        segments: new ones.
+        ids: new tokens.
+        previous: text that the next window is given.
+        language: of the recording.
+    """
+
+    seek: int
+    segments: tuple[TimedText, ...]
+    ids: tuple[int, ...]
+    previous: str
+    language: str | None
+
+
 def transcript_from_json(value: Mapping[str, Any]) -> ClipTranscript:
     """What `dataclasses.asdict` made of a transcript, back."""
-    segments = []
-    for each in value["segments"]:
+    return ClipTranscript(
+        value["text"], value["language"], tuple(_segments_from_json(value["segments"]))
+    )
+
+
+def advance_from_json(value: Mapping[str, Any]) -> Advance:
+    """What `dataclasses.asdict` made of an advance, back."""
+    segments = tuple(_segments_from_json(value["segments"]))
+    return Advance(**{**value, "segments": segments, "ids": tuple(value["ids"])})
+
+
+def _segments_from_json(values: Sequence[Mapping[str, Any]]) -> Iterator[TimedText]:
+    for each in values:
         words = each["words"] and tuple(Word(**word) for word in each["words"])
-        segments.append(TimedText(**{**each, "ids": tuple(each["ids"]), "words": words}))
-    return ClipTranscript(value["text"], value["language"], tuple(segments))
+        yield TimedText(**{**each, "ids": tuple(each["ids"]), "words": words})

@@ -5,8 +5,8 @@ B batch, M mel bins, F frames (10 ms each), T tokens.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import torch
 
@@ -16,7 +16,7 @@ from utils.audio.features import (
     WINDOW_FRAMES,
     pad_samples,
 )
-from utils.data.labels import TIMESTAMP_STEP, LabelEncoder
+from utils.data.labels import LabelEncoder
 from utils.manifest.utterance import Utterance
 from utils.scoring.predictions import Prediction, Segment
 from utils.transcription.answers import Answers, Request
@@ -24,16 +24,15 @@ from utils.transcription.clips import Clip
 from utils.transcription.decoding import Decoding
 from utils.transcription.engines.registry import DecodingResult, Engine, States, windows_of
 from utils.transcription.longform import RecordingFeatures, cut_at_timestamps
-from utils.transcription.transcript import ClipTranscript, TimedText
-from utils.transcription.words import words_of
+from utils.transcription.segments import AlignedWindow, Segmenter
+from utils.transcription.transcript import Advance, ClipTranscript, TimedText
 
-Listener = Callable[[Clip, Sequence[TimedText], float], None]
-"""Told of a recording's new segments, and how many of its seconds are done."""
+Listener = Callable[[Clip, Advance], None]
+"""Told what each window added to a long recording."""
 
 # After a window that had to be sampled hotter than this, the next one is not given its text: what
 # went wrong would go on.
 HOTTEST_PREVIOUS = 0.5
-LEAST_FRAMES = 4  # that words are aligned in
 
 
 @dataclass
@@ -53,6 +52,13 @@ class _LongRecording:
     def frames_left(self) -> int:
         return self.features.num_frames - self.seek
 
+    def take(self, advance: Advance) -> None:
+        """Go on by a window."""
+        self.segments += advance.segments
+        self.ids += advance.ids
+        self.seek, self.previous = advance.seek, advance.previous
+        self.language = advance.language
+
 
 class WindowDecoder:
     """Decodes batches of clips.
@@ -68,6 +74,7 @@ class WindowDecoder:
         self.encoder: LabelEncoder = engine.label_encoder(decoding.language, decoding.task)
         self.windows = windows_of(engine, decoding)
         self.answers = Answers(engine, self.encoder, decoding)
+        self.segmenter = Segmenter(engine, self.encoder, decoding)
 
     @property
     def tokens(self) -> int:
@@ -124,9 +131,13 @@ class WindowDecoder:
         answers = self.answers.find(requests, states, timed=timed)
         for row, (clip, language, answer) in enumerate(zip(clips, languages, answers, strict=True)):
             text = self.encoder.decode(answer.ids)
-            segments = list(self._segments(answer, clip.seconds, timed=timed))
             frames = len(clip.samples) // HOP_LENGTH
-            segments = self._with_words(segments, states, row, requests[row], frames)
+            window = AlignedWindow(states, row, requests[row], frames)
+            if timed:
+                segments = list(self.segmenter.between_timestamps(answer, clip.seconds))
+                segments = self.segmenter.with_words(segments, window)
+            else:
+                segments = self.segmenter.sentences(answer, clip.seconds, window)
             found.append(ClipTranscript(text, language, tuple(segments)))
         return found
 
@@ -136,20 +147,21 @@ class WindowDecoder:
             _LongRecording(clip, RecordingFeatures(self.engine.log_mel, clip.samples))
             for clip in clips
         ]
+        for each in recordings:
+            for advance in each.clip.known:
+                each.take(advance)
         while unfinished := [each for each in recordings if each.frames_left > 0]:
-            before = [len(each.segments) for each in unfinished]
-            self._next_windows(unfinished)
-            if listen is not None:
-                for each, known in zip(unfinished, before, strict=True):
-                    done = min(each.seek / FRAMES_PER_SECOND, each.clip.seconds)
-                    listen(each.clip, each.segments[known:], done)
+            for each, advance in zip(unfinished, self._next_windows(unfinished), strict=True):
+                each.take(advance)
+                if listen is not None:
+                    listen(each.clip, advance)
         return [
             ClipTranscript(self.encoder.decode(each.ids), each.language, tuple(each.segments))
             for each in recordings
         ]
 
-    def _next_windows(self, recordings: Sequence[_LongRecording]) -> None:
-        """Decode the next window of each recording and move it on."""
+    def _next_windows(self, recordings: Sequence[_LongRecording]) -> list[Advance]:
+        """Decode the next window of each recording."""
         most = max(min(each.frames_left, WINDOW_FRAMES) for each in recordings)
         frames = self.windows.frames(most * HOP_LENGTH)
         windows = [each.features.window(each.seek, frames) for each in recordings]
@@ -168,35 +180,41 @@ class WindowDecoder:
             for each in recordings
         ]
         answers = self.answers.find(requests, states, timed=True)
-        for row, (each, answer) in enumerate(zip(recordings, answers, strict=True)):
-            self._move_on(each, answer, states, row, requests[row])
+        return [
+            self._advance(each, answer, states, row, requests[row])
+            for row, (each, answer) in enumerate(zip(recordings, answers, strict=True))
+        ]
 
-    def _move_on(
+    def _advance(
         self,
         recording: _LongRecording,
         answer: DecodingResult,
         states: States,
         row: int,
         request: Request,
-    ) -> None:
-        """Keep the complete sentences of a window and go on after them."""
+    ) -> Advance:
+        """The complete sentences of a window, and where to go on after them."""
         left = min(recording.frames_left, WINDOW_FRAMES)
         cut, step = cut_at_timestamps(answer.ids, left, self.encoder.first_timestamp)
         begin = recording.seek / FRAMES_PER_SECOND
         segments = []
         for each in cut:
-            recording.ids += each.ids
-            text = self.encoder.decode(each.ids)
-            if text:
+            if self.encoder.decode(each.ids):
                 end = min(each.end, left / FRAMES_PER_SECOND)
-                segments.append(self._timed(answer, each.ids, min(each.start, end), end))
-        segments = self._with_words(segments, states, row, request, left)
-        recording.segments += [each.shifted(begin) for each in segments]
+                segments.append(self.segmenter.text(answer, each.ids, min(each.start, end), end))
+        segments = self.segmenter.with_words(segments, AlignedWindow(states, row, request, left))
+        previous = recording.previous
         if self.decoding.condition_on_previous_text:
             new_text = " ".join(each.text for each in segments)
             hot = answer.temperature > HOTTEST_PREVIOUS
-            recording.previous = "" if hot else f"{recording.previous} {new_text}".strip()[-2000:]
-        recording.seek += step
+            previous = "" if hot else f"{previous} {new_text}".strip()[-2000:]
+        return Advance(
+            recording.seek + step,
+            tuple(each.shifted(begin) for each in segments),
+            tuple(token for each in cut for token in each.ids),
+            previous,
+            recording.language,
+        )
 
     def _before(self, previous: str, *, first: bool = True) -> str | None:
         """What a window is given as the text before it."""
@@ -234,67 +252,6 @@ class WindowDecoder:
             recording=utterance.audio.path,
             source=utterance.source,
         )
-
-    def _segments(
-        self, answer: DecodingResult, seconds: float, *, timed: bool
-    ) -> Iterator[TimedText]:
-        """Text between pairs of timestamp tokens; what is left open ends with the clip."""
-        if not timed:
-            if self.encoder.decode(answer.ids):
-                yield self._timed(answer, answer.ids, 0.0, seconds)
-            return
-        first, start, words = self.encoder.first_timestamp, 0.0, []
-        for token in [*answer.ids, self.encoder.end]:
-            if self.encoder.is_text(token):
-                words.append(token)
-                continue
-            now = (token - first) * TIMESTAMP_STEP if token >= first else seconds
-            if words:
-                yield self._timed(answer, words, start, now)
-            start, words = now, []
-            if token == self.encoder.end:
-                return
-
-    def _timed(
-        self, answer: DecodingResult, ids: Sequence[int], start: float, end: float
-    ) -> TimedText:
-        return TimedText(
-            round(start, 2),
-            round(end, 2),
-            self.encoder.decode(ids),
-            tuple(token for token in ids if self.encoder.is_text(token)),
-            temperature=answer.temperature,
-            mean_logprob=answer.mean_logprob,
-            no_speech=answer.no_speech,
-        )
-
-    def _with_words(
-        self,
-        segments: list[TimedText],
-        states: States,
-        row: int,
-        request: Request,
-        frames: int,
-    ) -> list[TimedText]:
-        """Segments of one window with the times of their words, where these are asked for."""
-        if not self.decoding.word_timestamps or not segments or frames < LEAST_FRAMES:
-            return segments
-        ids = [token for each in segments for token in each.ids]
-        prompt = self.encoder.prompt(request.language, request.task, timestamps=True)
-        state = self.engine.select(states, [row])
-        alignment = self.engine.align(state, prompt, [ids], min(frames, WINDOW_FRAMES))[0]
-        words = words_of(self.encoder, ids, alignment, request.language)
-        found = []
-        for each in segments:
-            mine, taken = [], 0
-            while words and taken < len(each.ids):
-                word, count = words.pop(0)
-                mine.append(replace(word, start=round(word.start, 2), end=round(word.end, 2)))
-                taken += count
-            start = mine[0].start if mine else each.start
-            end = mine[-1].end if mine else each.end
-            found.append(replace(each, start=start, end=max(start, end), words=tuple(mine)))
-        return found
 
 
 def failed_prediction(clip: Clip) -> Prediction:

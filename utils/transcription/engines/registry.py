@@ -184,11 +184,13 @@ class EngineKind:
         module: holds a function `open_engine(path, local_files_only, compute) -> Engine`.
         recognises: whether a folder or hub name is for this engine.
         check: raises a UserError for a model that is missing or incomplete.
+        aligns: whether it finds when words are spoken.
     """
 
     module: str
     recognises: Callable[[str], bool]
     check: Callable[[str], Any]
+    aligns: bool = True
 
     def open(
         self, path: str, *, local_files_only: bool = False, compute: Compute = DEFAULT_COMPUTE
@@ -261,7 +263,7 @@ def only_file(path: str) -> str:
 
 
 ENGINES: dict[str, EngineKind] = {
-    "ggml": EngineKind("utils.transcription.engines.whisper_cpp", is_ggml_file, _check_file),
+    "ggml": EngineKind("utils.transcription.engines.whisper_cpp", is_ggml_file, _check_file, False),
     "openai": EngineKind("utils.transcription.engines.openai", is_openai_file, _check_file),
     "ctranslate2": EngineKind(
         "utils.transcription.engines.ctranslate2", is_ctranslate2_folder, _check_ctranslate2

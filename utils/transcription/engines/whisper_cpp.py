@@ -19,12 +19,12 @@ from typing import Any
 
 import numpy as np
 
-from utils.audio.features import WINDOW_SAMPLES
+from utils.audio.features import HOP_LENGTH, WINDOW_SAMPLES
 from utils.cli.errors import Failure, UserError
 from utils.cli.extras import expect_installed
 from utils.transcription.clips import Clip
 from utils.transcription.decoding import Decoding
-from utils.transcription.transcript import ClipTranscript, TimedText
+from utils.transcription.transcript import Advance, ClipTranscript, TimedText
 from utils.transcription.windows import Listener
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -212,5 +212,6 @@ class WhisperCppDecoder:
         )
         text = "".join(each["text"] for each in found["segments"]).strip()
         if clip.is_long and listen is not None:
-            listen(clip, segments, clip.seconds)
+            frames = len(clip.samples) // HOP_LENGTH
+            listen(clip, Advance(frames, segments, (), "", found["language"]))
         return ClipTranscript(text, found["language"], segments)

@@ -34,10 +34,11 @@ def decoding_of(settings: InferSettings) -> Decoding:
         return nothing if value is None else value
 
     step = settings.temperature_increment_on_fallback
+    aligns = engine_kind(only_file(settings.model_path), settings.engine).aligns
     return Decoding(
         language=language_code(settings.language) if settings.language else None,
         task=settings.task,
-        timestamps=settings.wants_times,
+        timestamps=settings.wants_times(aligns=aligns),
         batch_size=settings.batch_size,
         num_beams=settings.beam_size,
         num_workers=settings.num_workers,
@@ -56,6 +57,7 @@ def decoding_of(settings: InferSettings) -> Decoding:
         hotwords=settings.hotwords,
         condition_on_previous_text=settings.condition_on_previous_text,
         word_timestamps=settings.word_timestamps,
+        split_sentences=aligns,
     )
 
 

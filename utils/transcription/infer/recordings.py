@@ -19,7 +19,7 @@ from utils.transcription.infer.inputs import Source
 from utils.transcription.infer.settings import InferSettings
 from utils.transcription.infer.sound import speech_in_recording
 from utils.transcription.longform import Samples
-from utils.transcription.transcript import ClipTranscript, TimedText, Word, joined
+from utils.transcription.transcript import Advance, ClipTranscript, TimedText, Word, joined
 
 SHORTEST: Seconds = 0.1  # of a stretch that is transcribed
 
@@ -34,6 +34,7 @@ class Recording:
         samples: mono, 16 kHz.
         stretches: of it, in samples, that are transcribed, in order.
         texts: of the stretches that are done, their times already the recording's.
+        windows: of the longer stretches, that are decoded already.
         language: that was stated or detected.
     """
 
@@ -42,6 +43,7 @@ class Recording:
     samples: Samples
     stretches: list[tuple[int, int]]
     texts: dict[int, ClipTranscript] = field(default_factory=dict)
+    windows: dict[int, list[Advance]] = field(default_factory=dict)
     language: str | None = None
 
     @property
@@ -64,7 +66,7 @@ class Recording:
         # A long one stays where it is, and is read window by window.
         if not is_whole or end - begin <= LONGEST_WINDOW_SAMPLES:
             samples = self.samples[begin:end]
-        return Clip(utterance, samples)
+        return Clip(utterance, samples, known=tuple(self.windows.get(number, ())))
 
     def begin(self, number: int) -> Seconds:
         """When a stretch begins."""

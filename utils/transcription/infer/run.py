@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from utils.audio.clip import AudioRef, Seconds
-from utils.audio.features import WINDOW_SECONDS
+from utils.audio.features import FRAMES_PER_SECOND, WINDOW_SECONDS
 from utils.cli.console import say
 from utils.cli.errors import UserError
 from utils.cli.progress import progress
@@ -31,7 +31,13 @@ from utils.transcription.infer.model import open_decoder
 from utils.transcription.infer.recordings import Recording, stretches_of, without_improbable
 from utils.transcription.infer.settings import InferSettings
 from utils.transcription.infer.sound import read_samples
-from utils.transcription.transcript import ClipTranscript, TimedText, transcript_from_json
+from utils.transcription.transcript import (
+    Advance,
+    ClipTranscript,
+    TimedText,
+    advance_from_json,
+    transcript_from_json,
+)
 from utils.transcription.windows import WindowDecoder
 from utils.transcription.writers import SubtitleLayout, clock, formats_of, write_transcript
 
@@ -57,6 +63,7 @@ class Run:
     failed: list[LeftOut] = field(default_factory=list)
     done: int = 0
     skipped: int = 0
+    heard: Seconds = 0.0
 
     def __post_init__(self) -> None:
         settings, folder = self.settings, Path(self.settings.output_dir)
@@ -147,9 +154,14 @@ class Run:
         stretches = stretches_of(samples, self.settings)
         recording = Recording(source, self._key(source), samples, stretches)
         for number, stretch in enumerate(stretches):
+            if not self.settings.resume:
+                break
             known = self._stretch_key(recording, stretch)
-            if self.settings.resume and known in self.journal:
+            if known in self.journal:
                 recording.texts[number] = transcript_from_json(self.journal[known])
+            windows = recording.windows.setdefault(number, [])
+            while (key := self._window_key(recording, number, len(windows))) in self.journal:
+                windows.append(advance_from_json(self.journal[key]))
         return recording
 
     def _transcribe_group(self, recordings: Sequence[Recording]) -> None:
@@ -158,7 +170,7 @@ class Run:
         before = [sum(e - b for b, e in r.stretches) / 16_000 for r in recordings]
         for recording, seconds in zip(recordings, before, strict=True):
             self._detect_language(recording)
-            self.bar.update(round(recording.seconds - seconds))  # silence, which is left out
+            self._move(recording.seconds - seconds)  # silence, which is left out
         work = [
             (recording, number)
             for recording in recordings
@@ -191,13 +203,21 @@ class Run:
 
     def _transcribe_batch(self, batch: Sequence[tuple[Recording, int]]) -> None:
         clips = [recording.clip(number) for recording, number in batch]
-        begins = {id(c): r.begin(n) for c, (r, n) in zip(clips, batch, strict=True)}
-        moved: dict[int, float] = {}
+        places = {id(c): place for c, place in zip(clips, batch, strict=True)}
+        moved = {
+            id(c): min(c.known[-1].seek / FRAMES_PER_SECOND, c.seconds) for c in clips if c.known
+        }
+        self._move(sum(moved.values()))
 
-        def listen(clip: Clip, segments: Sequence[TimedText], done: float) -> None:
-            self._show([each.shifted(begins[id(clip)]) for each in segments])
-            self.bar.update(round(done) - round(moved.get(id(clip), 0.0)))
+        def listen(clip: Clip, advance: Advance) -> None:
+            recording, number = places[id(clip)]
+            self._show([each.shifted(recording.begin(number)) for each in advance.segments])
+            done = min(advance.seek / FRAMES_PER_SECOND, clip.seconds)
+            self._move(done - moved.get(id(clip), 0.0))
             moved[id(clip)] = done
+            known = recording.windows.setdefault(number, [])
+            self.journal.add(self._window_key(recording, number, len(known)), asdict(advance))
+            known.append(advance)
 
         texts = self.decoder.transcripts(clips, listen)
         for (recording, number), clip, text in zip(batch, clips, texts, strict=True):
@@ -210,7 +230,13 @@ class Run:
                 self.journal.add(key, asdict(recording.texts[number]))
             if not clip.is_long:
                 self._show(segments)
-                self.bar.update(round(clip.seconds))
+                self._move(clip.seconds)
+
+    def _move(self, seconds: Seconds) -> None:
+        """Move the progress bar, which counts whole seconds."""
+        before = round(self.heard)
+        self.heard += seconds
+        self.bar.update(round(self.heard) - before)
 
     def _show(self, segments: Sequence[TimedText]) -> None:
         if not self.settings.verbose:
@@ -260,6 +286,9 @@ class Run:
 
     def _stretch_key(self, recording: Recording, stretch: tuple[int, int]) -> list[Any]:
         return ["stretch", *recording.key[1:], *stretch]
+
+    def _window_key(self, recording: Recording, number: int, window: int) -> list[Any]:
+        return ["window", *recording.key[1:], *recording.stretches[number], window]
 
     def _is_done(self, source: Source) -> bool:
         """Whether an earlier run wrote all that is wanted, and it is still there."""

@@ -65,7 +65,8 @@ class InferSettings:
     no speech. False cuts as openai-whisper does: each window begins where the last sentence of the
     one before it ended."""
     timestamps: bool | None = None
-    """Ask the model for times within a stretch of up to 30 s. None does so if --output_format is
+    """Ask the model for the times of segments within 30 s. None finds them as those of words, which
+    leaves the text as it is; engines that cannot (ggml, onnx) ask for them if --output_format is
     srt or vtt. Sequential windows (--vad_filter=False) always have them."""
     clip_timestamps: str = "0"
     """Parts of each recording to transcribe, in seconds: start,end,start,end,... The last end may
@@ -201,9 +202,12 @@ class InferSettings:
             )
         return ids
 
-    @property
-    def wants_times(self) -> bool:
-        """Whether the model is asked for times in recordings of at most 30 s."""
+    def wants_times(self, *, aligns: bool) -> bool:
+        """Whether the model is asked for times in recordings of at most 30 s.
+
+        Args:
+            aligns: whether they can be found otherwise, from the words.
+        """
         if self.timestamps is not None:
             return self.timestamps
-        return self.output_format in ("srt", "vtt")
+        return self.output_format in ("srt", "vtt") and not aligns

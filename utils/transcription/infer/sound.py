@@ -8,7 +8,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 import numpy as np
 import soxr
@@ -30,11 +30,11 @@ class StoredSamples:
     """Samples in a file, read where they are asked for.
 
     Args:
-        file: float32 values, at 16 kHz; the file is gone when it is closed.
+        file: an open one of float32 values, at 16 kHz; it is gone when it is closed.
         length: how many there are.
     """
 
-    def __init__(self, file: IO[bytes], length: int) -> None:
+    def __init__(self, file: Any, length: int) -> None:
         self.file = file
         self.length = length
 
@@ -44,8 +44,10 @@ class StoredSamples:
     def __getitem__(self, part: slice) -> np.ndarray:
         """Float32 `(num_samples,)`."""
         start, stop, _ = part.indices(self.length)
+        found = np.empty(max(stop - start, 0), np.float32)
         self.file.seek(4 * start)
-        return np.frombuffer(self.file.read(4 * max(stop - start, 0)), dtype=np.float32)
+        self.file.readinto(found)
+        return found
 
 
 def read_samples(path: Path, folder: Path) -> Samples:
