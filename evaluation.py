@@ -19,7 +19,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from utils.cli.config import save_settings
 from utils.cli.console import is_main_process, say_result, warn
@@ -43,6 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with garbage_collection_paused():
         from utils.evaluation.evaluate import expect_report_dir
         from utils.evaluation.models_and_sets import find_models, read_test_sets
+        from utils.evaluation.modules import load_modules
         from utils.evaluation.run_models import transcribe_all
         from utils.model.distributed import close_distributed, init_distributed
 
@@ -52,12 +53,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     entries = [*settings.baselines, *settings.in_question]
     models = find_models(entries, list(metrics), baselines=len(settings.baselines))
     expect_report_dir(settings)
+    modules = load_modules(settings.modules)
     init_distributed()
     try:
         transcribed = transcribe_all(models, test_sets, settings)
     finally:
         close_distributed()
-    return _report(settings, models, test_sets, transcribed) if is_main_process() else 0
+    if not is_main_process():
+        return 0
+    return _report(settings, models, test_sets, transcribed, modules)
 
 
 def _report(
@@ -65,6 +69,7 @@ def _report(
     models: Sequence[Model],
     test_sets: Sequence[TestSet],
     transcribed: Sequence[Transcribed],
+    modules: dict[str, Any],
 ) -> int:
     """Score, compare, write the reports, show the table; return the gate's exit code."""
     from utils.evaluation.evaluate import compare_all, score_all
@@ -73,7 +78,7 @@ def _report(
     from utils.report.terminal import format_results
     from utils.report.write import write_reports
 
-    evaluated = score_all(transcribed, settings.seed)
+    evaluated = score_all(transcribed, settings, modules)
     baselines = [model.name for model in models if model.is_baseline]
     compared, measured = compare_all(evaluated, baselines, settings.seed)
     gate = answer_gate(settings.conditions, measured) if settings.conditions else None

@@ -37,6 +37,12 @@ def test_empty_reference_has_no_rate():
     assert ErrorCounts(insertions=2, utterances=1).rate is None
 
 
+def test_without_reference_tokens_what_chooses_is_the_hallucinated_tokens_an_utterance():
+    assert ErrorCounts(insertions=6, utterances=3).rank == 2.0
+    assert ErrorCounts(1, 0, 0, reference_tokens=4, utterances=3).rank == 0.25
+    assert ErrorCounts().rank == 0.0
+
+
 def test_insertions_into_an_empty_reference_count_once_added():
     silence = ErrorCounts(insertions=2, utterances=1)
     speech = ErrorCounts(reference_tokens=4, utterances=1)

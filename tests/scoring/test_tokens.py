@@ -39,7 +39,23 @@ def test_every_metric_says_what_it_counts():
         "cer": "characters",
         "wer": "words",
         "mer": "characters and words",
+        "cer@2": "grapheme clusters",
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "clusters"),
+    [
+        ("हिन्दी में", ["हि", "न्दी", "में"]),
+        ("น้ำ ดี", ["น้ำ", "ดี"]),
+        ("مُحَمَّد", ["مُ", "حَ", "مَّ", "د"]),
+        ("が\u304b\u3099", ["が", "\u304b\u3099"]),
+        ("ok 打开", ["o", "k", "打", "开"]),
+        (" ", []),
+    ],
+)
+def test_what_a_reader_calls_one_character_is_one_token(text: str, clusters: list[str]):
+    assert tokenizer_of("cer@2")(text) == clusters
 
 
 def test_words_stand_between_whitespace():
@@ -68,4 +84,4 @@ def test_the_languages_without_spaces_choose_cer(languages: list[str | None], me
 def test_an_unknown_metric_is_told_with_the_known_ones():
     with pytest.raises(UserError, match="unknown metric 'per'") as caught:
         tokenizer_of("per")
-    assert caught.value.hint == "Known metrics: cer, wer, mer."
+    assert caught.value.hint == "Known metrics: cer, wer, mer, cer@2."

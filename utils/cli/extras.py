@@ -19,6 +19,8 @@ _FILES = {
     "onnx": "requirements/onnx.txt",
     "onnxruntime": "requirements/onnx.txt",
     "pywhispercpp": "requirements/ggml.txt",
+    "kaldialign": "requirements/scoring.txt",
+    "meeteval": "requirements/scoring.txt",
     "sounddevice": "requirements/microphone.txt",
     "whisper": "requirements/openai.txt",
     "tiktoken": "requirements/openai.txt",

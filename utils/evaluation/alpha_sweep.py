@@ -60,7 +60,7 @@ def sweep(
         tuned.model.load_state_dict(between(old, new, alpha))
         scores = [score_of(tuned, utterances, Decoding()) for utterances in sets]
         (target_rate, kept_rate), metrics = (
-            [each.rate or 0.0 for each in scores],
+            [each.counts.rank for each in scores],
             [each.metric for each in scores],
         )
         points.append(Point(alpha, target_rate, kept_rate, *metrics))

@@ -5,11 +5,15 @@ The phases of evaluation.py between the transcribing and the report, one functio
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from utils.cli.errors import UserError
+from utils.evaluation.figures import FigureMaker
+from utils.evaluation.modules import compute_modules
+from utils.evaluation.recount import JIWER, recount
 from utils.evaluation.results import Compared, Evaluated, read_results
 from utils.evaluation.run_models import Transcribed
 from utils.evaluation.settings import EvaluationSettings
@@ -38,9 +42,24 @@ def expect_report_dir(settings: EvaluationSettings) -> None:
             ) from error
 
 
-def score_all(transcribed: Iterable[Transcribed], seed: int) -> list[Evaluated]:
-    """Count the errors of each model on each set, with the interval of its rate."""
+def score_all(
+    transcribed: Iterable[Transcribed],
+    settings: EvaluationSettings,
+    modules: Mapping[str, Any] | None = None,
+) -> list[Evaluated]:
+    """Count the errors of each model on each set, with intervals and the figures beside the rate.
+
+    Args:
+        transcribed: Every model on every set.
+        settings: Of the evaluation.
+        modules: Loaded `evaluate` modules by name.
+
+    Raises:
+        UserError: A module cannot compute with texts alone.
+    """
     evaluated = []
+    seed = settings.seed
+    maker = FigureMaker(settings.keywords, seed)
     hashes: dict[str, str | None] = {}
     for each in transcribed:
         model, test_set = each.model, each.test_set
@@ -63,6 +82,13 @@ def score_all(transcribed: Iterable[Transcribed], seed: int) -> list[Evaluated]:
                 audio_seconds=sum(p.audio_seconds for p in each.predictions),
                 cost=each.cost.to_json() if each.cost else None,
                 extra_predictions=each.extra,
+                figures=maker.figures(test_set, score),
+                modules=compute_modules(dict(modules or {}), score),
+                checked=(
+                    recount(score, f"{model.name} on {test_set.name}")
+                    if settings.check_with == JIWER
+                    else None
+                ),
             )
         )
     return evaluated

@@ -13,7 +13,7 @@ from pathlib import Path
 from utils.cli.console import say, warn
 from utils.cli.errors import UserError
 from utils.evaluation.results import set_name
-from utils.evaluation.settings import EvaluationSettings
+from utils.evaluation.settings import AUTO, EvaluationSettings
 from utils.manifest.languages import text_language
 from utils.manifest.read import Dropped, filter_by_duration, read_manifest
 from utils.manifest.text_language import with_languages
@@ -24,6 +24,7 @@ from utils.scoring.score import Score, score_predictions
 from utils.scoring.tokens import LANGUAGES_WITHOUT_SPACES, default_metric
 from utils.transcription.engines.registry import engine_kind
 
+TRANSLATE = "translate"
 CHECKPOINT_FOLDER = re.compile(r"checkpoint-\w+")
 MOST_PARTS_IN_A_NAME = 8
 NAMED_IN_A_WARNING = 5
@@ -64,8 +65,14 @@ class TestSet:
     @cached_property
     def metric(self) -> str:
         """The metric of this test set."""
-        chosen = self.settings.metric
-        return default_metric(self.text_languages.values()) if chosen == "auto" else chosen
+        chosen = self.settings.counted
+        return default_metric(self.text_languages.values()) if chosen == AUTO else chosen
+
+    @cached_property
+    def translations(self) -> frozenset[str]:
+        """Ids of the utterances that are translated."""
+        task = self.settings.task
+        return frozenset(e.id for e in self.utterances if (e.task or task) == TRANSLATE)
 
     def normalizer_for(self, prediction: Prediction) -> str:
         """Name the normalizer of an utterance; what a model detected has no say in it."""

@@ -18,6 +18,7 @@ from utils.scoring.blocks import block_unit
 from utils.scoring.counts import ErrorCounts
 from utils.scoring.gate import GateAnswer, Verdict
 from utils.scoring.score import Score
+from utils.scoring.secondary.figure import Figure
 from utils.scoring.statistics import Comparison, Interval, holm
 
 SCHEMA = 1
@@ -49,9 +50,14 @@ class Evaluated:
     """Short name of the test set, unique in a report; that of the manifest if not given."""
     cost: Mapping[str, Any] | None = None
     """As `Cost.to_json` returns it; None for ready predictions."""
-    """Utterances without a ready prediction; they count as failed."""
     extra_predictions: int = 0
     """Ready predictions of other utterances; they count nowhere."""
+    figures: Mapping[str, Figure] = field(default_factory=dict)
+    """What stands beside the rate: name -> figure."""
+    modules: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Name of an `evaluate` module -> what it computed."""
+    checked: Mapping[str, Any] | None = None
+    """What another library counted, as `recount` returns it."""
 
 
 @dataclass(frozen=True)
@@ -170,6 +176,9 @@ def _score_json(evaluated: Evaluated) -> dict[str, Any]:
         "audio_seconds": round(evaluated.audio_seconds, 3),
         "predictions": evaluated.predictions,
         "extra_predictions": evaluated.extra_predictions,
+        "figures": {name: each.to_json() for name, each in evaluated.figures.items()},
+        "evaluate": {name: dict(each) for name, each in evaluated.modules.items()},
+        "checked_with": None if evaluated.checked is None else dict(evaluated.checked),
         "cost": None if evaluated.cost is None else dict(evaluated.cost),
     }
 

@@ -64,6 +64,25 @@ def _is_cost(value: Any) -> bool:
     )
 
 
+def _is_figures(value: Any) -> bool:
+    """Objects by name, each with a value, an interval and what it was counted from."""
+    checks = {
+        **{"value": _is_rate, "interval": _is_interval, "unit": _is_text, "note": _is_text},
+        **dict.fromkeys(("count", "of"), _or_none(_is_count)),
+    }
+    return type(value) is dict and all(
+        type(each) is dict and all(check(each.get(name)) for name, check in checks.items())
+        for each in value.values()
+    )
+
+
+def _is_computed(value: Any) -> bool:
+    """Objects by the name of a module, each with numbers and texts."""
+    return type(value) is dict and all(
+        _is_object(each) and _is_cost(each) for each in value.values()
+    )
+
+
 _COUNTS = ("errors", "substitutions", "deletions", "insertions", "reference_tokens", "utterances")
 SCORE: Mapping[str, Check] = {
     **dict.fromkeys(("model", "test_data", "metric", "normalizer", "test_set"), _is_text),
@@ -78,6 +97,9 @@ SCORE: Mapping[str, Check] = {
     "decoding": _is_object,
     "audio_seconds": _is_number,
     "cost": _is_cost,
+    "figures": _is_figures,
+    "evaluate": _is_computed,
+    "checked_with": _or_none(_is_object),
 }
 RAW: Mapping[str, Check] = {"rate": _is_rate, **dict.fromkeys(_COUNTS, _is_count)}
 COMPARISON: Mapping[str, Check] = {

@@ -8,9 +8,14 @@ from typing import Literal
 from utils.cli.errors import UserError
 from utils.manifest.languages import language_code
 from utils.scoring.gate import Condition, read_gate
+from utils.scoring.metrics import METRICS
 from utils.scoring.normalizers import normalizer
+from utils.scoring.secondary.keyword_list import read_keywords
 
 DEFAULT_MODEL = "models/whisper-tiny-finetune"
+AUTO = "auto"
+# The first version of the CER is called by its name alone, as it was published.
+OWN_METRICS = {AUTO: AUTO, **{name: name for name in METRICS}, "cer@1": "cer"}
 
 
 @dataclass(frozen=True)
@@ -50,15 +55,21 @@ class _ScoreSettings:
     gate: str | None = None
     """Conditions that the results must meet, such as "cer<=0.05, cer.delta<=0.002, failed<=0". A
     YAML file can hold conditions for each test set. The exit code gives the answer."""
-    metric: Literal["auto", "cer", "wer", "mer"] = "auto"
-    """Error rate over characters (cer), words (wer), or Han characters and words mixed (mer). auto
-    chooses by the language of the test set."""
+    metric: str = "auto"
+    """Error rate over characters (cer), grapheme clusters (cer@2), words (wer), or Han characters
+    and words mixed (mer). auto chooses by the language of the test set. The name or path of an
+    evaluate module, after a comma or alone, is computed as well; its code is run."""
     normalizer: str = "auto"
     """Name of the text normalizer. auto chooses by language, --remove_pun and --to_simple."""
     remove_pun: bool = True
     """Ignore punctuation, case and character width."""
     to_simple: bool = True
     """Convert Chinese to simplified characters before scoring."""
+    keywords: str | None = None
+    """File of keywords, one a line, such as names or products. Their recall, precision and F1 are
+    reported."""
+    check_with: Literal["jiwer"] | None = None
+    """Library that counts every total again. results.json says whether it agrees."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +143,13 @@ class EvaluationSettings(
         _ = self.conditions
         if self.normalizer != "auto":
             normalizer(self.normalizer)
+        if self.keywords is not None:
+            read_keywords(self.keywords)
+        own = [name for name in _parts(self.metric) if name in OWN_METRICS]
+        if len(own) > 1:
+            raise UserError(
+                f"--metric={self.metric} names {len(own)} error rates", "Give one of ours."
+            )
 
     @property
     def language_code(self) -> str | None:
@@ -142,6 +160,17 @@ class EvaluationSettings(
     def conditions(self) -> tuple[Condition, ...]:
         """The gate's conditions; none without a gate."""
         return () if self.gate is None else read_gate(self.gate)
+
+    @property
+    def counted(self) -> str:
+        """The error rate: "auto" or a key of `METRICS`."""
+        own = [name for name in _parts(self.metric) if name in OWN_METRICS]
+        return OWN_METRICS[own[0]] if own else AUTO
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """Names and paths of `evaluate` modules."""
+        return tuple(name for name in _parts(self.metric) if name not in OWN_METRICS)
 
     @property
     def manifests(self) -> tuple[str, ...]:
@@ -165,3 +194,7 @@ class EvaluationSettings(
 def _several(value: list[str] | str | None) -> tuple[str, ...]:
     """The published default is one path, not a list."""
     return (value,) if isinstance(value, str) else tuple(value or ())
+
+
+def _parts(metric: str) -> list[str]:
+    return [part.strip() for part in metric.split(",") if part.strip()]

@@ -11,6 +11,7 @@ from utils.cli.console import printable
 from utils.cli.files import atomic_write
 from utils.evaluation.results import Evaluated, Results, set_name
 from utils.report.figures.speed import COST_HEADER, cost_rows
+from utils.report.secondary import FIGURE_HEADER, describe_secondary, figure_rows
 from utils.report.tables import (
     NOTHING,
     code_span,
@@ -64,6 +65,12 @@ def format_report(results: Results, evaluated: Iterable[Evaluated]) -> str:
         parts.append("## Models and test sets\n\n" + markdown_table(header, rows))
     if silence := describe_silence(results["scores"]):
         parts.append("\n".join(["## Hallucinated in silence", "", *(f"- {s}" for s in silence)]))
+    figures = figure_rows(results["scores"])
+    notes = describe_secondary(results["scores"])
+    if figures or notes:
+        table = [markdown_table(FIGURE_HEADER, figures, words=3)] if figures else []
+        listed = ["\n".join(f"- {markdown_text(note)}" for note in notes)] if notes else []
+        parts.append("\n\n".join(["## Beside the error rate", *table, *listed]))
     costs = cost_rows(results["scores"])
     if costs:
         parts.append("## Cost\n\n" + markdown_table(COST_HEADER, costs, words=2))

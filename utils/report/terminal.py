@@ -7,6 +7,7 @@ from typing import Any
 
 from utils.evaluation.results import Results, set_of
 from utils.report.figures.speed import COST_HEADER, cost_rows
+from utils.report.secondary import FIGURE_HEADER, describe_secondary, figure_rows
 from utils.report.tables import percent, percent_interval, points, text_table
 from utils.scoring.metrics import METRICS
 
@@ -35,6 +36,10 @@ def format_results(results: Results) -> str:
     if rows:
         parts.append(text_table(header, rows))
     parts.append("\n".join(describe_silence(results["scores"])))
+    figures = figure_rows(results["scores"])
+    if figures:
+        parts.append(text_table(FIGURE_HEADER, figures, words=3))
+    parts.append("\n".join(describe_secondary(results["scores"])))
     costs = cost_rows(results["scores"])
     if costs:
         parts.append(text_table(COST_HEADER, costs, words=2))

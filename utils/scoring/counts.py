@@ -58,6 +58,15 @@ class ErrorCounts:
         """
         return self.errors / self.reference_tokens if self.reference_tokens else None
 
+    @property
+    def rank(self) -> float:
+        """What chooses between models on one set; less is better.
+
+        The rate; where no reference has a token, the hallucinated tokens of an utterance; 0 where
+        there is no utterance.
+        """
+        return self.errors / (self.reference_tokens or self.utterances or 1)
+
     def __add__(self, other: ErrorCounts) -> ErrorCounts:
         if not isinstance(other, ErrorCounts):
             return NotImplemented

@@ -122,6 +122,24 @@ def align(reference: Sequence[str], hypothesis: Sequence[str]) -> list[tuple[str
     return pairs
 
 
+def align_places(reference: Sequence[str], hypothesis: Sequence[str]) -> list[tuple[int, int]]:
+    """Return the places of the tokens that are equal along one shortest alignment.
+
+    Example:
+        >>> align_places("abd", "axbd")
+        [(0, 0), (1, 2), (2, 3)]
+    """
+    pairs: list[tuple[int, int]] = []
+    for block in Levenshtein.opcodes(*_interned(reference, hypothesis)):
+        if block.tag == "equal":
+            pairs += zip(
+                range(block.src_start, block.src_end),
+                range(block.dest_start, block.dest_end),
+                strict=True,
+            )
+    return pairs
+
+
 def _interned(reference: Sequence[str], hypothesis: Sequence[str]) -> tuple[str, str]:
     """Write each different token as one code point; characters of a text are such already."""
     if isinstance(reference, str) and isinstance(hypothesis, str):

@@ -18,7 +18,6 @@ from __future__ import annotations
 import difflib
 import operator
 import re
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -41,6 +40,7 @@ _SAYINGS = {
 }
 NO_INTERVAL = "no interval: it takes two utterances with words"
 ALL_SETS = "all"
+SMALLEST_SHOWN = 1e-12
 GATE_FILES = (".yaml", ".yml")
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
@@ -49,7 +49,7 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     ">": operator.gt,
 }
-_CONDITION = re.compile(r"\s*([\w.]+)\s*(<=|>=|<|>)\s*([^\s<>=]+)\s*")
+_CONDITION = re.compile(r"\s*([\w.@]+)\s*(<=|>=|<|>)\s*([^\s<>=]+)\s*")
 _SCOPE = re.compile(r"\s*([^\[\]]+?)\s*(?:\[([^\[\]]*)\])?\s*")
 
 
@@ -99,7 +99,11 @@ class Verdict:
         """The verdict in words, with its numbers."""
         value = "has no value" if self.value is None else f"is {self.value:.4g}"
         interval = self.interval
-        certainty = [f"95 %: {interval[0]:.4g} to {interval[1]:.4g}"] if interval else []
+        certainty = []
+        if interval:
+            # An open end at 0 is the smallest number there is (statistics.py).
+            low = "above 0" if 0 < interval[0] < SMALLEST_SHOWN else f"{interval[0]:.4g}"
+            certainty.append(f"95 %: {low} to {interval[1]:.4g}")
         certainty += [self.doubt] if self.doubt else []
         sure = f" ({'; '.join(certainty)})" if certainty else ""
         against = f" against {self.baseline}" if self.baseline else ""
@@ -283,9 +287,6 @@ def _decide(condition: Condition, measured: Measured) -> Verdict:
     # Every limit is one-sided, so the two ends of the interval speak for all of it.
     certain = (value,) if condition.reads.certain and value is not None else ()
     bounds = interval or certain
-    if interval and interval[0] == 0 and value and not condition.reads.needs_baseline:
-        # One error is proof of a rate above 0, however wide the interval.
-        bounds = (sys.float_info.min, interval[1])
     ends = {holds(end, condition.limit) for end in bounds}
     why = _doubt(condition, part, value, interval)
     answer = PASS if ends == {True} else REGRESS if ends == {False} else INCONCLUSIVE

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from utils.scoring.edits import Vocabulary, count_operations
 from utils.scoring.score import Score
 from utils.scoring.tokens import tokenizer_of
 
@@ -69,9 +71,7 @@ def find_loop(tokens: Sequence[str]) -> tuple[tuple[str, ...], int] | None:
         >>> find_loop("no no no".split()) is None
         True
     """
-    numbers: dict[str, int] = {}
-    text = "".join([chr(numbers.setdefault(token, len(numbers))) for token in tokens])
-    for found in _LOOP.finditer(text):
+    for found in _LOOP.finditer(_written(tokens)):
         if len(found[0]) >= FEWEST_TOKENS:
             size = len(found[1])
             return tuple(tokens[found.start() : found.start() + size]), len(found[0]) // size
@@ -93,6 +93,43 @@ def find_loops(score: Score) -> list[Loop]:
     return sorted(loops, key=lambda loop: -loop.times * len(loop.phrase))
 
 
+def without_loops(score: Score) -> tuple[NDArray[np.int64], list[Loop]]:
+    """Count errors as if each phrase that a model repeats stood there once.
+
+    Args:
+        score: Of any metric.
+
+    Returns:
+        int64 `(N,)`, the errors of each utterance, and the loops that were taken out, the most
+        repeated first.
+    """
+    loops = find_loops(score)
+    errors = score.errors.copy()
+    looping = {loop.id for loop in loops}
+    tokenize = tokenizer_of(score.metric)
+    for place, prediction in enumerate(score.predictions):
+        if prediction.id in looping:
+            once = once_each(tokenize(score.hypotheses[place]))
+            errors[place] = sum(count_operations(tokenize(score.references[place]), once))
+    return errors, loops
+
+
+def once_each(tokens: Sequence[str]) -> list[str]:
+    """Return tokens with each loop as a single time its phrase.
+
+    Example:
+        >>> once_each("it goes on and on and on and on and on".split())
+        ['it', 'goes', 'on', 'and', 'on']
+    """
+    kept: list[str] = []
+    end = 0
+    for found in _LOOP.finditer(_written(tokens)):
+        if len(found[0]) >= FEWEST_TOKENS:
+            kept += tokens[end : found.start() + len(found[1])]
+            end = found.end()
+    return [*kept, *tokens[end:]]
+
+
 def hallucinated_in_silence(score: Score) -> Silence:
     """Return what a model hallucinated where the reference is empty."""
     places = np.flatnonzero(score.tokens == 0)
@@ -105,3 +142,7 @@ def hallucinated_in_silence(score: Score) -> Silence:
         characters=sum(len("".join(text.split())) for text in texts),
         phrases=Counter(text for text in texts if text),
     )
+
+
+def _written(tokens: Sequence[str]) -> str:
+    return Vocabulary().write(tokens)

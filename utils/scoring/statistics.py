@@ -18,6 +18,7 @@ B different blocks, R resamplings, C columns of sums.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -38,6 +39,9 @@ POWER = 0.8
 # About two seconds of drawing; with more different blocks fewer resamplings serve as well.
 MOST_DRAWS = 60_000_000
 DRAWS_AT_ONCE = 2_000_000
+
+# The lower end of an interval that is open at 0: every rate above 0 is above it.
+ABOVE_ZERO = sys.float_info.min
 
 Interval = tuple[float, float]
 FloatArray = NDArray[np.float64]
@@ -123,7 +127,8 @@ def rate_interval(score: Score, *, seed: int = 0) -> Interval | None:
         seed: The same seed gives the same interval.
 
     Returns:
-        (low, high), or None where there is no rate or fewer than two blocks to draw from.
+        (low, high), or None where there is no rate or fewer than two blocks to draw from. The
+        lower end is `ABOVE_ZERO` where it would be 0 beside an error: the rate is above 0.
     """
     return interval_of_sums(_sums([score]), seed=seed)
 
@@ -146,7 +151,8 @@ def interval_of_sums(
     draws = _resample(sums, seed, resamplings)
     bound = moments(sums[:, 0], sums[:, 1], paired=False)
     low, high = _wider(draws.interval(draws.rates[:, 0]), bound)
-    return max(low, 0.0), min(high, _highest(sums))
+    # One error is proof of a rate above 0, however wide the interval: its lower end is then open.
+    return max(low, ABOVE_ZERO if sums[:, 0].any() else 0.0), min(high, _highest(sums))
 
 
 def compare(model: Score, baseline: Score, *, seed: int = 0) -> Comparison:

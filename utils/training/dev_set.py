@@ -38,14 +38,16 @@ class DevSet:
     metric: str
 
     def error_rate(self, loaded: LoadedModel, desc: str) -> float:
-        """Corpus rate of generated text, over all processes; 0 without any reference.
+        """What chooses the checkpoint, over all processes: `ErrorCounts.rank` of generated text.
+
+        That is the corpus rate; on a dev set without words, the hallucinated tokens an utterance.
 
         Args:
             loaded: a whole model.
             desc: what the progress bar says.
         """
         score = score_of(loaded, self.utterances, self.decoding, metric=self.metric, desc=desc)
-        return float(score.rate if score.rate is not None else 0.0)
+        return score.counts.rank
 
     @torch.no_grad()
     def loss(

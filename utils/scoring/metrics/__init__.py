@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from utils.scoring.metrics.cer import characters
+from utils.scoring.metrics.cer import characters, grapheme_clusters
 from utils.scoring.metrics.mer import characters_and_words
 from utils.scoring.metrics.wer import words
 
@@ -26,9 +26,12 @@ class Metric:
     tokenize: Tokenizer
 
 
+CLUSTERS = "cer@2"
+
 METRICS: dict[str, Metric] = {
     "cer": Metric("character error rate", "characters", characters),
     "wer": Metric("word error rate", "words", words),
     "mer": Metric("mixed error rate", "characters and words", characters_and_words),
+    CLUSTERS: Metric("character error rate (clusters)", "grapheme clusters", grapheme_clusters),
 }
 """Metric name -> what it counts. The sentence error rate (ser.py) comes with each of them."""
