@@ -58,11 +58,15 @@ def _count(references: Sequence[str], hypotheses: Sequence[str], metric: str) ->
     import jiwer
 
     if metric == "cer":
-        sides = [["".join(text.split()) for text in side] for side in (references, hypotheses)]
-        output: Any = jiwer.process_characters(*sides)
+        expected, found = (
+            ["".join(text.split()) for text in side] for side in (references, hypotheses)
+        )
+        output: Any = jiwer.process_characters(expected, found)
     else:
         tokenize = tokenizer_of(metric)
-        sides = [[" ".join(tokenize(text)) for text in side] for side in (references, hypotheses)]
-        output = jiwer.process_words(*sides)
+        expected, found = (
+            [" ".join(tokenize(text)) for text in side] for side in (references, hypotheses)
+        )
+        output = jiwer.process_words(expected, found)
     errors = output.substitutions + output.deletions + output.insertions
     return errors, output.hits + output.substitutions + output.deletions
