@@ -13,11 +13,11 @@ import pytest
 
 from utils.audio.clip import TimedSentence
 from utils.cli.errors import UserError
-from utils.cli.files import cache_folder
+from utils.cli.files import cache_folder, scratch_folder
 from utils.data import dataset
 from utils.data.dataset import Shares, SpeechDataset, open_table, training_table, write_rows
 from utils.data.labels import LabelEncoder, Labels
-from utils.data.table import Row, RowFile, new_folder, open_rows, read_dropped
+from utils.data.table import Row, RowFile, open_rows, read_dropped
 from utils.manifest import read
 from utils.manifest.read import Dropped, read_manifest
 from utils.manifest.utterance import Utterance
@@ -85,7 +85,7 @@ def test_workers_map_the_file_instead_of_copying_it(
 
 
 def test_nothing_written_is_nothing_read(encoder: LabelEncoder) -> None:
-    folder = new_folder()
+    folder = scratch_folder("tables")
     with RowFile(folder, encoder):
         pass
     assert len(open_rows([folder])) == 0
@@ -147,21 +147,21 @@ def test_an_utterance_is_encoded_once_unless_it_is_shown_otherwise(
 
 LEAVE = """
 import os, signal, sys
-from utils.data.table import new_folder
-print(new_folder(), flush=True)
+from utils.cli.files import scratch_folder
+print(scratch_folder("tables"), flush=True)
 os.kill(os.getpid(), signal.SIGKILL) if sys.argv[1] == "killed" else None
 """
 
 
 @pytest.mark.parametrize("end", ["in peace", "killed"])
 def test_folders_go_with_their_process_or_later(repository: Path, end: str) -> None:
-    mine = new_folder()
+    mine = scratch_folder("tables")
     done = subprocess.run(
         [sys.executable, "-c", LEAVE, end], cwd=repository, capture_output=True, text=True
     )
     left = Path(done.stdout.strip())
     assert left.parent == cache_folder() / "tables"
     assert left.exists() == (end == "killed")
-    new_folder()
+    scratch_folder("tables")
     assert not left.exists()
     assert mine.exists()

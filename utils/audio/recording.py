@@ -13,6 +13,7 @@ import soxr
 from utils.audio.clip import Seconds
 from utils.audio.decode import AudioError
 from utils.audio.features import SAMPLE_RATE
+from utils.cli.leftovers import unfinished
 
 
 def store_mono(source: Path, target: Path) -> Seconds:
@@ -30,21 +31,17 @@ def store_mono(source: Path, target: Path) -> Seconds:
     """
     if not source.is_file() or source.stat().st_size == 0:
         raise AudioError(f"{source} is missing or empty", "copy it again", kind="missing")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}.unfinished")
     written = 0
-    try:
+    with unfinished(target) as path:
         with soundfile.SoundFile(
-            unfinished, "w", SAMPLE_RATE, 1, format="FLAC", subtype="PCM_16"
+            path, "w", SAMPLE_RATE, 1, format="FLAC", subtype="PCM_16"
         ) as file:
             for samples in _mono(source):
                 file.write(np.clip(samples, -1.0, 1.0))
                 written += len(samples)
         if not written:
             raise AudioError(f"{source} holds no sound", kind="empty")
-        os.replace(unfinished, target)
-    finally:
-        unfinished.unlink(missing_ok=True)
+        os.replace(path, target)
     return written / SAMPLE_RATE
 
 

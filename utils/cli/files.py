@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, Any, Literal
+
+from utils.cli.leftovers import is_own, remove_leftovers, unfinished
 
 HASH_CHUNK_BYTES = 1 << 20
 
@@ -35,17 +38,15 @@ def atomic_write(path: str | Path, mode: Literal["w", "wb"] = "w") -> Iterator[I
     """
     # A link is written through, not replaced: the user put it there for a reason.
     target = Path(os.path.realpath(path))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}.unfinished")
     text_options: dict[str, Any] = {"encoding": "utf-8", "newline": ""} if mode == "w" else {}
-    try:
-        with open(unfinished, mode, **text_options) as handle:
+    # What is to be renamed as a whole needs no other name before that.
+    with nullcontext(target) if is_own(target) else unfinished(target) as path:
+        with open(path, mode, **text_options) as handle:
             yield handle
             handle.flush()
             os.fsync(handle.fileno())
-        os.replace(unfinished, target)
-    finally:
-        unfinished.unlink(missing_ok=True)
+        if path != target:
+            os.replace(path, target)
 
 
 def cache_folder() -> Path:
@@ -64,6 +65,27 @@ def writable_folder(folder: Path) -> Path:
         if not _FOLDERS_OF_THIS_RUN:
             _FOLDERS_OF_THIS_RUN.append(tempfile.TemporaryDirectory(prefix="whisper-finetune-"))
         return Path(_FOLDERS_OF_THIS_RUN[0].name)
+
+
+def scratch_folder(name: str) -> Path:
+    """Make an empty folder in the user's cache, which goes when this process ends.
+
+    A killed process leaves its folder: it goes when the next one asks for a folder of that name.
+
+    Args:
+        name: what it is for.
+
+    Raises:
+        OSError: nothing can be written anywhere.
+    """
+    parent = writable_folder(cache_folder() / name)
+    remove_leftovers(parent)
+    stack = ExitStack()
+    folder = stack.enter_context(unfinished(parent / name, folder=True))
+    owner = os.getpid()
+    # A process that was forked off has no say.
+    atexit.register(lambda: stack.close() if os.getpid() == owner else None)
+    return folder
 
 
 def sync_path(path: str | Path) -> None:

@@ -17,11 +17,12 @@ from utils.audio.clip import Seconds
 from utils.audio.features import SAMPLE_RATE, WINDOW_SECONDS
 from utils.audio.load import load_audio
 from utils.cli.errors import UserError
+from utils.cli.files import scratch_folder
 from utils.cli.progress import progress
 from utils.data.batching import PADDING_EXAMPLE, Example, ExampleKey
 from utils.data.concat import PARTS, load_joined
 from utils.data.labels import IGNORED, LabelEncoder, Labels
-from utils.data.table import Row, RowFile, Rows, new_folder, open_rows, read_dropped
+from utils.data.table import Row, RowFile, Rows, open_rows, read_dropped
 from utils.manifest.durations import known_durations
 from utils.manifest.read import Dropped, Manifest
 from utils.manifest.utterance import Utterance
@@ -135,7 +136,7 @@ def write_rows(
     Returns:
         The folder, for `open_table` in any process of this machine. It goes with this process.
     """
-    folder = new_folder()
+    folder = scratch_folder("tables")
     utterances = part.of(manifest.utterances)
     with RowFile(folder, encoder) as file:
         known = progress(_with_durations(utterances), total=len(utterances), desc="reading data")

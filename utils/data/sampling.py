@@ -8,10 +8,11 @@ from typing import Literal
 
 import numpy as np
 
+from utils.cli.files import scratch_folder
 from utils.data.concat import group_rows, joined_line
 from utils.data.dataset import TrainingTable
 from utils.data.labels import LabelEncoder
-from utils.data.table import Row, RowFile, new_folder, open_rows
+from utils.data.table import Row, RowFile, open_rows
 
 By = Literal["language", "source"]
 
@@ -34,7 +35,7 @@ def join_clips(
     groups = group_rows(utterances, table.durations, table.num_tokens, limits, seed)
     whole = (joined_line([utterances[row] for row in group]) for group in groups)
     seconds = table.durations
-    folder = new_folder()
+    folder = scratch_folder("tables")
     with RowFile(folder, encoder) as file:
         for group, each in zip(groups, whole, strict=True):
             length = float(sum(seconds[row] for row in group))

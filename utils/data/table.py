@@ -7,11 +7,7 @@ beside them as JSON.
 
 from __future__ import annotations
 
-import atexit
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -19,9 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow
-from filelock import FileLock, Timeout
 
-from utils.cli.files import cache_folder, writable_folder
 from utils.data.concat import PARTS
 from utils.data.labels import LabelEncoder, Labels
 from utils.manifest.read import Dropped
@@ -225,36 +219,3 @@ def read_dropped(folder: Path) -> list[Dropped]:
     """Read what a `RowFile` was told to leave out."""
     with open(folder / DROPPED_FILE, encoding="utf-8") as file:
         return [Dropped(*json.loads(line)) for line in file]
-
-
-_IN_USE: list[FileLock] = []
-
-
-def new_folder() -> Path:
-    """Make a folder for rows, which goes when this process ends.
-
-    A killed process leaves its folder, but no lock on it: it goes when another makes one.
-    """
-    parent = writable_folder(cache_folder() / "tables")
-    # One process at a time: between making a folder and locking it, another would find it unused.
-    with FileLock(parent / ".making"):
-        for old in parent.glob("*.lock"):
-            try:
-                with FileLock(old, timeout=0):
-                    shutil.rmtree(old.with_suffix(""), ignore_errors=True)
-                    old.unlink(missing_ok=True)
-            except (Timeout, OSError):
-                continue
-        folder = Path(tempfile.mkdtemp(dir=parent))
-        lock = FileLock(folder.with_name(f"{folder.name}.lock"))
-        lock.acquire()
-    _IN_USE.append(lock)
-    atexit.register(_remove, folder, lock, os.getpid())
-    return folder
-
-
-def _remove(folder: Path, lock: FileLock, owner: int) -> None:
-    if os.getpid() == owner:  # a process that was forked off has no say
-        shutil.rmtree(folder, ignore_errors=True)
-        lock.release()
-        Path(lock.lock_file).unlink(missing_ok=True)

@@ -11,12 +11,12 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
 
 from utils.cli.files import atomic_write
+from utils.cli.leftovers import unfinished
 from utils.export.checked import export_checked
 from utils.export.parity import Answer, Parity, Question, Reader, room_after, suppressed_by
 from utils.manifest.utterance import Utterance
@@ -40,12 +40,15 @@ def write(loaded: LoadedModel, folder: Path, quantization: str) -> None:
     """Write weights, vocabulary and side files into an empty folder."""
     from ctranslate2.converters import TransformersConverter
 
-    with TemporaryDirectory() as plain:
+    with unfinished(folder, folder=True) as plain:
         # Through a folder of its own: the model may be merged, or lack side files.
-        save_model(loaded.model, loaded.processor, Path(plain), loaded.audio_context)
-        copied = [name for name in COPIED if Path(plain, name).is_file()]
-        converter = TransformersConverter(plain, copy_files=copied)
-        converter.convert(str(folder), quantization=quantization, force=True)
+        save_model(loaded.model, loaded.processor, plain, loaded.audio_context)
+        copied = [name for name in COPIED if (plain / name).is_file()]
+        converter = TransformersConverter(str(plain), copy_files=copied)
+        # It would make the folder anew, and with that let go of the lock on it.
+        converter.convert(str(plain / "converted"), quantization=quantization)
+        for file in (plain / "converted").iterdir():
+            file.rename(folder / file.name)
     if loaded.multilingual:
         _name_the_empty_token(folder / "vocabulary.json")
 

@@ -14,6 +14,7 @@ from transformers import WhisperProcessor
 
 from utils.cli.errors import UserError
 from utils.cli.files import sync_path, sync_tree
+from utils.cli.leftovers import exchange, remove_folder, remove_leftovers, unfinished
 from utils.model.adapters.base_digest import write_base_digest
 from utils.model.side_files import save_side_files
 
@@ -27,8 +28,6 @@ UNFINISHED = ".unfinished"
 """Folder in a run's in which its next checkpoint is written."""
 CANDIDATES = "candidates"
 """Folder in a run's with the weights that are averaged at its end."""
-RETIRED = ".old"
-REMAINS = re.compile(rf"\.(?P<name>.+)\.\d+(?P<kind>\.unfinished|{re.escape(RETIRED)})")
 
 
 def write_folder(target: Path, fill: Callable[[Path], None]) -> None:
@@ -43,14 +42,9 @@ def write_folder(target: Path, fill: Callable[[Path], None]) -> None:
     Raises:
         OSError: if the disk is full or the folder cannot be written.
     """
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    try:
-        fill(unfinished)
-        replace_folder(unfinished, target)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+    with unfinished(target, folder=True) as folder:
+        fill(folder)
+        replace_folder(folder, target)
 
 
 def replace_folder(finished: Path, target: Path) -> None:
@@ -63,36 +57,19 @@ def replace_folder(finished: Path, target: Path) -> None:
     Raises:
         OSError: if the disk is full or the folder cannot be written.
     """
-    retired = target.with_name(f".{target.name}.{os.getpid()}{RETIRED}")
     sync_tree(finished)
-    try:
-        if target.exists():
-            os.replace(target, retired)
-        os.replace(finished, target)
-        sync_path(target.parent)
-    finally:
-        shutil.rmtree(retired, ignore_errors=True)
+    exchange(finished, target)
+    sync_path(target.parent)
 
 
 def remove_remains(parent: Path) -> None:
     """Remove what killed processes left half-written; a folder that was being replaced comes back.
 
     Args:
-        parent: the folder in which `write_folder`, `atomic_write` or a run worked; nobody else may
-            be writing there.
+        parent: the folder in which a run worked; nobody else may be writing there.
     """
     shutil.rmtree(parent / UNFINISHED, ignore_errors=True)
-    for path in sorted(parent.glob(".*")) if parent.is_dir() else ():
-        match = REMAINS.fullmatch(path.name)
-        if match is None:
-            continue
-        target = parent / match["name"]
-        if match["kind"] == RETIRED and not target.exists():
-            os.replace(path, target)
-        elif path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+    remove_leftovers(parent, alone=True)
 
 
 def save_model(
@@ -160,7 +137,7 @@ def clear_run(run: Path) -> None:
         run / UNFINISHED,
     ]
     for folder in [*written, run / BEST, run / FINAL, run / CANDIDATES, run / "tensorboard"]:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_folder(folder)
     logs = ("metrics.jsonl", "dropped.jsonl", "profile.json", "average.json")
     for name in ("run.json", "settings.yaml", *logs):
         (run / name).unlink(missing_ok=True)

@@ -6,6 +6,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from utils.audio.clip import Seconds
 from utils.cli.console import say_result
 from utils.cli.errors import UserError
 from utils.cli.files import atomic_write
+from utils.cli.leftovers import unfinished
 from utils.manifest.file_shards import share_of_files
 from utils.manifest.joining import join_sentences
 from utils.manifest.replacing import expect_nothing_lost
@@ -143,21 +145,18 @@ def _write(
     files: Mapping[str, Path], parts: Mapping[str, Sequence[Utterance]], settings: SourceSettings
 ) -> None:
     """Write all parts, or none where lines that are there already would be lost."""
-    ending, writer = WRITERS[settings.format]
+    _, writer = WRITERS[settings.format]
     waiting: list[tuple[Path, Path]] = []
-    try:
+    with ExitStack() as stack:
         for part, utterances in parts.items():
             file = files[part]
-            new = file.with_name(f".{file.stem}.{os.getpid()}.new{ending}")
+            new = stack.enter_context(unfinished(file, ending=file.suffix))
             waiting.append((new, file))
             writer(new, [_relative_to(file, each) for each in utterances])
         if not settings.overwrite:
             expect_nothing_lost([(file, new) for new, file in waiting])
         for new, file in waiting:
             os.replace(new, file)
-    finally:
-        for new, _ in waiting:
-            new.unlink(missing_ok=True)
 
 
 def with_spelled_times(utterance: Utterance) -> Utterance:

@@ -12,7 +12,6 @@ scored is what is kept, so the score decides about that too.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -26,6 +25,7 @@ from transformers import TrainerCallback
 
 from utils.cli.console import is_main_process, say, warn
 from utils.cli.files import atomic_write
+from utils.cli.leftovers import remove_folder
 from utils.model.adapters.interpolation import average
 from utils.model.checksums import find_damage, write_checksums
 from utils.model.distributed import on_main_process, write_together
@@ -89,7 +89,7 @@ class BestAverage(TrainerCallback):
         remove_remains(self._folder)
         for candidate in candidates(self._folder):
             if candidate.step > state.global_step:
-                shutil.rmtree(candidate.folder, ignore_errors=True)
+                remove_folder(candidate.folder)
 
     def on_evaluate(
         self, args: Any, state: Any, control: Any, metrics: Any = None, **_: Any
@@ -121,7 +121,7 @@ class BestAverage(TrainerCallback):
             self._folder.mkdir(exist_ok=True)
             write_folder(new.folder, fill)
         for worse in ranked[self.count :]:
-            shutil.rmtree(worse.folder, ignore_errors=True)
+            remove_folder(worse.folder)
 
     def choose(self) -> bool:
         """Score the average; it becomes the best checkpoint if none is better.

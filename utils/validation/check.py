@@ -14,7 +14,6 @@ import hashlib
 import heapq
 import json
 import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +26,7 @@ from filelock import FileLock, Timeout
 
 from utils.cli.console import say
 from utils.cli.errors import UserError
-from utils.cli.files import cache_folder, writable_folder
+from utils.cli.files import cache_folder, scratch_folder, writable_folder
 from utils.cli.progress import progress
 from utils.manifest.duplicates import number_of_kinds
 from utils.manifest.read import BrokenLine, Manifest, repeated_ids, scan_manifest
@@ -158,7 +157,7 @@ class _Opened:
 def _journal(opened: Sequence[_Opened], kept: Kept | None) -> CheckJournal:
     """Open what an earlier check of the same found, or begin anew."""
     if kept is None:
-        return CheckJournal(Path(tempfile.mkdtemp(prefix="check-")), keep=False)
+        return CheckJournal(scratch_folder("check"), keep=False)
     named = [[str(each.manifest.path), each.manifest.sha256, len(each.manifest)] for each in opened]
     form = [LINES_A_TASK, str(RECORD.descr)]  # what an older version kept is another check
     name = hashlib.sha256(json.dumps([named, kept.settings, form]).encode()).hexdigest()

@@ -138,9 +138,6 @@ def _unpack_all(
         pool.shutdown(cancel_futures=True)
     if not found:
         raise _not_aishell(source, "no archives wav/<speaker>.tar.gz")
-    for half_written in (target / "wav").glob("*/*/.*.unfinished"):
-        if shard.has(half_written.parent.name):
-            half_written.unlink()  # left by a run that was killed
     with atomic_write(completed) as file:
         file.write(f"{origin}\n")
 

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO, cast
 
 from utils.cli.errors import UserError
+from utils.cli.leftovers import unfinished
 from utils.manifest.compressed import DAMAGED, unpacked
 
 # What tarfile raises for content that is damaged or was cut off; ValueError is for numbers.
@@ -106,18 +107,14 @@ def write_once(archive: str, content: IO[bytes], size: int, path: Path) -> None:
                 "move it away, or unpack to another folder with --target_dir",
             )
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
-    try:
+    with unfinished(path) as part:
         # Without fsync, unlike atomic_write: it would cost hours for 140,000 files, and a list of
         # what was finished stands beside them.
-        with open(unfinished, "wb") as file:
+        with open(part, "wb") as file:
             shutil.copyfileobj(content, file, 1 << 20)
-        if unfinished.stat().st_size != size:
+        if part.stat().st_size != size:
             raise tarfile.ReadError(f"{path.name} ends too early")
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+        os.replace(part, path)
 
 
 def _unsafe(archive: str, member: tarfile.TarInfo, problem: str) -> UserError:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from utils.cli.console import warn
 from utils.cli.errors import UserError
+from utils.cli.leftovers import remove_folder
 from utils.model.checksums import CHECKSUMS, find_damage, write_checksums
 from utils.model.folders import DAMAGED, UNFINISHED, checkpoints, replace_folder
 
@@ -64,7 +65,7 @@ def rotate(run: Path, step: int, limit: int | None) -> None:
     earlier = [folder for folder in numbered if step_of(folder) <= step]
     old = [] if limit is None else earlier[: max(0, len(earlier) - max(1, limit))]
     for folder in [*old, *(folder for folder in numbered if step_of(folder) > step)]:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_folder(folder)
 
 
 def newest_good(run: Path) -> Path | None:

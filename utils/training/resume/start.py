@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import Any
 
 from utils.cli.console import say, warn
 from utils.cli.errors import UserError
+from utils.cli.leftovers import lock, unlock
 from utils.model.checksums import CHECKSUMS, find_damage
 from utils.model.distributed import gather_all, on_main_process
 from utils.model.folders import BEST, FINAL, checkpoints, remove_remains
@@ -151,59 +151,27 @@ def sole_writer(run: Path) -> Iterator[None]:
     Raises:
         UserError: if another run is still writing there.
     """
-    lock: list[Any] = []
-    on_main_process(lambda: _acquire(run, lock))
+    held: list[int | None] = []
+    on_main_process(lambda: _acquire(run, held))
     try:
         yield
     finally:
-        for handle in lock:
-            handle.release()
+        for handle in held:
+            unlock(handle)
 
 
-def _acquire(run: Path, lock: list[Any]) -> None:
+def _acquire(run: Path, held: list[int | None]) -> None:
     run.mkdir(parents=True, exist_ok=True)
-    handle = _FolderLock(run)
     deadline = time.monotonic() + LOCK_PATIENCE
-    while not handle.acquire():
-        if time.monotonic() > deadline:
-            raise UserError(
-                f"another process is training into {run} right now",
-                "Wait for it, end it (processes of a killed launcher may still run), or give "
-                "another --output_dir.",
-            )
-        time.sleep(0.2)
-    lock.append(handle)
-
-
-class _FolderLock:
-    """An advisory lock on a folder; where the system has none it is always free."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._handle: int | None = None
-
-    def acquire(self) -> bool:
+    while True:
         try:
-            import fcntl
-        except ImportError:  # Windows
-            return True
-        handle = os.open(self.folder, os.O_RDONLY)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held.append(lock(run))
+            return
         except BlockingIOError:
-            os.close(handle)
-            return False
-        except OSError:  # a file system without locks
-            os.close(handle)
-            return True
-        self._handle = handle
-        return True
-
-    def release(self) -> None:
-        if self._handle is not None:
-            import fcntl
-
-            # Children that were forked hold the same lock; closing alone would leave it to them.
-            fcntl.flock(self._handle, fcntl.LOCK_UN)
-            os.close(self._handle)
-            self._handle = None
+            if time.monotonic() > deadline:
+                raise UserError(
+                    f"another process is training into {run} right now",
+                    "Wait for it, end it (processes of a killed launcher may still run), or give "
+                    "another --output_dir.",
+                ) from None
+        time.sleep(0.2)

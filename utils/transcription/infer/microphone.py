@@ -21,6 +21,7 @@ from utils.audio.vad import speech_in
 from utils.cli.console import say
 from utils.cli.errors import UserError
 from utils.cli.extras import how_to
+from utils.cli.leftovers import unfinished
 
 BLOCK = SAMPLE_RATE // 10
 LOOKED_AT: Seconds = 30.0  # of the end of the recording, for a voice
@@ -47,10 +48,8 @@ def record(folder: Path, seconds: Seconds | None, silence: Seconds | None) -> Pa
     def keep(block: np.ndarray, frames: int, clock: Any, status: Any) -> None:
         heard.put(block.copy())
 
-    folder.mkdir(parents=True, exist_ok=True)
     name = datetime.now().astimezone().strftime("microphone-%Y%m%d-%H%M%S.flac")
     path = folder / name
-    unfinished = folder / f".{name}.unfinished"
     try:
         stream = sounddevice.InputStream(
             samplerate=SAMPLE_RATE, channels=1, dtype="float32", blocksize=BLOCK, callback=keep
@@ -61,13 +60,11 @@ def record(folder: Path, seconds: Seconds | None, silence: Seconds | None) -> Pa
             f"the microphone cannot be recorded: {reason}",
             "is one connected, and may programs use it? `python -m sounddevice` lists them",
         ) from None
-    try:
-        with soundfile.SoundFile(unfinished, "w", SAMPLE_RATE, 1, format="FLAC") as file, stream:
+    with unfinished(path) as part:
+        with soundfile.SoundFile(part, "w", SAMPLE_RATE, 1, format="FLAC") as file, stream:
             say("recording; press Enter to stop")
             _until_stopped(heard, file, seconds, silence)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+        os.replace(part, path)
     return path
 
 
