@@ -2,12 +2,14 @@
 
     python tests/soak.py                       # what `make soak` calls: 100 kills, two processes
     python tests/soak.py --kills=3 --processes=1 --max_steps=10
+    python tests/soak.py --recipe=distillation --kills=10
 
-Trains the demo's model with AdaLoRA, dropout and augmentation. Each start is the very same command;
-it is killed with -9, with all its processes, at a random moment: while it starts, trains, or writes
-a checkpoint. Now and then the newest checkpoint is damaged before the next start, and once no file
-may grow beyond half of a checkpoint's, as on a full disk. When the run has ended by itself its
-weights must be those of the undisturbed run, byte for byte, and so must its metrics.
+Trains the demo's model with AdaLoRA, or another recipe, with dropout and augmentation. Each start
+is the very same command; it is killed with -9, with all its processes, at a random moment: while it
+starts, trains, or writes a checkpoint. Now and then the newest checkpoint is damaged before the
+next start, and once no file may grow beyond half of a checkpoint's, as on a full disk. When the run
+has ended by itself its weights must be those of the undisturbed run, byte for byte, and so must its
+metrics.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 # A script's own folder is on the path; the repository, which holds `utils`, is not.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -40,6 +43,14 @@ from utils.training.resume.checkpoints import step_of
 REPOSITORY = Path(__file__).resolve().parent.parent
 PATIENCE = 600.0
 """Seconds that a start may take before it counts as hanging."""
+RECIPES = {
+    "adalora": ["--use_adalora=True"],
+    "pissa": ["--adapter=pissa"],
+    "distillation": ["--keep_data={data}/keep.jsonl", "--keep_mode=distill", "--keep_share=0.3"],
+    "tokens": ["--add_tokens={data}/tokens.txt"],
+    "auto_batch": ["--auto_batch=True"],
+}
+"""What is trained, by name: further flags."""
 MOMENTS = {"starting": 1, "training": 4, "writing": 5}
 """When the run is killed, and how often."""
 
@@ -48,6 +59,8 @@ MOMENTS = {"starting": 1, "training": 4, "writing": 5}
 class SoakSettings:
     """How often, and what."""
 
+    recipe: Literal["adalora", "pissa", "distillation", "tokens", "auto_batch"] = "adalora"
+    """What is trained."""
     kills: int = 100
     """Starts that are killed."""
     processes: int = 2
@@ -124,8 +137,12 @@ class Soak:
         """A few of the demo's utterances: the steps are to be quick."""
         data = self.place / "data"
         data.mkdir(parents=True)
-        for part, count in (("train", 24), ("dev", 4)):
-            lines = (REPOSITORY / "demo" / f"{part}.jsonl").read_text("utf-8").splitlines()[:count]
+        (data / "tokens.txt").write_text("Fledermaus\n<|yue|>\n", encoding="utf-8")
+        train, dev = (
+            (REPOSITORY / "demo" / f"{part}.jsonl").read_text("utf-8").splitlines()
+            for part in ("train", "dev")
+        )
+        for part, lines in (("train", train[:24]), ("keep", train[24:32]), ("dev", dev[:4])):
             values = [json.loads(line) for line in lines]
             for value in values:
                 value["audio"]["path"] = str(REPOSITORY / "demo" / value["audio"]["path"])
@@ -151,7 +168,7 @@ class Soak:
             f"--output_dir={folder}",
             f"--max_steps={self.settings.max_steps}",
             f"--num_workers={workers}",
-            "--use_adalora=True",
+            *(flag.format(data=self.place / "data") for flag in RECIPES[self.settings.recipe]),
             "--lora_rank=4",
             "--lora_dropout=0.1",
             "--augment_config_path=configs/augmentation.json",

@@ -14,8 +14,10 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -34,7 +36,8 @@ _USER_PATH_ERRORS = (
     IsADirectoryError,
     NotADirectoryError,
 )
-_DISK_FULL_CODES = (errno.ENOSPC, errno.EDQUOT)
+DISK_FULL_CODES = (errno.ENOSPC, errno.EDQUOT)
+_REASON_HIDDEN = ("file write failed", "inline_container.cc", "System error.")
 
 
 class _ToldError(Exception):
@@ -161,20 +164,33 @@ def _tell_path_error(error: OSError) -> int:
     return _tell(message, hint, EXIT_USER_ERROR if is_users else EXIT_FAILURE)
 
 
-def refused_write(error: Exception) -> str | None:
+def refused_write(error: Exception, folder: Path | None = None) -> str | None:
     """Say why the system refused to write; None if the error is of another kind.
 
     Args:
         error: The system's, or a library's around it: torch.save raises RuntimeError, tokenizers
             a plain Exception, safetensors one of its own.
+        folder: Where it was to write. Libraries that hide the reason are found out there.
     """
     if _is_disk_full(error):
         return _disk_full_message(error)
     text = (str(error).splitlines() or [""])[0]
-    is_systems = isinstance(error, OSError) or "(os error " in text
-    # The words of torch's archive writer, with which it hides the reason.
-    is_torchs = "file write failed" in str(error) or "inline_container.cc" in str(error)
-    return text if is_systems or is_torchs else None
+    # The words of torch's archive writer and of libsndfile.
+    hides = any(each in str(error) for each in _REASON_HIDDEN)
+    found = _refusal_of(folder) if hides and folder is not None else None
+    if found is not None:
+        return refused_write(found)
+    return text if hides or isinstance(error, OSError) or "(os error " in text else None
+
+
+def _refusal_of(folder: Path) -> OSError | None:
+    """Write a little into a folder, and return what the system says against it."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(1 << 20))
+    except OSError as error:
+        return error
+    return None
 
 
 def _is_disk_full(error: BaseException | None) -> bool:
@@ -184,7 +200,7 @@ def _is_disk_full(error: BaseException | None) -> bool:
     are looked at as well as the number.
     """
     while error is not None:
-        if isinstance(error, OSError) and error.errno in _DISK_FULL_CODES:
+        if isinstance(error, OSError) and error.errno in DISK_FULL_CODES:
             return True
         if "No space left on device" in str(error) or "Disk quota exceeded" in str(error):
             return True

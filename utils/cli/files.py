@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, Any, Literal
 
+from utils.cli.errors import DISK_FULL_CODES
 from utils.cli.leftovers import is_own, remove_leftovers, unfinished
 
 HASH_CHUNK_BYTES = 1 << 20
@@ -41,12 +42,23 @@ def atomic_write(path: str | Path, mode: Literal["w", "wb"] = "w") -> Iterator[I
     text_options: dict[str, Any] = {"encoding": "utf-8", "newline": ""} if mode == "w" else {}
     # What is to be renamed as a whole needs no other name before that.
     with nullcontext(target) if is_own(target) else unfinished(target) as path:
-        with open(path, mode, **text_options) as handle:
+        with naming(target), open(path, mode, **text_options) as handle:
             yield handle
             handle.flush()
             os.fsync(handle.fileno())
         if path != target:
             os.replace(path, target)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Add a file's name to the system's error that the disk is full: it names none by itself."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in DISK_FULL_CODES and error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def cache_folder() -> Path:

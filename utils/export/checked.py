@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from utils.cli.errors import Failure, UserError, refused_write
+from utils.cli.errors import UserError
 from utils.cli.files import atomic_write
 from utils.export.parity import Parity, Reader, compare, folder_bytes, limit_of
 from utils.manifest.utterance import Utterance
@@ -47,7 +47,7 @@ def export_checked(
     Raises:
         UserError: the model cannot be loaded, the format cannot hold it, or the target is someone
             else's.
-        Failure: the new form says something else; nothing is written then.
+        Failure: the new form says something else, or the disk is full; nothing is written then.
     """
     expect_own(target)
     loaded = load_model(source)
@@ -74,16 +74,7 @@ def export_checked(
         with atomic_write(folder / CONVERSION) as handle:
             json.dump(conversion, handle, ensure_ascii=False, indent=2)
 
-    try:
-        write_folder(target, fill)
-    except Exception as error:
-        told = None if isinstance(error, (UserError, Failure)) else refused_write(error)
-        if told is None:
-            raise
-        raise Failure(
-            f"{target} could not be written: {told}",
-            "Free some space, or give another --output_dir, and run the command again.",
-        ) from error
+    write_folder(target, fill)
     return parity
 
 

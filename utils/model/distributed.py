@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -79,11 +80,11 @@ def on_main_process(action: Callable[[], Result]) -> Result:
     return result
 
 
-def write_together(what: str, hint: str, action: Callable[[], None]) -> None:
+def write_together(what: Path, hint: str, action: Callable[[], None]) -> None:
     """Write files on every process; if one of them cannot, all say so instead of waiting for it.
 
     Args:
-        what: is written, for the message.
+        what: is written: a folder in an existing one.
         hint: what to do if it cannot be.
         action: does the writing of this process; with nothing in it that waits for others, unless
             these fail along.
@@ -97,12 +98,14 @@ def write_together(what: str, hint: str, action: Callable[[], None]) -> None:
         action()
     except Exception as error:  # whatever it is, the others must not wait for this process
         caught = error
-        reasons = [refused_write(error) or f"{type(error).__name__}: {error}"]
+        told = refused_write(error, what.parent) or f"{type(error).__name__}: {error}"
+        is_told = isinstance(error, (UserError, Failure))
+        reasons = [str(error) if is_told else f"{what} could not be written: {told}"]
     reasons = gather_all(reasons)
     if caught is not None and refused_write(caught) is None:
         raise caught
     if reasons:
-        raise Failure(f"{what} could not be written: {reasons[0]}", hint) from caught
+        raise Failure(reasons[0], hint) from caught
 
 
 def sum_over_processes(*values: float) -> tuple[float, ...]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from transformers import WhisperProcessor
 
-from utils.cli.errors import UserError
+from utils.cli.errors import Failure, UserError, refused_write
 from utils.cli.files import sync_path, sync_tree
 from utils.cli.leftovers import exchange, remove_folder, remove_leftovers, unfinished
 from utils.model.adapters.base_digest import write_base_digest
@@ -40,11 +40,20 @@ def write_folder(target: Path, fill: Callable[[Path], None]) -> None:
         fill: writes all files into the folder that it is given.
 
     Raises:
-        OSError: if the disk is full or the folder cannot be written.
+        Failure: if the disk is full or the folder cannot be written.
     """
     with unfinished(target, folder=True) as folder:
-        fill(folder)
-        replace_folder(folder, target)
+        try:
+            fill(folder)
+            replace_folder(folder, target)
+        except Exception as error:
+            told = None if isinstance(error, (UserError, Failure)) else refused_write(error, folder)
+            if told is None:
+                raise
+            raise Failure(
+                f"{target} could not be written: {told}",
+                "Free some space, or give another --output_dir, and run the command again.",
+            ) from error
 
 
 def replace_folder(finished: Path, target: Path) -> None:

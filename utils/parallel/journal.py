@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from utils.cli.errors import UserError
-from utils.cli.files import atomic_write
+from utils.cli.files import atomic_write, naming
 
 
 class Journal:
@@ -48,7 +48,7 @@ class Journal:
 
     def add(self, key: Any, value: Any) -> None:
         """Remember an answer; it is in the file when this returns."""
-        with open(self.path, "a", encoding="utf-8") as file:
+        with naming(self.path), open(self.path, "a", encoding="utf-8") as file:
             file.write(json.dumps([key, value], ensure_ascii=False) + "\n")
         self._known[_spelled(key)] = value
 

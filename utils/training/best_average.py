@@ -102,7 +102,7 @@ class BestAverage(TrainerCallback):
         error = float(metrics[f"dev_{trainer.dev.metric}"])
         new = Candidate(error, int(state.global_step), self._folder / name)
         with trainer.averaged(), trainer.whole.of(_bare(trainer)) as model:
-            write_together(name, GO_ON, lambda: self._keep(new, model))
+            write_together(trainer.run / name, GO_ON, lambda: self._keep(new, model))
 
     def _keep(self, new: Candidate, model: nn.Module) -> None:
         if not is_main_process():

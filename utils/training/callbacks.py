@@ -12,7 +12,7 @@ from transformers import TrainerCallback
 from transformers.trainer_callback import ExportableState
 
 from utils.cli.console import is_main_process, is_quiet
-from utils.cli.files import atomic_write
+from utils.cli.files import atomic_write, naming
 from utils.cli.progress import progress
 from utils.model.distributed import sum_over_processes
 
@@ -104,7 +104,7 @@ class MetricsFile(TrainerCallback):
             value = logs.get(name)
             if isinstance(value, (int, float)) and math.isfinite(value):
                 line[name] = value
-        with open(self.path, "a", encoding="utf-8") as file:
+        with naming(self.path), open(self.path, "a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
 

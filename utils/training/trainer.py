@@ -298,7 +298,7 @@ class WhisperTrainer(ResumableTrainer):
             describe(folder)
             write_checksums(folder)
 
-        write_together(name, GO_ON, write)
+        write_together(self.run / name, GO_ON, write)
 
     # -- logs and files -----------------------------------------------------------------------
 

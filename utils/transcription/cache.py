@@ -23,7 +23,7 @@ from typing import Any
 
 from utils.audio.clip import AudioRef
 from utils.cli.console import is_main_process, process_rank, warn
-from utils.cli.files import HASH_CHUNK_BYTES, atomic_write, sha256_file
+from utils.cli.files import HASH_CHUNK_BYTES, atomic_write, naming, sha256_file
 from utils.manifest.utterance import Utterance
 from utils.scoring.predictions import Prediction
 from utils.transcription.decoding import Decoding
@@ -169,7 +169,8 @@ class PredictionCache:
         # one torn line, which the newline in front parts from what follows.
         handle = os.open(path, _APPEND, 0o666)
         try:
-            os.write(handle, ("\n" + "\n".join(lines) + "\n").encode())
+            with naming(path):
+                os.write(handle, ("\n" + "\n".join(lines) + "\n").encode())
         finally:
             os.close(handle)
 

@@ -200,8 +200,8 @@ class ResumableTrainer(Trainer):
     def _save_checkpoint(self, *_: Any, **__: Any) -> None:
         # The library's writes under the final name, and removes old ones before the new one counts.
         step = int(self.state.global_step)
-        what = f"checkpoint-{step}"
-        folder = unfinished_folder(self.run) / what
+        what = self.run / f"checkpoint-{step}"
+        folder = unfinished_folder(self.run) / what.name
         self.counters.synchronise()
         kept = self._exact_state()
         write_together(what, GO_ON, lambda: self._write_checkpoint(folder, kept))
