@@ -328,7 +328,11 @@ def test_yaml_values_are_spelled_like_flags(tmp_path, monkeypatch, line, name, e
             "",
         ),
         ("? [a]\n: 1", "run.yaml, line 1: expected the name of a setting", "Write `name: value`."),
-        ("[" * 5000, "run.yaml: nested too deeply", "Write `name: value` lines."),
+        (
+            "[" * 5000,
+            "run.yaml: nested too deeply",
+            "Write one `name: value` a line, and quote text that holds : or #.",
+        ),
         ("max_steps: .inf", "run.yaml, line 1: max_steps: expected a whole number, got '.inf'", ""),
         (
             'train_data: "a\\0b"',
@@ -366,8 +370,8 @@ def test_a_missing_config_is_named():
 def test_a_config_that_is_no_text_is_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("run.yaml").write_bytes(b"\xff\xfe\x00")
-    assert error_of("--config=run.yaml")[0].startswith("config file run.yaml cannot be read")
-    assert error_of("--config=.")[0].startswith("config file . cannot be read")
+    assert error_of("--config=run.yaml")[0].startswith("run.yaml cannot be read")
+    assert error_of("--config=.")[0].startswith(". cannot be read")
 
 
 # Neither a path nor a name holds the character 0.

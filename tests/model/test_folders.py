@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from utils.cli.errors import Failure
 from utils.model.folders import clear_run, model_name, remove_remains, write_folder
 
 
@@ -23,7 +24,7 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path) -> None:
         (folder / "a").write_text("new")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(Failure, match="model could not be written: the disk is full"):
         write_folder(target, fail)
     assert (target / "a").read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["model"]

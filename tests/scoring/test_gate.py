@@ -245,7 +245,7 @@ def test_missing_predictions_can_be_gated():
     [
         ("", "expected test sets with conditions, got None", "all: failed<=0"),
         ("- a\n", "expected test sets with conditions", "all: failed<=0"),
-        ("a: [", "not YAML", "docs/evaluation.md"),
+        ("a: [", "not valid YAML", "all: failed<=0"),
         ("test: 5\n", "test: expected conditions such as cer<=5%, got 5", "as text"),
         ("test: crr<=5%\n", "gates.yaml: the gate knows no 'crr'", "Did you mean cer?"),
         ("test[langage=zh]: cer<=1\n", "knows no bucket 'langage'", "Did you mean language?"),

@@ -37,6 +37,7 @@ OVERRIDDEN = {
     "_prepare_input": ("self", "data"),
     "_load_from_checkpoint": ("self", "resume_from_checkpoint", "model"),
     "_load_optimizer_and_scheduler": ("self", "checkpoint"),
+    "_load_rng_state": ("self", "checkpoint"),
     "_run_epoch": None,  # all is passed on
     "_get_output_dir": ("self", "trial"),
     "_save_checkpoint": ("self", "model", "trial"),

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from utils.cli.data_files import compose_yaml
 from utils.cli.errors import UserError
 from utils.cli.files import atomic_write
 from utils.cli.spelling import nearest, split_list
@@ -57,23 +58,11 @@ def _given(node: yaml.Node, field_type: Any, place: str) -> Given:
 def _compose(path: Path) -> list[tuple[yaml.Node, yaml.Node]]:
     """Return the key and value nodes of a YAML file that holds one mapping."""
     try:
-        text = path.read_text(encoding="utf-8")
+        root = compose_yaml(
+            path, "Write one `name: value` a line, and quote text that holds : or #."
+        )
     except FileNotFoundError as error:
         raise UserError(f"config file not found: {path}", "Check the path.") from error
-    except (OSError, ValueError) as error:  # a name with a 0 in it is no name
-        raise UserError(f"config file {path} cannot be read: {error}") from error
-    try:
-        root = yaml.compose(text, yaml.SafeLoader)
-    except RecursionError as error:
-        raise UserError(f"{path}: nested too deeply", "Write `name: value` lines.") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f", line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or str(error)
-        hint = "Write one `name: value` a line, and quote text that holds : or #."
-        if "escape" in problem:
-            hint = "Write paths with backslashes without quotes, or in single quotes."
-        raise UserError(f"{path}{place}: not valid YAML: {problem}", hint) from error
     if root is None:
         return []
     if not isinstance(root, yaml.MappingNode):

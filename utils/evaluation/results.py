@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from utils.cli.data_files import read_json
 from utils.cli.errors import UserError
 from utils.cli.files import atomic_write
 from utils.scoring.blocks import block_unit
@@ -112,14 +113,10 @@ def read_results(path: str | Path) -> Results:
         UserError: The file is missing, is not JSON, or is of another schema.
     """
     path = Path(path)
-    if not path.is_file():
-        raise UserError(f"{path}: no such results file", "evaluation.py writes it.")
     try:
-        results = json.loads(path.read_text(encoding="utf-8"))
-    except RecursionError as error:
-        raise UserError(f"{path}: nested too deeply", "Run evaluation.py again.") from error
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: not JSON: {error}", "Run evaluation.py again.") from error
+        results = read_json(path, "Run evaluation.py again.")
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such results file", "evaluation.py writes it.") from error
     found = results.get("schema") if isinstance(results, dict) else None
     if found != SCHEMA:
         raise UserError(

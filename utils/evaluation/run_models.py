@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from utils.cli.console import is_main_process, say, warn
+from utils.cli.data_files import read_json_object
 from utils.cli.errors import UserError
 from utils.cli.files import atomic_write
 from utils.evaluation.compatibility import expect_fit
@@ -126,8 +127,8 @@ class _ModelRun:
         described: dict[str, Any] | None = None
         if is_main_process():
             if kept is not None and self.loaded is None:
-                with suppress(OSError, ValueError):
-                    described = json.loads(kept.read_text(encoding="utf-8"))
+                with suppress(OSError, UserError):
+                    described = read_json_object(kept)
             if described is None:
                 engine = self.engine(test_set)
                 windows = windows_of(engine, self.decoding)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+from utils.cli.data_files import read_json_object
+from utils.cli.errors import UserError
 from utils.cli.files import atomic_write, sha256_file
 
 CHECKSUMS = "checksums.json"
@@ -40,12 +42,17 @@ def find_damage(folder: Path) -> str | None:
         The first file that is not as it was written and how it differs; None if all are.
     """
     try:
-        listed = json.loads((folder / CHECKSUMS).read_text(encoding="utf-8"))["files"]
+        listed = read_json_object(folder / CHECKSUMS)["files"]
         expected = {folder / name: (each["size"], each["sha256"]) for name, each in listed.items()}
+        is_outside = next((name for name in listed if not _is_below(name)), None)
     except FileNotFoundError:
         return f"it has no {CHECKSUMS}"
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        return f"{CHECKSUMS} cannot be read: {error}"
+    except UserError as error:
+        return error.message
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return f"{CHECKSUMS} has no list of files ({type(error).__name__}: {error})"
+    if is_outside is not None:
+        return f"{CHECKSUMS} lists {is_outside!r}, which is not in the folder"
     for file, (size, _) in expected.items():
         if not file.is_file():
             return f"{file.name} is missing"
@@ -56,6 +63,11 @@ def find_damage(folder: Path) -> str | None:
             if found != expected[file][1]:
                 return f"the content of {file.name} has changed (SHA-256 {found[:12]}...)"
     return None
+
+
+def _is_below(name: str) -> bool:
+    path = PurePosixPath(name)
+    return bool(name) and "\0" not in name and not path.is_absolute() and ".." not in path.parts
 
 
 def _files_in(folder: Path) -> list[Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -12,8 +11,10 @@ from typing import Any
 
 from transformers import WhisperProcessor
 
+from utils.cli.data_files import read_json_object
 from utils.cli.errors import Failure, UserError, refused_write
 from utils.cli.files import sync_path, sync_tree
+from utils.cli.json_fields import shown
 from utils.cli.leftovers import exchange, remove_folder, remove_leftovers, unfinished
 from utils.model.adapters.base_digest import write_base_digest
 from utils.model.side_files import save_side_files
@@ -165,4 +166,11 @@ def read_base_path(adapter: Path) -> str:
             f"{adapter} holds no adapter: it has no adapter_config.json",
             f"It holds {held}." if held else f"There is no folder {adapter}.",
         )
-    return str(json.loads(config.read_text(encoding="utf-8"))["base_model_name_or_path"])
+    hint = "Copy it again from where the adapter was trained."
+    base = read_json_object(config, hint).get("base_model_name_or_path")
+    if type(base) is not str or not base:
+        raise UserError(
+            f"{config}: base_model_name_or_path is {shown(base)}; expected a model's path or name",
+            hint,
+        )
+    return base

@@ -22,6 +22,7 @@ from utils.model.adapters.base_digest import (
     expect_base,
 )
 from utils.model.audio_context.encoder import FlexibleWhisper
+from utils.model.declared import expect_sound_folder
 from utils.model.folders import read_base_path
 from utils.model.integrity import expect_finite, expect_undamaged
 from utils.model.loaded import LoadedModel
@@ -30,7 +31,10 @@ from utils.model.precision import choose_precision
 
 WEIGHTS = (WHOLE_WEIGHTS, SHARDED_WEIGHTS)
 TOKENIZER_FILES = ("tokenizer.json", "vocab.json")
-_UNLOADABLE = (OSError, ValueError, KeyError, RuntimeError, SafetensorError)
+_UNLOADABLE = (
+    *(OSError, ValueError, LookupError, RuntimeError, SafetensorError),
+    *(TypeError, AttributeError, ArithmeticError),  # a value of another type in a JSON file
+)
 FEATURE_FILES = ("preprocessor_config.json", "processor_config.json")
 
 
@@ -58,6 +62,8 @@ def load_model(
     """
     source = check_model_path(path)
     expect_undamaged(source)
+    if Path(source).is_dir():
+        expect_sound_folder(Path(source))
     if Path(source, "adapter_config.json").is_file():
         return _load_adapter(
             path,
@@ -108,6 +114,11 @@ def _load_adapter(path: str, source: str, **options: bool) -> LoadedModel:
     from peft import PeftModel
 
     base_path = read_base_path(Path(source))
+    if Path(base_path, "adapter_config.json").is_file():
+        raise UserError(
+            f"{path} is an adapter whose base model {base_path} is an adapter too",
+            "Merge that one first: python merge_lora.py --lora_model=" + base_path,
+        )
     try:
         base = load_model(base_path, **options)
     except UserError as error:

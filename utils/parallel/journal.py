@@ -62,7 +62,7 @@ class Journal:
         for number, line in enumerate(whole.splitlines(), start=1):
             try:
                 key, value = json.loads(line)
-            except (ValueError, TypeError) as error:
+            except (ValueError, TypeError, RecursionError) as error:
                 raise UserError(
                     f"{self.path}, line {number}: expected a key and its answer, [key, answer]",
                     "Delete the file, or the line, to have the work done again.",

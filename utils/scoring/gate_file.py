@@ -9,13 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from utils.cli.data_files import compose_yaml
 from utils.cli.errors import UserError
 
 if TYPE_CHECKING:
     import yaml
 
-MOST_BYTES = 1_000_000
-MOST_DEPTH = 100
 _EXAMPLE = "It looks like\n  all: failed<=0\n  test: [cer<=5%, cer.delta<=0.2%]"
 
 
@@ -50,37 +49,12 @@ def _entries(path: Path) -> list[tuple[yaml.Node, yaml.Node]]:
     import yaml
 
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise UserError(f"{path}: over {MOST_BYTES} bytes is no file of gates", _EXAMPLE)
-        text = path.read_text(encoding="utf-8")
-        if _depth(text) > MOST_DEPTH:
-            raise UserError(f"{path}: nested too deeply", _EXAMPLE)
-        root = yaml.compose(text, yaml.SafeLoader)
+        root = compose_yaml(path, _EXAMPLE)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file of gates", "Check --gate.") from error
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error}", "Check --gate.") from error
-    except RecursionError as error:
-        raise UserError(f"{path}: nested too deeply", _EXAMPLE) from error
-    except ValueError as error:  # not UTF-8, or a name with a 0 in it
-        raise UserError(f"{path}: not YAML: {error}", "See docs/evaluation.md.") from error
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: not YAML: {error}", "See docs/evaluation.md.") from error
     if not isinstance(root, yaml.MappingNode) or not root.value:
         raise UserError(f"{path}: expected test sets with conditions, got {_shown(root)}", _EXAMPLE)
     return list(root.value)
-
-
-def _depth(text: str) -> int:
-    """Return how deep brackets stand in each other; the parser takes seconds to give up on them."""
-    depth = deepest = 0
-    for character in text:
-        if character in "[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif character in "]}" and depth:
-            depth -= 1
-    return deepest
 
 
 def _text(node: yaml.Node) -> str | None:

@@ -24,6 +24,8 @@ from torch import nn
 from transformers import TrainerCallback
 
 from utils.cli.console import is_main_process, say, warn
+from utils.cli.data_files import read_json_object
+from utils.cli.errors import UserError
 from utils.cli.files import atomic_write
 from utils.cli.leftovers import remove_folder
 from utils.model.adapters.interpolation import average
@@ -162,9 +164,9 @@ def candidates(folder: Path) -> list[Candidate]:
     found = []
     for place in folder.glob("step-*"):
         try:
-            score = json.loads((place / SCORE).read_text(encoding="utf-8"))
+            score = read_json_object(place / SCORE)
             found.append(Candidate(float(score["error"]), int(score["step"]), place))
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, UserError, ValueError, KeyError, TypeError, OverflowError):
             continue  # found damaged when it is to be used
     return sorted(found, key=lambda candidate: candidate.rank)
 

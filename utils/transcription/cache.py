@@ -145,7 +145,7 @@ class PredictionCache:
             for number, line in enumerate(lines, start=1):
                 try:
                     entry = _checked(json.loads(line)) if line else None
-                except (ValueError, KeyError, TypeError):
+                except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                     broken.append(number)
                     continue
                 if entry is not None:

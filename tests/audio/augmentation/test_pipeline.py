@@ -396,7 +396,7 @@ def test_a_wrong_file_is_answered_by_name(
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [("{}", "holds no list"), ("[", "is no JSON"), (None, "there is no")]
+    ("content", "message"), [("{}", "holds no list"), ("[", "not JSON"), (None, "there is no")]
 )
 def test_what_is_no_augmentation_file_is_refused(
     tmp_path: Path, content: str | None, message: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -89,8 +90,44 @@ def test_a_chosen_checkpoint_must_be_one_and_whole(
     with pytest.raises(UserError, match="weights has 0 bytes"):
         check_named(folder, tmp_path)
     (folder / "checksums.json").unlink()
+    state = {"global_step": 5, "epoch": 0.5, "log_history": [{"loss": float("nan")}]}
+    (folder / "trainer_state.json").write_text(json.dumps(state))
+    for name in ("optimizer.pt", "scheduler.pt", "rng_state.pth"):
+        with pytest.raises(UserError, match=rf"lacks the \w+.*: it has no {name[:4]}"):
+            check_named(folder, tmp_path)
+        (folder / name).write_text("")
     check_named(folder, tmp_path)
     assert "cannot be verified" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("trainer_state.json", '{"global_step": "5"}', "global_step is the text '5'; expected int"),
+        ("trainer_state.json", '{"global_step": 5, "x": 1}', "has no field 'x'"),
+        ("trainer_state.json", "[" * 100_000, "nested too deeply"),
+        ("trainer_state.json", '{"epoch": 1}', "has no global_step"),
+        ("resume_state.json", '{"memory_limits": [1, "2"]}', "memory_limits is a list"),
+        ("resume_state.json", "[]", "holds a list; expected a JSON object"),
+        ("resume_state.json", b"\xff", "not JSON"),
+    ],
+)
+def test_a_state_of_other_types_is_refused(
+    tmp_path: Path, file: str, content: str | bytes, message: str
+) -> None:
+    folder = tmp_path / "checkpoint-5"
+    folder.mkdir()
+    for name in ("optimizer.pt", "scheduler.pt", "rng_state.pth"):
+        (folder / name).write_text("")
+    (folder / "trainer_state.json").write_text('{"global_step": 5}')
+    whole = ResumeState(memory_limits=[None, 3], failures={"a": "b"}, rank_pattern={"a": [True]})
+    whole.write(folder)
+    check_named(folder, tmp_path)
+    assert ResumeState.read(folder) == whole
+    (folder / file).write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(UserError) as caught:
+        check_named(folder, tmp_path)
+    assert message in caught.value.message
 
 
 def test_steps_are_cut_as_before_unless_there_are_more_processes(tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from utils.audio.augmentation.effects import (
     Speed,
 )
 from utils.audio.clip import Seconds
+from utils.cli.data_files import read_json
 from utils.cli.errors import UserError
 
 # "aug_type" stands in files made for other tools; the type says it already.
@@ -56,14 +56,12 @@ class Augmenter:
         """
         path = Path(path)
         try:
-            items = json.loads(path.read_text("utf-8-sig"))
+            items = read_json(path, "configs/augmentation.json is one.")
         except FileNotFoundError:
             raise UserError(
                 f"there is no augmentation file {path}",
                 "configs/augmentation.json is one; None augments nothing",
             ) from None
-        except ValueError as error:
-            raise UserError(f"{path} is no JSON: {error}", "configs/augmentation.json is") from None
         if not isinstance(items, list):
             raise UserError(f"{path} holds no list", 'expected [{"type": ..., "prob": ...}, ...]')
         steps = [_step(item, f"{path}, item {n}") for n, item in enumerate(items, start=1)]

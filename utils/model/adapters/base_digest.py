@@ -13,6 +13,7 @@ from typing import Any
 from safetensors import safe_open
 from transformers.utils import cached_file
 
+from utils.cli.data_files import read_json_object
 from utils.cli.errors import UserError
 
 BASE_FILE = "base_model.json"
@@ -74,9 +75,19 @@ def _weight_files(path: str, local_files_only: bool) -> list[str]:
     index = find(SHARDED_WEIGHTS)
     if index is None:
         return []
-    names = set(json.loads(Path(index).read_text(encoding="utf-8"))["weight_map"].values())
+    names = set(_weight_map(Path(index)).values())
     shards = [find(name) for name in sorted(names)]
     return [shard for shard in shards if shard is not None]
+
+
+def _weight_map(index: Path) -> dict[str, str]:
+    """Weight -> file of a model whose weights lie in several."""
+    hint = "Copy the model again."
+    found = read_json_object(index, hint).get("weight_map")
+    names = [*found, *found.values()] if isinstance(found, dict) else [None]
+    if not all(type(name) is str for name in names):
+        raise UserError(f"{index}: expected weight_map, an object of weights and files", hint)
+    return dict(found or {})
 
 
 def write_base_digest(folder: Path, digest: str) -> None:
@@ -97,8 +108,8 @@ def expect_base(adapter: Path, base_path: str, digest: str | None) -> None:
         UserError: if it is another model.
     """
     try:
-        recorded = json.loads((adapter / BASE_FILE).read_text(encoding="utf-8"))["base_sha256"]
-    except (OSError, ValueError, KeyError, TypeError):
+        recorded = read_json_object(adapter / BASE_FILE).get("base_sha256")
+    except FileNotFoundError:
         return
     if digest is None or digest == recorded:
         return

@@ -6,7 +6,6 @@ cannot do without the silence is trained on thinned windows.
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import numpy as np
 from utils.audio.clip import Seconds
 from utils.audio.features import WINDOW_SECONDS
 from utils.cli.console import say
+from utils.cli.data_files import read_json_object
 from utils.data.dataset import TrainingTable
 from utils.model.audio_context.choice import context_losses
 from utils.model.audio_context.contexts import silence_kept
@@ -53,8 +53,8 @@ def settled_context(
     if loaded.audio_context != UNDECIDED:
         return loaded
     if checkpoint is not None:
-        saved = Path(checkpoint, "generation_config.json").read_text(encoding="utf-8")
-        return replace(loaded, audio_context=json.loads(saved)["audio_context"])
+        saved = read_json_object(Path(checkpoint, "generation_config.json"))
+        return replace(loaded, audio_context=str(saved.get("audio_context", "full")))
     context = measured_context(settings, loaded, data.train, data.dev)
     return replace(loaded, audio_context=context)
 

@@ -14,6 +14,8 @@ from typing import Any
 from transformers import TrainerCallback
 
 from utils.cli.console import warn
+from utils.cli.data_files import read_json_object
+from utils.cli.errors import UserError
 from utils.model.checksums import CHECKSUMS, find_damage
 from utils.model.folders import BEST, CANDIDATES, DAMAGED, SET_ASIDE
 from utils.training.resume.identity import differences
@@ -43,11 +45,11 @@ def write_best_file(
 def read_best_file(folder: Path) -> dict[str, Any] | None:
     """What `best.json` says; None if there is none that can be read."""
     try:
-        content = json.loads((folder / BEST_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = read_json_object(folder / BEST_FILE, allow_nan=True)
+    except (OSError, UserError):
         return None
-    is_known = isinstance(content, dict) and isinstance(content.get("identity"), dict)
-    return content if is_known and isinstance(content.get("step"), int) else None
+    is_known = type(content.get("identity")) is dict and type(content.get("step")) is int
+    return content if is_known else None
 
 
 def set_aside_stale_best(run: Path, identity: dict[str, Any], back_to: int | None) -> bool:

@@ -16,6 +16,7 @@ from utils.cli.errors import UserError
 from utils.cli.leftovers import remove_folder
 from utils.model.checksums import CHECKSUMS, find_damage, write_checksums
 from utils.model.folders import DAMAGED, UNFINISHED, checkpoints, replace_folder
+from utils.training.resume.state import ResumeState, expect_trainer_state
 
 STATE = "trainer_state.json"
 
@@ -110,7 +111,25 @@ def check_named(checkpoint: Path, run: Path) -> None:
         )
     if not (checkpoint / CHECKSUMS).is_file():
         warn(f"{checkpoint} has no {CHECKSUMS}: whether it is whole cannot be verified")
+        _expect_parts(checkpoint, hint)
         return
     damage = find_damage(checkpoint)
     if damage is not None:
         raise UserError(f"{checkpoint} is damaged: {damage}", hint)
+
+
+PARTS = {
+    "the optimizer's state": ("optimizer*", "global_step*", "pytorch_model_fsdp*"),
+    "the schedule's state": ("scheduler.pt",),
+    "the random state": ("rng_state*.pth",),
+}
+"""What a checkpoint holds besides weights, and its files' names by the way of sharing."""
+
+
+def _expect_parts(checkpoint: Path, hint: str) -> None:
+    """See that a checkpoint without checksums has all that training goes on from."""
+    for part, patterns in PARTS.items():
+        if not any(True for pattern in patterns for _ in checkpoint.glob(pattern)):
+            raise UserError(f"{checkpoint} lacks {part}: it has no {patterns[0]}", hint)
+    expect_trainer_state(checkpoint / STATE)
+    ResumeState.read(checkpoint)

@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from utils.cli.data_files import read_json_object
+from utils.cli.errors import UserError
 from utils.cli.files import atomic_write, sha256_file
 from utils.model.fingerprint import model_fingerprint
 from utils.model.loaded import LoadedModel
@@ -126,12 +128,11 @@ def _short(digest: Any) -> str:
 def read_run_file(run: Path) -> dict[str, Any] | None:
     """What `run.json` says: `identity` and `finished`; None if there is none that can be read."""
     try:
-        content = json.loads((run / RUN_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = read_json_object(run / RUN_FILE, allow_nan=True)
+    except (OSError, UserError):
         return None
-    if not isinstance(content, dict) or not isinstance(content.get("identity"), dict):
-        return None
-    return content
+    is_known = type(content.get("identity")) is dict and type(content.get("finished")) is bool
+    return content if is_known else None
 
 
 def write_run_file(run: Path, identity: dict[str, Any], *, finished: bool) -> None:

@@ -12,12 +12,15 @@ missing or takes other arguments. Overrides take what they don't use, and pass i
 from __future__ import annotations
 
 import math
-from contextlib import nullcontext
+import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import DistributedType
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from transformers import Trainer
 from transformers.trainer_callback import ExportableState
@@ -33,10 +36,14 @@ from utils.training.memory.out_of_memory import MemoryGuard
 from utils.training.moving_average import MovingAverage
 from utils.training.resume.checkpoints import STATE, rotate, seal, unfinished_folder
 from utils.training.resume.signals import Interruption
-from utils.training.resume.state import ResumeState
+from utils.training.resume.state import HINT, ResumeState
 from utils.training.skipped_steps import SkippedSteps
 
 METRICS = "metrics.jsonl"
+_UNREADABLE = (
+    *(RuntimeError, ValueError, LookupError, TypeError, AttributeError, EOFError, OSError),
+    pickle.UnpicklingError,
+)
 ADAPTIVE_FILE = "adalora.safetensors"
 GO_ON = "Free some space; the same command then goes on from the last finished checkpoint."
 
@@ -144,7 +151,7 @@ class ResumableTrainer(Trainer):
                 super()._load_from_checkpoint(resume_from_checkpoint, *args, **options)
             if self.moving_average is not None:
                 self.moving_average.load(Path(resume_from_checkpoint))
-        except (RuntimeError, KeyError, ValueError) as error:
+        except (*_UNREADABLE, SafetensorError) as error:
             reason = (str(error).strip().splitlines() or ["it has other parts"])[-1].strip()
             raise UserError(
                 f"{resume_from_checkpoint} does not fit the model of these settings: {reason}",
@@ -160,7 +167,8 @@ class ResumableTrainer(Trainer):
             (group.get("initial_lr", group["lr"]), group["weight_decay"])
             for group in (self.optimizer.param_groups if self.optimizer is not None else ())
         ]
-        super()._load_optimizer_and_scheduler(checkpoint, *args, **options)
+        with _readable(checkpoint, "the optimizer's or the schedule's state"):
+            super()._load_optimizer_and_scheduler(checkpoint, *args, **options)
         if checkpoint is None or not self.settings_changed or self.is_deepspeed_enabled:
             return
         # What was loaded holds the earlier settings; the changed ones are wanted.
@@ -171,6 +179,11 @@ class ResumableTrainer(Trainer):
             group["initial_lr"], group["lr"] = rate, rate * share
             group["weight_decay"] = decay
         self.lr_scheduler._last_lr = [group["lr"] for group in groups]  # what the log shows
+
+    def _load_rng_state(self, checkpoint: str | None, *args: Any, **options: Any) -> None:
+        # A file that was damaged must end in a sentence that names the checkpoint.
+        with _readable(checkpoint, "the random state"):
+            super()._load_rng_state(checkpoint, *args, **options)
 
     def _run_epoch(self, *args: Any, **options: Any) -> Any:
         # `_tr_loss` and `_globalstep_last_logged` are set to zero just before the first epoch, so
@@ -280,3 +293,13 @@ class ResumableTrainer(Trainer):
             self._globalstep_last_logged += 1  # a mean is over the good steps
             self.skipped_steps.reject(int(self.state.global_step) + 1, reason)
         return found
+
+
+@contextmanager
+def _readable(checkpoint: str | None, part: str) -> Iterator[None]:
+    """Name the checkpoint of which a part cannot be read."""
+    try:
+        yield
+    except _UNREADABLE as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{checkpoint}: {part} cannot be read: {reason}", HINT) from error

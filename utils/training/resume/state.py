@@ -6,17 +6,33 @@ import json
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from transformers import TrainerState
 
+from utils.cli.data_files import read_json_object
+from utils.cli.errors import UserError
 from utils.cli.files import atomic_write
+from utils.cli.json_fields import shown
 from utils.data.batching import BatchPlan
 
 STATE_FILE = "resume_state.json"
+HINT = "Take another checkpoint: --resume_from_checkpoint=auto takes the last whole one."
+_STATE_TYPES = {
+    **dict.fromkeys(("global_step", "max_steps", "num_train_epochs"), "int"),
+    **dict.fromkeys(("epoch", "total_flos"), "float"),
+    **dict.fromkeys(("logging_steps", "eval_steps", "save_steps"), "float"),
+    **dict.fromkeys(("train_batch_size", "best_global_step"), "int | None"),
+    "best_metric": "float | None",
+    "best_model_checkpoint": "str | None",
+    "log_history": "list[dict[str, Any]]",
+    "stateful_callbacks": "dict[str, dict[str, Any]]",
+}
+"""Fields of trainer_state.json that something is computed from."""
 
 
 @dataclass
@@ -60,11 +76,48 @@ class ResumeState:
         path = folder / STATE_FILE
         if not path.is_file():
             return None
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json_object(path, HINT, allow_nan=True)
         if "guard" in content:  # its earlier name
             content["skipped_steps"] = content.pop("guard")
         known = {name: value for name, value in content.items() if name in cls.__annotations__}
+        for name, value in known.items():
+            if not _fits(value, cls.__annotations__[name]):
+                raise UserError(f"{path}: {name} is {shown(value)}; it was written otherwise", HINT)
         return cls(**known)
+
+
+def expect_trainer_state(path: Path) -> None:
+    """See that a `trainer_state.json` has what the library's Trainer takes from it.
+
+    Raises:
+        UserError: naming the field that is missing or of another type.
+    """
+    content = read_json_object(path, HINT, allow_nan=True)
+    types = {each.name: str(each.type) for each in fields(TrainerState)}
+    for name, value in content.items():
+        if name not in types:
+            raise UserError(f"{path}: the Trainer's state has no field {name[:60]!r}", HINT)
+        kind = _STATE_TYPES.get(name, "Any")
+        if not _fits(value, kind):
+            raise UserError(f"{path}: {name} is {shown(value)}; expected {kind}", HINT)
+    if "global_step" not in content:
+        raise UserError(f"{path} has no global_step", HINT)
+
+
+def _fits(value: Any, annotation: str) -> bool:
+    """Whether a JSON value is of a type that is spelled as in this file."""
+    if annotation == "Any":
+        return True
+    if annotation.endswith(" | None"):
+        return value is None or _fits(value, annotation.removesuffix(" | None"))
+    outer, _, inner = annotation.removesuffix("]").partition("[")
+    if outer == "list":
+        return type(value) is list and all(_fits(each, inner) for each in value)
+    if outer == "dict":
+        inner = inner.partition(", ")[2]
+        return type(value) is dict and all(_fits(each, inner) for each in value.values())
+    kinds = {"int": (int,), "float": (float, int), "str": (str,), "bool": (bool,)}
+    return type(value) in kinds[outer] and (type(value) is not int or 0 <= abs(value) < 1 << 53)
 
 
 def cut_as_before(plan: BatchPlan, checkpoint: Path) -> BatchPlan:

@@ -6,7 +6,6 @@ follow. What it asked for is read here, and what cannot come of it is refused be
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 from transformers.integrations.deepspeed import is_deepspeed_available
 
 from utils.cli.console import process_count
+from utils.cli.data_files import read_json_object
 from utils.cli.errors import UserError
 from utils.training.settings.common import TrainSettings
 
@@ -102,8 +102,9 @@ def _zero_stage(environment: Mapping[str, str]) -> int:
     if path == "none":
         stage = environment.get("ACCELERATE_DEEPSPEED_ZERO_STAGE", "2")
     else:
-        stage = json.loads(Path(path).read_text("utf-8")).get("zero_optimization", {}).get("stage")
-    if str(stage) not in ("1", "2", "3"):
+        zero = read_json_object(Path(path)).get("zero_optimization")
+        stage = str(zero.get("stage") if isinstance(zero, dict) else None)
+    if stage not in ("1", "2", "3"):
         raise UserError(
             f"DeepSpeed was asked for with ZeRO stage {stage}; expected 1, 2 or 3",
             "For no sharding at all use DDP: configs/accelerate/ddp.yaml",

@@ -8,7 +8,6 @@ B batch, M mel bins, F frames, T tokens.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ import torch
 from transformers import PreTrainedTokenizerFast, WhisperFeatureExtractor
 
 from utils.audio.features import LogMel
+from utils.cli.data_files import read_json_object
 from utils.cli.errors import UserError
 from utils.data.labels import LabelEncoder
 from utils.transcription.engines.registry import (
@@ -237,9 +237,4 @@ def _read_json(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         return {}
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
-        raise UserError(
-            f"{path}: not a JSON object: {error}", "Convert the model again."
-        ) from error
+    return read_json_object(path, "Convert the model again.")
