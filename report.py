@@ -3,6 +3,8 @@ r"""Make reports from results.json: a page to look at, and what continuous integ
 After evaluation.py: python report.py --results=output/evaluation/results.json
 Several together:    python report.py --results=output/a/results.json,output/b/results.json \
                          --output_dir=output/both/
+One against another: python report.py --results=output/a/results.json,output/b/results.json \
+                         --baseline=base
 What has changed:    python report.py --results=output/new/results.json \
                          --before=output/old/results.json
 
@@ -30,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         settings.files,
         settings.folder,
         settings.forms,
+        baselines=settings.baselines,
         before=settings.before,
         title=settings.title,
         embed_mb=settings.embed_mb,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -85,18 +85,20 @@ def build_results(
         compared: One for each model and baseline.
         gate: The gate's answer; without one the results hold an empty object.
     """
-    compared = list(compared)
-    corrected = holm([each.comparison.p_value for each in compared])
     scores = [_score_json(each) for each in evaluated]
     return {
         "schema": SCHEMA,
         "scores": scores,
         "matrix": _matrix(scores),
-        "comparisons": [
-            _comparison_json(each, p) for each, p in zip(compared, corrected, strict=True)
-        ],
+        "comparisons": comparisons_json(list(compared)),
         "gate": {} if gate is None else _gate_json(gate),
     }
+
+
+def comparisons_json(compared: Sequence[Compared]) -> list[dict[str, Any]]:
+    """Return comparisons as results.json holds them, their p values corrected for all (Holm)."""
+    corrected = holm([each.comparison.p_value for each in compared])
+    return [_comparison_json(each, p) for each, p in zip(compared, corrected, strict=True)]
 
 
 def write_results(path: str | Path, results: Results) -> None:

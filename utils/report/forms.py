@@ -8,6 +8,7 @@ from pathlib import Path
 from utils.cli.files import atomic_write
 from utils.cli.garbage import garbage_collection_paused
 from utils.report.analyses.registry import analyse
+from utils.report.compare import compare_with
 from utils.report.github import tell_github
 from utils.report.junit import format_junit
 from utils.report.model_card import format_model_card
@@ -31,6 +32,7 @@ def make_forms(
     folder: Path,
     forms: Sequence[str] = tuple(FORMS),
     *,
+    baselines: Sequence[str] = (),
     before: str | Path | None = None,
     title: str = "Evaluation",
     embed_mb: float = 4.0,
@@ -42,6 +44,7 @@ def make_forms(
         results: The results files, whose models and sets are put together.
         folder: Where the reports go; files of their names are replaced.
         forms: Which of `FORMS`.
+        baselines: Models with which all others are compared; none keeps what the results hold.
         before: Earlier results, to explain what has changed since.
         title: Of the reports.
         embed_mb: Put sound into the page until it is this many MiB.
@@ -54,7 +57,7 @@ def make_forms(
         UserError: A file cannot be used, or two do not go together.
     """
     with garbage_collection_paused():
-        report_data = read_report_data(results)
+        report_data = compare_with(read_report_data(results), baselines)
         earlier = None if before is None else read_report_data([before])
     labels = labels_of_all(report_data.sets, loudness=loudness)
     analyses = analyse(report_data, labels, earlier)

@@ -24,13 +24,14 @@ from utils.report.tables import (
 from utils.report.terminal import (
     SCORE_HEADER,
     count_of,
-    describe_comparison,
+    describe_details,
     describe_gate,
     describe_silence,
     describe_test_sets,
     matrix_table,
     score_rows,
 )
+from utils.report.verdict import Verdict, best_first, verdicts
 from utils.scoring.score import UtteranceScore, align
 from utils.scoring.tokens import tokenizer_of
 
@@ -57,8 +58,8 @@ def write_report(path: str | Path, results: Results, evaluated: Iterable[Evaluat
 
 def format_report(results: Results, evaluated: Iterable[Evaluated]) -> str:
     """Return the report: scores, comparisons, gate, worst utterances, and how it was made."""
-    parts = ["# Evaluation", *(f"- {line}" for line in describe_test_sets(results).split("\n"))]
-    parts = ["\n".join(["# Evaluation", "", *parts[1:]])]
+    parts = ["# Evaluation", verdict_list(verdicts(results))]
+    parts.append("\n".join(f"- {line}" for line in describe_test_sets(results).split("\n")))
     parts.append(markdown_table(SCORE_HEADER, score_rows(results["scores"]), words=2))
     header, rows = matrix_table(results["scores"])
     if rows:
@@ -75,15 +76,23 @@ def format_report(results: Results, evaluated: Iterable[Evaluated]) -> str:
     if costs:
         parts.append("## Cost\n\n" + markdown_table(COST_HEADER, costs, words=2))
         parts.append(COST_NOTE)
-    if results["comparisons"]:
-        lines = [f"- {describe_comparison(each)}" for each in results["comparisons"]]
-        parts.append("\n".join(["## Comparison", "", *lines]))
+    if details := describe_details(results["comparisons"]):
+        parts.append("\n".join(["## Comparison", "", *(f"- {line}" for line in details)]))
     if results["gate"]:
         first, *conditions = describe_gate(results["gate"])
         parts.append("\n".join(["## Gate", "", first, "", *(f"- {c.strip()}" for c in conditions)]))
     parts += [_worst_utterances(each) for each in evaluated]
     parts.append(_origins(results["scores"]))
     return printable("\n\n".join(parts)) + "\n"
+
+
+def verdict_list(found: Sequence[Verdict]) -> str:
+    """Return the verdicts as a Markdown list, those that are sure first."""
+    return "\n".join(
+        f"- **{markdown_text(each.names)}: {each.headline}**"
+        + (f" ({each.certainty})" if each.certainty else "")
+        for each in best_first(found)
+    )
 
 
 def aligned_lines(reference: Sequence[str], hypothesis: Sequence[str]) -> list[str]:

@@ -11,8 +11,10 @@ import yaml
 from utils.cli.console import printable
 from utils.evaluation.results import set_of
 from utils.manifest.languages import LANGUAGES
+from utils.report.markdown import verdict_list
 from utils.report.report_data import ReportData, SetView
 from utils.report.tables import markdown_table, markdown_text, percent, percent_interval
+from utils.report.verdict import verdicts
 
 _TASK = {"type": "automatic-speech-recognition", "name": "Automatic Speech Recognition"}
 _LIMITS = """\
@@ -83,7 +85,8 @@ def _section(report_data: ReportData, name: str) -> str:
     header = ["test set", "utterances", "rate", "95 % interval", "before", "normalizer"]
     described = next(v.described[name] for v in report_data.sets if name in v.described)
     table = markdown_table(header, rows, words=1)
-    return "\n".join([f"# {markdown_text(name)}", "", table, "", *_origin(described)])
+    said = verdict_list([each for each in verdicts(report_data.results) if each.model == name])
+    return "\n".join([f"# {markdown_text(name)}", "", said, "", table, "", *_origin(described)])
 
 
 def _row(view: SetView, name: str, report_data: ReportData) -> list[str]:

@@ -17,6 +17,9 @@ class ReportSettings:
     results: list[str] | str = "output/evaluation/results.json"
     """Results files that evaluation.py wrote, separated by commas. Their models and test sets are
     combined in one report."""
+    baseline: list[str] | str = field(default_factory=list)
+    """Names of models, separated by commas. Every other model is compared with them on each test
+    set that both were evaluated on. The default keeps the comparisons of the results files."""
     before: str | None = None
     """Earlier results of the same test sets. The report then explains what has changed since."""
     output_dir: str | None = None
@@ -45,6 +48,11 @@ class ReportSettings:
     def files(self) -> tuple[str, ...]:
         """The results files; the default is one path, not a list."""
         return (self.results,) if isinstance(self.results, str) else tuple(self.results)
+
+    @property
+    def baselines(self) -> tuple[str, ...]:
+        """Names of the models to compare with."""
+        return (self.baseline,) if isinstance(self.baseline, str) else tuple(self.baseline)
 
     @property
     def folder(self) -> Path:

@@ -11,9 +11,11 @@ from typing import Any
 
 from utils.cli.console import printable
 from utils.evaluation.results import set_of
+from utils.report.markdown import verdict_list
 from utils.report.report_data import ReportData
 from utils.report.tables import markdown_table, markdown_text, percent, percent_interval, points
 from utils.report.terminal import count_of, describe_silence
+from utils.report.verdict import answer_of, verdicts
 from utils.report.worst import losses, regressed_first
 
 COMMENT_BYTES = 64_000
@@ -59,6 +61,7 @@ def _parts(
     yield f"## {_plain(title)}{answer}"
     if gate:
         yield "\n".join(_condition_lines(gate))
+    yield verdict_list(verdicts(report_data.results))
     yield _scores(report_data)
     yield from _lost_lines(report_data, lines)
     if silence := describe_silence(report_data.results["scores"]):
@@ -100,15 +103,14 @@ def _scores(report_data: ReportData) -> str:
 def _change(change: dict[str, Any] | None) -> str:
     if change is None:
         return ""
-    p = change["p"] if change.get("p_holm") is None else change["p_holm"]
-    sure = p is not None and p < 0.05
+    answer = answer_of(change)
     difference = change["difference"]
     if difference is None:
         return ""
-    if change.get("identical"):
-        return "identical"
-    mark = "" if not sure else " 🔴" if difference > 0 else " 🟢"
-    return f"{points(difference)}{mark}" + ("" if sure else " (could be chance)")
+    if answer == "identical":
+        return answer
+    mark = {"worse": " 🔴", "better": " 🟢"}.get(answer, " (may be chance)")
+    return f"{points(difference)}{mark}"
 
 
 def _lost_lines(report_data: ReportData, limit: int) -> Iterator[str]:

@@ -8,7 +8,8 @@ from typing import Any
 from utils.evaluation.results import Results, set_of
 from utils.report.figures.speed import COST_HEADER, cost_rows
 from utils.report.secondary import FIGURE_HEADER, describe_secondary, figure_rows
-from utils.report.tables import percent, percent_interval, points, text_table
+from utils.report.tables import percent, percent_interval, text_table
+from utils.report.verdict import p_text, verdicts
 from utils.scoring.metrics import METRICS
 
 SCORE_HEADER = (
@@ -26,12 +27,13 @@ SCORE_HEADER = (
 
 
 def format_results(results: Results) -> str:
-    """Return the scores as a table, then what the models change, then the gate's answer.
+    """Return who is better, the scores as a table, what else is known, and the gate's answer.
 
     Args:
         results: As `build_results` returns or `read_results` reads them.
     """
-    parts = [describe_test_sets(results), score_table(results)]
+    parts = ["\n".join(describe_verdicts(results)), describe_test_sets(results)]
+    parts.append(score_table(results))
     header, rows = matrix_table(results["scores"])
     if rows:
         parts.append(text_table(header, rows))
@@ -43,7 +45,7 @@ def format_results(results: Results) -> str:
     costs = cost_rows(results["scores"])
     if costs:
         parts.append(text_table(COST_HEADER, costs, words=2))
-    parts += [describe_comparison(each) for each in results["comparisons"]]
+    parts.append("\n".join(describe_details(results["comparisons"])))
     if results["gate"]:
         parts.append("\n".join(describe_gate(results["gate"])))
     return "\n\n".join(part for part in parts if part)
@@ -108,42 +110,29 @@ def describe_silence(scores: Sequence[dict[str, Any]]) -> list[str]:
     ]
 
 
-def describe_comparison(comparison: dict[str, Any]) -> str:
-    """Say in words what a model changes, how surely, and on how many utterances."""
-    if comparison.get("identical"):
-        return (
-            f"{comparison['model']} against {comparison['baseline']} on {set_of(comparison)}: "
-            f"identical: the same text for {count_of(comparison['ties'], 'utterance')}"
-        )
-    sure = ""
-    if comparison["interval"] is not None:
-        low, high = (points(end).removesuffix(" points") for end in comparison["interval"])
-        sure = f" (95 %: {low} to {high}; p = {comparison['p']:.2g})"
-    lines = [
-        f"{comparison['model']} against {comparison['baseline']} on "
-        f"{set_of(comparison)}: {comparison['metric'].upper()} "
-        f"{points(comparison['difference'])}{sure}",
-        f"  fewer errors on {count_of(comparison['wins'], 'utterance')}, more on "
-        f"{comparison['losses']}, as many on {comparison['ties']}",
+def describe_verdicts(results: Results) -> list[str]:
+    """Say first who is better: two lines for each comparison, one for a model without any."""
+    return [
+        f"{each.names}: {each.headline}" + (f"\n  {each.certainty}" if each.certainty else "")
+        for each in verdicts(results)
     ]
-    return "\n".join([*lines, *(f"  {line}" for line in _about_certainty(comparison))])
 
 
-def _about_certainty(comparison: dict[str, Any]) -> list[str]:
-    """Say what else is known of a difference: correction, power, and the second opinion."""
+def describe_details(comparisons: Sequence[dict[str, Any]]) -> list[str]:
+    """Say what else is known of each comparison: the p value alone, and a second opinion."""
     lines = []
-    if comparison["p_holm"] not in (None, comparison["p"]):
-        lines.append(
-            f"p = {comparison['p_holm']:.2g} when corrected for all comparisons here (Holm)"
-        )
-    if comparison["smallest_difference"]:
-        size = points(comparison["smallest_difference"]).removeprefix("+")
-        lines.append(f"a difference of {size} would be found in 4 of 5 such test sets")
-    if comparison["p_mapsswe"] is not None:
-        lines.append(
-            f"second opinion (MAPSSWE, {comparison['mapsswe_segments']} segments): "
-            f"p = {comparison['p_mapsswe']:.2g}"
-        )
+    for each in comparisons:
+        known = []
+        if each["p_holm"] not in (None, each["p"]):
+            known.append(f"{p_text(each['p'])} before the correction for all comparisons (Holm)")
+        if each["p_mapsswe"] is not None:
+            known.append(
+                f"second opinion: {p_text(each['p_mapsswe'])} "
+                f"(MAPSSWE, {each['mapsswe_segments']} segments)"
+            )
+        if known:
+            names = f"{each['model']} against {each['baseline']} on {set_of(each)}"
+            lines.append(f"{names}: {'; '.join(known)}")
     return lines
 
 

@@ -22,11 +22,23 @@ from utils.report.page.compact import error_columns, pack, pack_labels, text_blo
 from utils.report.page.sound import find_sound
 from utils.report.page.utterance_labels import Labels
 from utils.report.report_data import ReportData, SetView
+from utils.report.verdict import best_first, verdicts
 from utils.scoring.normalizers.steps import HAN
 
 PAGE = Path(__file__).parent / "report"
 # In this order: each uses only what stands before it.
-SCRIPTS = ("tools", "data", "state", "tokens", "charts", "tables", "spread", "detail", "list")
+SCRIPTS = (
+    "tools",
+    "data",
+    "state",
+    "tokens",
+    "charts",
+    "tables",
+    "scores",
+    "spread",
+    "detail",
+    "list",
+)
 MAIN = "main"
 # Texts as written double the page; beyond this many they stay in the predictions files.
 MOST_RAW_TEXTS = 200_000
@@ -86,6 +98,8 @@ def _page_parts(
         "scores": report_data.results["scores"],
         "comparisons": report_data.results["comparisons"],
         "gate": report_data.results["gate"],
+        "verdicts": [each.to_json() for each in best_first(verdicts(report_data.results))],
+        "loops": [loops for view in sets for loops in _loops(view)],
         "notes": [*report_data.notes, *_about_sound(sound.missing)],
         "sets": [{"name": v.name, "metric": v.metric, "utterances": len(v.ids)} for v in sets],
         "analyses": analyses,
@@ -109,6 +123,16 @@ def _page_parts(
         for block in text_blocks(sets, models, raw=True):
             yield f'<script type="text/plain" class="raw-block">{block}</script>\n'
     yield _filled(after, blanks)
+
+
+def _loops(view: SetView) -> Iterator[dict[str, Any]]:
+    """Yield, for each model with loops, their utterances and the insertions in those."""
+    places = {id: place for place, id in enumerate(view.ids)}
+    for model, loops in view.loops.items():
+        if loops:
+            rows = view.scores[model].normal[[places[each.id] for each in loops]]
+            inserted = int(rows[:, 2].sum())
+            yield {"model": model, "set": view.name, "clips": len(loops), "insertions": inserted}
 
 
 def worst_first(sets: Sequence[SetView]) -> list[int]:

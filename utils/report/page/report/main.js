@@ -202,9 +202,11 @@ async function openRow(number) {
 
 async function start() {
   startTheme();
+  showVerdicts();
   showGate();
   showNotes();
   showScores();
+  showComparisons();
   showCharts();
   showAnalyses();
   texts = new Texts([...document.getElementsByClassName('block')], 2 + models.length, 4096);

@@ -1,4 +1,4 @@
-// Tables: the scores, the analyses, and the rates of the chosen utterances.
+// Tables: how they look and sort, the analyses, and the rates of the chosen utterances.
 
 function table(header, rows, words, caption) {
   const head = el('tr', {}, ...header.map((title, i) => el('th', { scope: 'col', class: i < words ? null : 'number' },
@@ -35,79 +35,23 @@ function tableCell(cell, place, words) {
   const tag = place === 0 ? 'th' : 'td';
   const scope = place === 0 ? 'row' : null;
   const name = place < words ? null : 'number';
-  if (cell instanceof Node) return el(tag, { scope, class: name }, cell);
+  if (cell instanceof Node) return el(tag, { scope, class: name, dir: 'auto' }, cell);
   if (cell === null || typeof cell !== 'object') return el(tag, { scope, class: name, dir: 'auto' }, String(cell ?? '–'));
   const classes = [name, cell.tone].filter(Boolean).join(' ') || null;
-  const inner = cell.find !== undefined || cell.field ? cellButton(cell) : cell.text;
+  const inner = cell.find !== undefined || cell.field || cell.fields ? cellButton(cell) : cell.text;
   const bar = cell.share === undefined ? null : el('span', { class: 'bar', style: `width:${Math.min(100, 100 * cell.share)}%` });
   return el(tag, { scope, class: classes, dir: 'auto' }, inner, bar);
 }
 
 function cellButton(cell) {
   const change = () => {
-    const fields = cell.field ? { ...state.fields, [cell.field]: cell.label } : state.fields;
-    choose({ q: cell.find ?? state.q, in: cell.in ?? 'all', show: cell.show ?? state.show, fields });
+    const kept = cell.fields ?? state.fields;
+    const fields = cell.field ? { ...kept, [cell.field]: cell.label } : kept;
+    choose({ q: cell.find ?? (cell.fields ? '' : state.q), in: cell.in ?? 'all', show: cell.show ?? (cell.fields ? 'all' : state.show),
+      model: cell.model ?? state.model, fields });
     $('explore').scrollIntoView();
   };
   return el('button', { type: 'button', class: 'plain', title: 'Show these utterances', onclick: change }, cell.text);
-}
-
-function showGate() {
-  const gate = overview.gate;
-  if (!gate || !gate.answer) return;
-  const words = { pass: 'passed', regress: 'not passed', inconclusive: 'cannot tell' };
-  const list = gate.conditions.map((each) => el('li', { class: each.answer }, each.sentence));
-  $('gate').replaceChildren(el('div', { class: `gate ${gate.answer}` },
-    el('strong', {}, `Gate: ${words[gate.answer] || gate.answer}. `), gate.sentence, el('ul', {}, ...list)));
-}
-
-function showNotes() {
-  $('notes').replaceChildren(...overview.notes.map((note) => el('p', { class: 'note' }, note)));
-}
-
-function showScores() {
-  const sets = overview.sets.map((set) => set.name);
-  const rows = models.map((model) => [modelName(model), ...sets.map((set) => scoreCell(model, set))]);
-  const header = ['model', ...overview.sets.map((set) => `${set.name}, ${set.metric.toUpperCase()}`)];
-  const all = table(header, rows, 1, 'Error rates, with the difference from the baseline where there is one');
-  const details = el('details', {}, el('summary', {}, 'Errors by kind, and how the scores were made'), kindsTable());
-  $('score-table').replaceChildren(all, details);
-}
-
-function modelName(model) {
-  const dot = el('span', { class: 'dot', style: `background:${colourOf(model)}`, 'aria-hidden': 'true' });
-  const note = overview.baselines.includes(model) ? el('small', {}, ' baseline') : null;
-  return el('span', { class: 'model', dir: 'auto' }, dot, model, note);
-}
-
-function scoreCell(model, set) {
-  const score = overview.scores.find((each) => each.model === model && setOf(each) === set);
-  if (!score) return '–';
-  const of = overview.scores.filter((each) => setOf(each) === set && each.rate !== null);
-  const isBest = score.rate !== null && of.length > 1 && of.every((each) => each.rate >= score.rate);
-  const change = overview.comparisons.find((each) => each.model === model && (each.test_set || '') === set);
-  const range = score.interval ? `${percent(score.interval[0])} to ${percent(score.interval[1])}` : '';
-  return el('span', { class: isBest ? 'best' : null, title: range && `95 %: ${range}` },
-    el('span', { class: 'rate' }, percent(score.rate)), change ? changeTag(change) : null);
-}
-
-function changeTag(change) {
-  if (change.difference === null) return null;
-  if (change.identical) return el('small', { class: 'change unsure', title: `against ${change.baseline}` }, ' identical');
-  const p = change.p_holm ?? change.p;
-  const isSure = p !== null && p !== undefined && p < 0.05;
-  const tone = !isSure ? 'unsure' : change.difference < 0 ? 'better' : 'worse';
-  const words = { unsure: 'could be chance', better: 'better', worse: 'worse' }[tone];
-  return el('small', { class: `change ${tone}`, title: `against ${change.baseline}: ${words}` },
-    ` ${points(change.difference)} ${words}`);
-}
-
-function kindsTable() {
-  const header = ['model', 'test set', 'substituted', 'deleted', 'inserted', 'failed', 'SER', 'raw rate', 'normalizer'];
-  const rows = overview.scores.map((s) => [
-    s.model, setOf(s), count(s.substitutions), count(s.deletions), count(s.insertions),
-    count((s.failed || 0) + (s.missing || 0)), percent(s.sentence_error_rate), percent((s.raw || {}).rate), s.normalizer]);
-  return table(header, rows, 2, '');
 }
 
 function showAnalyses() {
