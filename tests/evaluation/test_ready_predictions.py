@@ -25,8 +25,8 @@ def test_twenty_thousand_predictions_take_a_moment(tmp_path: Path):
     predicted = [{"id": str(n), "hypothesis": "a"} for n in range(COUNT)]
     path.write_text("".join(json.dumps(each) + "\n" for each in predicted + others))
     test_set = TestSet(EvaluationSettings(), "", utterances, (), "test.json", "test")
-    started = time.perf_counter()
+    started = time.process_time()
     ready = read_ready(Model("theirs", str(path), {"test": str(path)}), test_set)
-    assert time.perf_counter() - started < 10  # it was minutes
+    assert time.process_time() - started < 10  # it was minutes
     assert len(ready.extra) == COUNT
     assert {each.audio_seconds for each in ready.predictions} == {300}

@@ -110,7 +110,14 @@ def test_the_analyses_find_what_was_planted(evaluated: Path):
     labels = labels_of_all(report_data.sets)
     assert set(labels) >= {"language", "room", "speech", "speech_rate", "loudness"}
     sections = {s["title"]: s for s in analyse(report_data, labels)["sections"]}
-    assert list(sections) == ["Where", "Confusions", "Hallucinated", "Timestamps", "Forgetting"]
+    assert list(sections) == [
+        "Errors",
+        "Where",
+        "Confusions",
+        "Hallucinated",
+        "Timestamps",
+        "Forgetting",
+    ]
     text = json.dumps(sections, ensure_ascii=False)
     assert "thank you" in text and "same sound" in text
     loops = next(t for t in sections["Hallucinated"]["tables"] if t["title"] == "Loops")

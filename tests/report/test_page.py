@@ -242,3 +242,52 @@ def test_sound_that_is_gone_is_said_and_small_sound_is_in_the_page(evaluated: Pa
         select(browser, "zh-1")
         browser.run("document.querySelector('audio').play().catch(() => 0)")
         browser.wait("document.querySelector('.player .note')")
+
+
+def rows_shown(browser: Browser) -> set[str]:
+    chosen(browser)
+    return set(
+        browser.run(
+            "return [...document.querySelectorAll('.row .meta')].map("
+            "(e) => e.firstChild.textContent)"
+        )
+    )
+
+
+def test_the_page_says_first_who_is_better(browser: Browser):
+    text = browser.run("return document.querySelector('#verdicts li').textContent")
+    assert text.startswith("new against old on set")
+    assert "points fewer" in text and "utterances better" in text
+    first = "return document.querySelector('#scores').firstElementChild.nextElementSibling.id"
+    assert browser.run(first) == "verdicts"
+
+
+def test_a_number_of_errors_opens_exactly_its_utterances(browser: Browser):
+    browser.run(
+        "[...document.querySelectorAll('#analysis tbody tr')]"
+        ".find((row) => row.cells[0].textContent === 'repetition loop')"
+        ".querySelector('button').click()"
+    )
+    assert rows_shown(browser) == {"loop"}
+    assert "repetition loop: old on set" in browser.run(
+        "return document.getElementById('group').textContent"
+    )
+    browser.wait("location.hash.includes('group=')")
+    browser.run("document.querySelector('#group button').click()")
+    assert len(rows_shown(browser)) == len(LINES)
+
+
+def test_a_dot_of_two_models_opens_its_utterances(browser: Browser):
+    label = "document.querySelector('svg [role=button][aria-label*=\"8 errors of old\"]')"
+    browser.run(f"{label}.dispatchEvent(new MouseEvent('click'))")
+    assert rows_shown(browser) == {"loop"}
+    assert browser.run("return document.getElementById('model').value") == "new"
+
+
+def test_utterances_that_a_model_improves_open_from_the_comparison(browser: Browser):
+    browser.run(
+        "[...document.querySelectorAll('#comparisons button.plain')]"
+        ".find((button) => button.textContent === '1').click()"
+    )
+    assert browser.run("return document.getElementById('show').value") == "worse"
+    assert rows_shown(browser) == {"bad <b>id</b>"}

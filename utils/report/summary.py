@@ -136,6 +136,7 @@ def _analyses(analyses: dict[str, Any]) -> Iterator[str]:
             )
             more = len(each["rows"]) - len(rows)
             note = f"\n\n{count_of(more, 'row')} more in report.html" if more > 0 else ""
+            note += f"\n\n{_plain(each['note'])}" if each.get("note") else ""
             tables.append(f"**{_plain(each['title'])}**\n\n{table}{note}")
         if tables:
             head = f"<details><summary>{_plain(section['title'])}</summary>"

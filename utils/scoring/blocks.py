@@ -59,15 +59,21 @@ def block_sums(score: Score, columns: Sequence[NDArray[np.int64]]) -> NDArray[np
         int64 `(blocks, len(columns))`.
     """
     rows = np.stack(columns, axis=1) if len(columns[0]) else np.zeros((0, len(columns)), np.int64)
-    unit = block_unit(score)
-    if unit == UTTERANCE:
+    block_of = block_numbers(score)
+    if block_of is None:
         return rows
-    # Only where a unit was asked for can a name be missing: such an utterance is its own block.
-    names = (getattr(each, unit) or ("", each.id) for each in score.predictions)
-    block_of = _numbered(names)
     return np.stack(
         [np.bincount(block_of, weights=column).astype(np.int64) for column in rows.T], axis=1
     )
+
+
+def block_numbers(score: Score) -> NDArray[np.int64] | None:
+    """Return the number of each utterance's block, int64 `(N,)`; None where each is its own."""
+    unit = block_unit(score)
+    if unit == UTTERANCE:
+        return None
+    # Only where a unit was asked for can a name be missing: such an utterance is its own block.
+    return _numbered(getattr(each, unit) or ("", each.id) for each in score.predictions)
 
 
 def pool(rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

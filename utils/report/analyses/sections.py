@@ -25,6 +25,6 @@ def table_of(title: str, header: Sequence[str], rows: list[list[Any]], words: in
 
 
 def section_of(title: str, about: str, tables: Sequence[Table]) -> Section | None:
-    """Put a section together of the tables that have rows; None if no table has."""
-    filled = [table for table in tables if table["rows"]]
+    """Put a section together of the tables that have rows or a note; None if none has."""
+    filled = [table for table in tables if table["rows"] or table.get("note")]
     return {"title": title, "about": about, "tables": filled} if filled else None

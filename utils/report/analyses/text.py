@@ -110,10 +110,15 @@ def _token_cells(key: Any) -> list[Any]:
 
 def _find(token: str, column: str) -> dict[str, str]:
     """Return a cell that looks for its token: between word boundaries where it has some."""
-    pattern = re.sub(r"([\\^$.|?*+()\[\]{}/])", r"\\\1", token)
+    pattern = _escaped(token)
     # \b of a browser knows only Latin letters.
     is_word = _WORD.fullmatch(token) and token.isascii()
     return {"text": token, "find": rf"\b{pattern}\b" if is_word else pattern, "in": column}
+
+
+def _escaped(text: str) -> str:
+    """Return a text as a pattern that browsers take; Python's own escapes more than they allow."""
+    return re.sub(r"([\\^$.|?*+()\[\]{}/])", r"\\\1", text)
 
 
 def _times(times: int) -> str:
@@ -165,7 +170,7 @@ def hallucination_section(
                 phrases.append([model, view.name, phrase[:200], str(times)])
             for loop in view.loops[model][:LOOPS_SHOWN]:
                 between = " " if view.metric == "wer" else ""
-                cell = {"text": loop.id, "find": re.escape(loop.id)}
+                cell = {"text": loop.id, "find": f"^{_escaped(loop.id)}$"}
                 phrase = between.join(loop.phrase)
                 loops.append([model, view.name, cell, phrase, str(loop.times)])
     tables = [

@@ -34,7 +34,7 @@ SCRIPTS = (
     "tokens",
     "charts",
     "tables",
-    "scores",
+    "scores", "pairs",
     "spread",
     "detail",
     "list",

@@ -2,7 +2,6 @@
 
 // Told apart in every common form of colour blindness (Okabe and Ito), then by shape.
 const COLOURS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#8a6d00', '#7a5195'];
-const MARKS = ['circle', 'square', 'diamond', 'up'];
 const BASELINE_COLOUR = 'var(--muted)';
 
 function colourOf(model) {
@@ -54,40 +53,30 @@ function figure(title, note, picture) {
   return el('figure', {}, caption, picture);
 }
 
-// One line a model and set: the rate and its 95 % interval.
-function intervalsChart(width) {
-  const scores = overview.scores.filter((score) => score.rate !== null);
-  const groups = [...new Set(scores.map(setOf))];
-  const left = Math.min(180, width * 0.36);
+// One line a model: the rate and its 95 % interval. Each set has an axis of its own.
+function intervalsChart(width, set) {
+  const scores = overview.scores.filter((score) => score.rate !== null && setOf(score) === set);
+  const left = Math.min(200, width * 0.36);
   const right = width - 58;
-  const most = Math.max(...scores.map((s) => (s.interval ? s.interval[1] : s.rate)), 0.001);
-  const x = (rate) => left + ((right - left) * rate) / most;
-  const parts = [];
-  let y = 8;
-  for (const group of groups) {
-    const of = scores.filter((score) => setOf(score) === group);
-    y += 18;
-    parts.push(text(0, y, `${group}, ${of[0].metric.toUpperCase()}`, { class: 'chart-head' }));
-    for (const score of of) {
-      y += 22;
-      parts.push(...whisker(score, x, y, left, right));
-    }
-    y += 8;
-  }
+  const most = Math.max(...scores.map((s) => (s.interval ? Math.min(s.interval[1], 3 * s.rate + 0.05) : s.rate)), 0.001);
+  const x = (rate) => left + ((right - left) * Math.min(rate, most)) / most;
+  const parts = scores.flatMap((score, i) => whisker(score, x, 18 + 24 * i, left, right));
+  const y = 18 + 24 * (scores.length - 1) + 10;
   const grid = ticks(0, 100 * most, Math.max(2, (right - left) / 70)).map((tick) =>
     draw('g', {},
       draw('line', { x1: x(tick / 100), x2: x(tick / 100), y1: 4, y2: y, class: 'grid' }),
       text(x(tick / 100), y + 16, `${number(tick)} %`, { class: 'tick', 'text-anchor': 'middle' })));
-  return canvas(width, y + 24, 'Error rates with 95 % intervals', ...grid, ...parts);
+  return canvas(width, y + 24, `Error rates on ${set} with 95 % intervals`, ...grid, ...parts);
 }
 
 function whisker(score, x, y, left, right) {
   const colour = colourOf(score.model);
   const [low, high] = score.interval || [score.rate, score.rate];
-  const title = `${score.model}: ${percent(score.rate)}`;
+  const title = `${score.model}: ${percent(score.rate)}, 95 % ${rangeOf(score.interval)}`;
   return [
     text(left - 8, y + 4, shortened(score.model, left - 12), { class: 'label', 'text-anchor': 'end' }),
-    draw('line', { x1: x(low), x2: x(high), y1: y, y2: y, stroke: colour, 'stroke-width': 3, opacity: 0.45 }),
+    draw('line', { x1: x(low), x2: x(high), y1: y, y2: y, stroke: colour, 'stroke-width': 3 }),
+    ...[low, high].map((end) => draw('line', { x1: x(end), x2: x(end), y1: y - 5, y2: y + 5, stroke: colour, 'stroke-width': 2 })),
     mark('circle', x(score.rate), y, 5, colour, title),
     text(right + 54, y + 4, percent(score.rate), { class: 'label number', 'text-anchor': 'end' }),
   ];
@@ -98,13 +87,14 @@ function shortened(name, width) {
   return name.length <= most ? name : `${name.slice(0, most - 1)}…`;
 }
 
-// Error rate against speed: the lower right corner is best, and a line joins what nothing beats.
-function speedChart(width) {
-  const measured = overview.scores.filter((s) => s.rate !== null && s.cost && s.cost.real_time_factor);
+// Error rate against speed on one set: a line joins what nothing beats. Speeds that were measured on
+// part of the set, because the rest came from the cache, are hollow.
+function speedChart(width, set) {
+  const measured = overview.scores.filter((s) => setOf(s) === set && s.rate !== null && speedOf(s));
   if (!measured.length) return null;
-  const height = 320;
-  const place = { left: 46, right: width - 12, top: 12, bottom: height - 40 };
-  const dots = measured.map((score) => ({ score, speed: 1 / score.cost.real_time_factor }));
+  const dots = measured.map((score, i) => ({ score, speed: speedOf(score), mark: i + 1 }));
+  const height = 250;
+  const place = { left: 46, right: width - 16, top: 24, bottom: height - 40 };
   const fastest = Math.max(...dots.map((d) => d.speed));
   const slowest = Math.min(...dots.map((d) => d.speed));
   const isLog = fastest / slowest > 8;
@@ -116,12 +106,26 @@ function speedChart(width) {
     (scale(high) - scale(low || (isLog ? 1 : 0)));
   const y = (rate) => place.bottom - ((place.bottom - place.top) * rate) / top;
   const at = (isLog ? logTicks(low, high) : ticks(0, high, 6)).map((v) => [x(v), number(v)]);
-  const up = ticks(0, 100 * top, 5).map((v) => [y(v / 100), `${number(v)}`]);
-  const sets = [...new Set(dots.map((d) => setOf(d.score)))];
-  const parts = [...axes(place, at, up, 'times real time', '% errors')];
-  for (const name of sets) parts.push(front(dots.filter((d) => setOf(d.score) === name), x, y));
-  parts.push(...speedMarks(dots, sets, x, y, place));
-  return canvas(width, height, 'Error rate against speed', ...parts);
+  const up = ticks(0, 100 * top, 4).map((v) => [y(v / 100), `${number(v)}`]);
+  const metric = measured[0].metric.toUpperCase();
+  const parts = [...axes(place, at, up, 'RTFx: seconds of audio a second', `${metric}, %`), front(dots, x, y)];
+  parts.push(...dots.map((dot) => speedMark(dot, x(dot.speed), y(dot.score.rate))));
+  const key = el('ol', { class: 'key' }, ...dots.map(({ score, speed }) => el('li', {}, modelName(score.model),
+    `: ${percent(score.rate)} at ${number(Number(speed.toPrecision(3)))}${isPartly(score) ? ' (part of the set; the rest from the cache)' : ''}`)));
+  return el('div', {}, canvas(width, height, `Error rate against speed on ${set}`, ...parts), key);
+}
+
+function isPartly(score) {
+  return score.cost.cached_utterances > 0;
+}
+
+// A mark with the number that stands in the list below: names never lie over each other.
+function speedMark({ score, speed, mark: place }, cx, cy) {
+  const colour = colourOf(score.model);
+  const title = `${score.model}: ${percent(score.rate)}, RTFx ${number(Number(speed.toPrecision(3)))}`;
+  const hollow = isPartly(score) ? { fill: 'var(--card)', stroke: colour, 'stroke-width': 2 } : { fill: colour, class: 'mark' };
+  return draw('g', {}, draw('circle', { cx, cy, r: 6, ...hollow }, draw('title', {}, title)),
+    text(cx, cy - 10, String(place), { class: 'label', 'text-anchor': 'middle' }));
 }
 
 function logTicks(low, high) {
@@ -143,7 +147,7 @@ function axes(place, at, up, across, upwards) {
     parts.push(text(place.left - 6, y + 4, label, { class: 'tick', 'text-anchor': 'end' }));
   }
   parts.push(text(place.right, place.bottom + 32, across, { class: 'tick', 'text-anchor': 'end' }));
-  parts.push(text(4, place.top + 2, upwards, { class: 'tick unit' }));
+  parts.push(text(4, place.top - 12, upwards, { class: 'tick' }));
   return parts;
 }
 
@@ -156,23 +160,6 @@ function front(dots, x, y) {
   return draw('polyline', { points: path, class: 'front' });
 }
 
-function speedMarks(dots, sets, x, y, place) {
-  const taken = [];
-  return dots.flatMap(({ score, speed }) => {
-    const [cx, cy] = [x(speed), y(score.rate)];
-    const label = sets.length > 1 ? `${score.model}, ${setOf(score)}` : score.model;
-    const isRight = cx + 12 + 7 * label.length > place.right;
-    let ty = cy + 4;
-    while (taken.some(([tx, t]) => Math.abs(t - ty) < 13 && Math.abs(tx - cx) < 7 * label.length)) ty += 13;
-    taken.push([cx, ty]);
-    const title = `${label}: ${percent(score.rate)}, ${number(speed)} times real time`;
-    return [
-      mark(MARKS[sets.indexOf(setOf(score)) % MARKS.length], cx, cy, 5, colourOf(score.model), title),
-      text(cx + (isRight ? -10 : 10), ty, label, { class: 'label', 'text-anchor': isRight ? 'end' : 'start' }),
-    ];
-  });
-}
-
 // A value over the steps of one or several trainings.
 function curveChart(width, name, scale, unit) {
   const runs = overview.analyses.curves || [];
@@ -181,7 +168,7 @@ function curveChart(width, name, scale, unit) {
     .filter((line) => line.dots.length);
   if (!lines.length) return null;
   const height = 240;
-  const place = { left: 46, right: width - 12, top: 12, bottom: height - 40 };
+  const place = { left: 46, right: width - 12, top: 24, bottom: height - 40 };
   const last = Math.max(...lines.flatMap((l) => l.dots.map((d) => d.step)), 1);
   const top = 1.08 * scale * Math.max(...lines.flatMap((l) => l.dots.map((d) => d[name])), 1e-9);
   const x = (step) => place.left + ((place.right - place.left) * step) / last;
@@ -213,12 +200,17 @@ function showCharts() {
   const whole = box.clientWidth;
   const columns = whole > 900 ? 2 : 1;
   const width = Math.floor((whole - (columns - 1) * 16) / columns) - 34;
-  const shown = [figure('Error rates', 'with their 95 % intervals; left is better', intervalsChart(width))];
-  const speed = speedChart(width);
-  if (speed) {
-    const note = 'right and down is better; nothing beats the models on the dashed line';
-    shown.push(figure('Accuracy against speed', note, speed));
-  }
+  const sets = overview.sets.filter(({ name }) => overview.scores.some((s) => setOf(s) === name && s.rate !== null));
+  const speedNote = 'right and down is better; nothing beats the models on the dashed line';
+  const speedFigure = (name) => {
+    const picture = speedChart(width, name);
+    return picture && figure(`Accuracy against speed on ${name}`, speedNote, picture);
+  };
+  const shown = [
+    ...sets.map(({ name, metric }) => figure(`${metric.toUpperCase()} on ${name}`, 'with 95 % intervals; left is better', intervalsChart(width, name))),
+    ...sets.map(({ name }) => speedFigure(name)),
+    ...sets.map(({ name }) => pairChart(width, name)),
+  ].filter(Boolean);
   for (const [name, title, scale, unit] of CURVES) {
     const picture = curveChart(width, name, scale, unit);
     if (picture) shown.push(figure(title, 'over the steps of the training', picture));

@@ -39,11 +39,26 @@ function maskOf() {
     const wanted = column ? column.names.indexOf(value) : -1;
     for (let i = 0; i < mask.length; i++) if (!column || column.numbers[i] !== wanted) mask[i] = 0;
   }
+  if (state.group) {
+    const rows = new Set(groupRows(state.group));
+    for (let i = 0; i < mask.length; i++) if (!rows.has(i)) mask[i] = 0;
+  }
   const test = SHOW_TESTS[state.show];
   const model = data.errors[models.indexOf(state.model)];
   const base = data.errors[baselineOf(state.model)];
   if (test) for (let i = 0; i < mask.length; i++) if (mask[i] && !test(i, model, base)) mask[i] = 0;
   return mask;
+}
+
+// The utterances of a group that an analysis names; none for a name that is not in this report.
+function groupRows(name) {
+  if (pairGroup.name === name) return pairGroup.rows;
+  for (const section of overview.analyses.sections) {
+    for (const each of section.tables) {
+      for (const row of each.rows) for (const cell of row) if (cell && cell.group === name) return cell.rows;
+    }
+  }
+  return [];
 }
 
 const SHOW_TESTS = {
@@ -125,6 +140,8 @@ function fieldMenu(name) {
 
 function showControls() {
   if (!(state.by in data.labels)) state.by = '';
+  $('group').replaceChildren(...(state.group ? [el('span', {}, state.group),
+    el('button', { type: 'button', onclick: () => choose({ group: '' }) }, 'Show all')] : []));
   for (const name of ['q', 'in', 'show', 'model', 'sort', 'by']) if ($(name).value !== state[name]) $(name).value = state[name];
   for (const menu of document.querySelectorAll('#field-filters select')) {
     const value = state.fields[menu.dataset.field];
@@ -142,7 +159,7 @@ function listen() {
     showParts(view);
   });
   $('spread-box').addEventListener('toggle', () => $('spread-box').open && showSpread(view));
-  $('reset').addEventListener('click', () => choose({ q: '', in: 'all', show: 'all', sort: 'errors', fields: {} }));
+  $('reset').addEventListener('click', () => choose({ q: '', in: 'all', show: 'all', sort: 'errors', group: '', fields: {} }));
   $('link').addEventListener('click', copyLink);
   $('filters').addEventListener('submit', (event) => event.preventDefault());
   $('list').addEventListener('scroll', () => requestAnimationFrame(drawRows), { passive: true });
@@ -192,7 +209,7 @@ async function openRow(number) {
   const lines = number < data.tokens.length ? (await texts.read([number])).get(number) : [];
   if (state.id && lines[0] !== state.id) {
     const pattern = state.id.replace(/[\\^$.|?*+()[\]{}/]/g, '\\$&');
-    choose({ row: '', q: `^${pattern}$`, show: 'all', fields: {} });
+    choose({ row: '', q: `^${pattern}$`, show: 'all', group: '', fields: {} });
     return;
   }
   document.body.classList.add('reading');
@@ -207,10 +224,10 @@ async function start() {
   showNotes();
   showScores();
   showComparisons();
-  showCharts();
   showAnalyses();
   texts = new Texts([...document.getElementsByClassName('block')], 2 + models.length, 4096);
   data = await readColumns();
+  showCharts();
   fillMenus();
   listen();
   await openState();

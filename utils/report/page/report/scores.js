@@ -64,7 +64,9 @@ function showScores() {
   const ordered = overview.sets.flatMap((set) => models.map((m) => overview.scores.find((s) => s.model === m && setOf(s) === set.name))).filter(Boolean);
   const rows = ordered.map((score) => columns.map(([, cell]) => cell(score)));
   const details = el('details', {}, el('summary', {}, 'How the scores were made'), originsTable());
-  $('score-table').replaceChildren(table(columns.map(([name]) => name), rows, 2, ''), details);
+  const shown = table(columns.map(([name]) => name), rows, 2, '');
+  shown.classList.add('cards');
+  $('score-table').replaceChildren(shown, details);
 }
 
 function rateOfScore(score) {
@@ -164,6 +166,5 @@ function showComparisons() {
 // A number of utterances that shows them when it is clicked.
 function shownUtterances(comparison, show, size) {
   if (!size || comparison.baseline !== models[baselineOf(comparison.model)]) return count(size);
-  const fields = overview.sets.length > 1 ? { set: setOf(comparison) } : {};
-  return cellButton({ text: count(size), show, model: comparison.model, fields });
+  return cellButton({ text: count(size), show, model: comparison.model, set: setOf(comparison) });
 }

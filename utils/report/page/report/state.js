@@ -1,6 +1,6 @@
 // What the reader has chosen; it stands in the address, so that a link shows the same.
 
-const DEFAULTS = { q: '', in: 'all', show: 'all', model: '', sort: 'errors', by: '', id: '', row: '' };
+const DEFAULTS = { q: '', in: 'all', show: 'all', model: '', sort: 'errors', by: '', id: '', row: '', group: '' };
 const SHOW = {
   all: 'all utterances',
   wrong: 'with errors',

@@ -1,12 +1,19 @@
 // Tables: how they look and sort, the analyses, and the rates of the chosen utterances.
 
 function table(header, rows, words, caption) {
-  const head = el('tr', {}, ...header.map((title, i) => el('th', { scope: 'col', class: i < words ? null : 'number' },
+  const isText = (i) => i < words || rows.some((cells) => cells[i] && cells[i].long);
+  const head = el('tr', {}, ...header.map((title, i) => el('th', { scope: 'col', class: isText(i) ? null : 'number' },
     rows.length > 2 ? el('button', { type: 'button', class: 'sort', title: 'Sort', onclick: sortByColumn }, title) : title)));
-  const body = rows.map((cells) => el('tr', {}, ...cells.map((cell, i) => tableCell(cell, i, words))));
+  const body = rows.map((cells) => el('tr', {}, ...cells.map((cell, i) => named(tableCell(cell, i, words), header[i]))));
   const parts = [el('thead', {}, head), el('tbody', {}, ...body)];
   if (caption) parts.unshift(el('caption', {}, caption));
   return el('div', { class: 'scroll' }, el('table', {}, ...parts));
+}
+
+// On a phone a row is a card, and each cell says whose it is.
+function named(cell, title) {
+  cell.dataset.title = title instanceof Node ? title.textContent : title;
+  return cell;
 }
 
 // The largest number first, then the smallest; words from A. What has no number comes last.
@@ -37,18 +44,20 @@ function tableCell(cell, place, words) {
   const name = place < words ? null : 'number';
   if (cell instanceof Node) return el(tag, { scope, class: name, dir: 'auto' }, cell);
   if (cell === null || typeof cell !== 'object') return el(tag, { scope, class: name, dir: 'auto' }, String(cell ?? '–'));
-  const classes = [name, cell.tone].filter(Boolean).join(' ') || null;
-  const inner = cell.find !== undefined || cell.field || cell.fields ? cellButton(cell) : cell.text;
+  const classes = [cell.long ? 'long' : name, cell.tone].filter(Boolean).join(' ') || null;
+  const inner = cell.find !== undefined || cell.field || cell.group ? cellButton(cell) : cell.text;
   const bar = cell.share === undefined ? null : el('span', { class: 'bar', style: `width:${Math.min(100, 100 * cell.share)}%` });
   return el(tag, { scope, class: classes, dir: 'auto' }, inner, bar);
 }
 
+// What a click looks for: exactly the utterances of its row, whatever was chosen before.
 function cellButton(cell) {
   const change = () => {
-    const kept = cell.fields ?? state.fields;
-    const fields = cell.field ? { ...kept, [cell.field]: cell.label } : kept;
-    choose({ q: cell.find ?? (cell.fields ? '' : state.q), in: cell.in ?? 'all', show: cell.show ?? (cell.fields ? 'all' : state.show),
-      model: cell.model ?? state.model, fields });
+    const set = cell.set !== undefined && overview.sets.length > 1 ? { set: cell.set } : {};
+    const fields = cell.field ? { ...(cell.set === undefined ? state.fields : set), [cell.field]: cell.label } : set;
+    const isKept = cell.field && cell.set === undefined;
+    choose({ q: cell.find ?? (isKept ? state.q : ''), in: cell.in ?? 'all', show: cell.show ?? (isKept ? state.show : 'all'),
+      model: cell.model ?? state.model, group: cell.group ?? '', fields, row: '', id: '' });
     $('explore').scrollIntoView();
   };
   return el('button', { type: 'button', class: 'plain', title: 'Show these utterances', onclick: change }, cell.text);
@@ -79,7 +88,12 @@ function openAnalysis(place) {
     tab.tabIndex = i === place ? 0 : -1;
   });
   $('analysis').setAttribute('aria-labelledby', `tab-${place}`);
-  const tables = section.tables.map((each) => table(each.header, each.rows, each.words ?? 1, each.title));
+  const tables = section.tables.map((each) => {
+    const shown = table(each.header, each.rows, each.words ?? 1, each.title);
+    if (each.wide) shown.classList.add('wide');
+    if (each.note) shown.append(el('p', { class: 'table-note' }, each.note));
+    return shown;
+  });
   const body = tables.length ? el('div', { class: 'tables' }, ...tables) : el('p', {}, section.empty || 'Nothing found.');
   $('analysis').replaceChildren(el('p', { class: 'about' }, section.about), body);
 }
