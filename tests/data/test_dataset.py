@@ -11,7 +11,8 @@ import torch
 from utils.audio.augmentation.effects import SpecAugment, Volume
 from utils.audio.augmentation.pipeline import Augmenter
 from utils.data.batching import Collator, ExampleKey
-from utils.data.dataset import SpeechDataset, training_table
+from utils.data.dataset import SpeechDataset
+from utils.data.make_table import training_table
 from utils.manifest.read import read_manifest
 from utils.model.load import load_model
 from utils.model.loaded import LoadedModel

@@ -13,12 +13,15 @@ from utils.audio.clip import AudioRef, TimedSentence
 from utils.audio.features import SAMPLE_RATE
 from utils.data.batching import ExampleKey
 from utils.data.concat import group_rows, joined_line, parts_of
-from utils.data.dataset import Shares, SpeechDataset, training_table
+from utils.data.dataset import Shares, SpeechDataset, TrainingTable
 from utils.data.labels import LabelEncoder
+from utils.data.make_table import training_table
 from utils.data.sampling import balance, join_clips, replay
+from utils.data.table import open_rows
 from utils.manifest.read import read_manifest
 from utils.manifest.utterance import Utterance
 from utils.model.load import load_model
+from utils.parallel.shards import Shard
 
 
 @pytest.fixture(scope="module")
@@ -31,19 +34,43 @@ def clip(number: int, **fields: object) -> Utterance:
     return replace(base, **{"speaker": "a", "language": "en", **fields})
 
 
+def grouped(
+    clips: list[Utterance], seconds: float, tokens: int, limits: tuple[float, int], seed: int
+) -> list[list[int]]:
+    """Groups of clips that are equally long."""
+    names = [(each.speaker, each.language) for each in clips]
+    order, starts = group_rows(
+        np.array([sorted(set(names)).index(name) for name in names]),
+        np.array([each.prompt is not None for each in clips]),
+        np.full(len(clips), seconds),
+        np.full(len(clips), tokens),
+        limits,
+        seed,
+    )
+    return [group.tolist() for group in np.split(order, starts[1:])]
+
+
+def joined_table(
+    table: TrainingTable, encoder: LabelEncoder, seed: int = 0, count: int = 1
+) -> TrainingTable:
+    shares = [Shard(number + 1, count) for number in range(count)]
+    folders = [join_clips(table, encoder, 30.0, seed, share) for share in shares]
+    return replace(table, rows=open_rows(folders))
+
+
 def test_only_clips_of_one_kind_are_joined_up_to_the_limits() -> None:
     clips = [clip(n, speaker="ab"[n % 2], language="en" if n < 8 else "de") for n in range(12)]
-    groups = group_rows(clips, [2.0] * 12, [10] * 12, (6.0, 448), seed=1)
+    groups = grouped(clips, 2.0, 10, (6.0, 448), seed=1)
     assert sorted(row for group in groups for row in group) == list(range(12))
     assert max(map(len, groups)) == 3  # 6 s
     for group in groups:
         assert len({(clips[row].speaker, clips[row].language) for row in group}) == 1
-    assert max(map(len, group_rows(clips, [2.0] * 12, [10] * 12, (30.0, 25), seed=1))) == 2
+    assert max(map(len, grouped(clips, 2.0, 10, (30.0, 25), seed=1))) == 2
 
 
 def test_a_clip_with_a_prompt_stays_alone() -> None:
     clips = [clip(n, prompt="before" if n == 1 else None) for n in range(4)]
-    groups = group_rows(clips, [2.0] * 4, [10] * 4, (30.0, 448), seed=0)
+    groups = grouped(clips, 2.0, 10, (30.0, 448), seed=0)
     assert [1] in groups
 
 
@@ -59,7 +86,9 @@ def test_joined_examples_hold_all_sound_in_an_order_of_the_pass(
     speech_manifest: Path, encoder: LabelEncoder
 ) -> None:
     single = training_table(read_manifest(speech_manifest), encoder, 0.5, 30.0)
-    joined = join_clips(single, encoder, 30.0, seed=0)
+    joined = joined_table(single, encoder)
+    shared = joined_table(single, encoder, count=2)
+    assert list(shared.rows.values("line")) == list(joined.rows.values("line"))
     assert len(joined) == 2  # Mandarin and English
     assert sum(joined.durations) == pytest.approx(sum(single.durations))
     dataset = SpeechDataset(joined, encoder, seed=0)
@@ -137,7 +166,7 @@ def test_only_an_example_without_any_text_teaches_silence(
     table = training_table(read_manifest(manifest), encoder, 0.5, 30.0)
     assert table.teaches_silence
     assert not replace(table, rows=table.rows.select(range(1, len(table)))).teaches_silence
-    assert not join_clips(table, encoder, 30.0, seed=0).teaches_silence
+    assert not joined_table(table, encoder).teaches_silence
 
 
 def test_the_latest_start_is_that_of_any_clip(speech_manifest: Path, encoder: LabelEncoder) -> None:
@@ -151,4 +180,4 @@ def test_the_latest_start_is_that_of_any_clip(speech_manifest: Path, encoder: La
     assert table.latest_start == 1.26
     assert replace(table, rows=table.rows.select([0, 1])).latest_start is None
     for seed in range(3):  # whichever is joined first
-        assert join_clips(table, encoder, 30.0, seed=seed).latest_start == 1.26
+        assert joined_table(table, encoder, seed).latest_start == 1.26

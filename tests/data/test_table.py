@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,9 +15,10 @@ import pytest
 from utils.audio.clip import TimedSentence
 from utils.cli.errors import UserError
 from utils.cli.files import cache_folder, scratch_folder
-from utils.data import dataset
-from utils.data.dataset import Shares, SpeechDataset, open_table, training_table, write_rows
-from utils.data.labels import LabelEncoder, Labels
+from utils.data import make_table
+from utils.data.dataset import Shares, SpeechDataset
+from utils.data.labels import NO_IDS, LabelEncoder, Labels, TextIds
+from utils.data.make_table import open_table, training_table, write_rows
 from utils.data.table import Row, RowFile, open_rows, read_dropped
 from utils.manifest import read
 from utils.manifest.read import Dropped, read_manifest
@@ -40,9 +42,12 @@ def test_parts_are_the_whole(
     manifest = read_manifest(speech_manifest)
     whole = training_table(manifest, encoder, *LIMITS)
     monkeypatch.setattr(read, "LARGE_BYTES", 0)
+    monkeypatch.setattr(make_table, "PART_LINES", 2)
     stored = read_manifest(speech_manifest)
-    parts = [write_rows(stored, encoder, LIMITS, Shard(n, count)) for n in range(1, count + 1)]
-    table = open_table(parts, stored)
+    folders = {write_rows(stored, encoder, LIMITS, Shard(n, count)) for n in range(1, count + 1)}
+    table = open_table(folders.pop(), stored)
+    assert not folders
+    shutil.rmtree(table.rows.files[0].parent.parent)  # for the next number of processes
     assert table.utterances == whole.utterances
     assert [each.id for each in table.utterances] == [each.id for each in manifest]
     assert np.array_equal(table.durations, whole.durations)
@@ -54,14 +59,15 @@ def test_parts_are_the_whole(
 def test_what_is_left_out_is_named_whoever_leaves_it_out(
     speech_manifest: Path, encoder: LabelEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dataset, "ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(make_table, "LINES_AT_ONCE", 2)
+    monkeypatch.setattr(make_table, "PART_LINES", 5)
     lines = list(read_manifest(speech_manifest))
     longer = replace(lines[3], id="long", duration=31.0)
     shorter = replace(lines[0], id="short", duration=0.2)
     write_manifest(tmp_path / "a.json", [*lines[:2], longer, *lines[2:], shorter])
     manifest = read_manifest(tmp_path / "a.json")
-    parts = [write_rows(manifest, encoder, LIMITS, Shard(number, 2)) for number in (1, 2)]
-    table = open_table(parts, manifest)
+    folders = [write_rows(manifest, encoder, LIMITS, Shard(number, 2)) for number in (1, 2)]
+    table = open_table(folders[0], manifest)
     assert len(table) == len(lines)
     assert table.dropped == [
         Dropped("long", "31.00 s is longer than 30 s"),
@@ -127,9 +133,9 @@ def test_an_utterance_is_encoded_once_unless_it_is_shown_otherwise(
     encoded: list[str] = []
     encode = LabelEncoder.encode
 
-    def count(self: LabelEncoder, utterance: Utterance) -> Labels:
+    def count(self: LabelEncoder, utterance: Utterance, known: TextIds = NO_IDS) -> Labels:
         encoded.append(utterance.id)
-        return encode(self, utterance)
+        return encode(self, utterance, known)
 
     monkeypatch.setattr(LabelEncoder, "encode", count)
     shown = SpeechDataset(table, encoder)

@@ -21,7 +21,7 @@ from tests.training.test_run import metrics
 from utils.audio.augmentation.effects import Shift
 from utils.audio.augmentation.pipeline import Augmenter
 from utils.cli.errors import UserError
-from utils.data.dataset import training_table
+from utils.data.make_table import training_table
 from utils.manifest.read import read_manifest
 from utils.model.load import load_model
 from utils.model.new_tokens import new_ids

@@ -6,10 +6,9 @@ neither long answers nor timestamps after the first seconds.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from array import array
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -21,49 +20,46 @@ from utils.manifest.utterance import Utterance
 
 PARTS = "joined_parts"
 _TIMES = 2  # timestamp tokens that a clip has at least
+_AT_ONCE = 1 << 16
 
 
 def group_rows(
-    utterances: Sequence[Utterance],
-    durations: Sequence[Seconds] | np.ndarray,
-    tokens: Sequence[int] | np.ndarray,
+    kinds: np.ndarray,
+    is_alone: np.ndarray,
+    durations: np.ndarray,
+    tokens: np.ndarray,
     limits: tuple[Seconds, int],
     seed: int,
-) -> list[list[int]]:
-    """Which rows are joined: clips of one speaker, source, language and task.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which rows are joined: clips of one kind, as many as fit.
 
     Args:
-        utterances: the rows.
-        durations: seconds of each.
-        tokens: label tokens of each.
+        kinds: int64 `(N,)`, of each row.
+        is_alone: bool `(N,)`, rows that are joined with none.
+        durations: float64 `(N,)`, seconds of each.
+        tokens: int64 `(N,)`, label tokens of each.
         limits: most seconds and most label tokens of a group.
         seed: of the order in which clips are taken.
 
     Returns:
-        Groups of row numbers; every row is in exactly one.
+        The rows, group after group, int64 `(N,)`, and where each group begins, int64 `(groups,)`.
     """
     longest, most = limits
-    alike: dict[Any, list[int]] = defaultdict(list)
-    for row in np.random.default_rng([seed, 3]).permutation(len(utterances)).tolist():
-        u = utterances[row]
-        alike[u.speaker, u.source, u.language, u.task].append(row)
-    groups: list[list[int]] = []
-    for rows in alike.values():
-        seconds, size, group = 0.0, 0, list[int]()
-        for row in rows:
-            cost = tokens[row] + _TIMES
+    drawn = np.random.default_rng([seed, 3]).permutation(len(kinds))
+    order = drawn[np.argsort(kinds[drawn], kind="stable")]
+    starts = array("q")
+    last, seconds, size, closed = -1, 0.0, 0, True
+    for first in range(0, len(order), _AT_ONCE):
+        rows = order[first : first + _AT_ONCE]
+        columns = (column[rows].tolist() for column in (kinds, is_alone, durations, tokens))
+        for place, (kind, alone, length, many) in enumerate(zip(*columns, strict=True), first):
+            cost = many + _TIMES
+            if closed or alone or kind != last or seconds + length > longest or size + cost > most:
+                starts.append(place)
+                seconds, size = 0.0, 0
             # What was said before the first clip only fits if the first clip stays the first.
-            is_alone = utterances[row].prompt is not None
-            if group and (is_alone or seconds + durations[row] > longest or size + cost > most):
-                groups.append(group)
-                seconds, size, group = 0.0, 0, []
-            group.append(row)
-            seconds, size = seconds + durations[row], size + cost
-            if is_alone:
-                groups.append(group)
-                seconds, size, group = 0.0, 0, []
-        groups += [group] if group else []
-    return groups
+            last, seconds, size, closed = kind, seconds + length, size + cost, alone
+    return order, np.array(starts, dtype=np.int64)
 
 
 def joined_line(parts: Sequence[Utterance]) -> Utterance:

@@ -1,12 +1,9 @@
-"""A manifest to training examples: what is used, and each example made on demand."""
+"""A training table to examples, each made on demand."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,21 +14,16 @@ from utils.audio.clip import Seconds
 from utils.audio.features import SAMPLE_RATE, WINDOW_SECONDS
 from utils.audio.load import load_audio
 from utils.cli.errors import UserError
-from utils.cli.files import scratch_folder
-from utils.cli.progress import progress
 from utils.data.batching import PADDING_EXAMPLE, Example, ExampleKey
 from utils.data.concat import PARTS, load_joined
 from utils.data.labels import IGNORED, LabelEncoder, Labels
-from utils.data.table import Row, RowFile, Rows, open_rows, read_dropped
-from utils.manifest.durations import known_durations
-from utils.manifest.read import Dropped, Manifest
+from utils.data.sounds import SoundFiles
+from utils.data.table import Rows, utterance_of
+from utils.manifest.read import Dropped
 from utils.manifest.utterance import Utterance
-from utils.parallel.shards import WHOLE, Shard
 
 if TYPE_CHECKING:
     from utils.audio.augmentation.pipeline import Augmenter
-
-ROWS_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
@@ -64,11 +56,13 @@ class TrainingTable:
         rows: on disk, shared by workers without a copy.
         dropped: what was left out and why.
         num_replayed: rows at the end that are there against forgetting.
+        sounds: the audio files of the rows.
     """
 
     rows: Rows
     dropped: list[Dropped] = field(default_factory=list)
     num_replayed: int = 0
+    sounds: SoundFiles = field(default_factory=SoundFiles)
 
     @property
     def durations(self) -> np.ndarray:
@@ -86,121 +80,22 @@ class TrainingTable:
         return list(self.each_utterance())
 
     def each_utterance(self) -> Iterator[Utterance]:
-        """Yield the manifest lines behind the rows."""
-        for number, line in enumerate(self.rows.values("line")):
-            yield Utterance.from_json(json.loads(line), default_id=str(number))
+        """Walk through the manifest lines behind the rows."""
+        return map(utterance_of, self.rows.values("line"))
 
     @property
     def teaches_silence(self) -> bool:
         """Whether an example is one in which nothing is said."""
-        return any(self.rows.values("is_silent"))
+        return bool(self.rows.largest("is_silent"))
 
     @property
     def latest_start(self) -> Seconds | None:
         """When the first sentence of an example begins, at the latest; None if none has times."""
-        starts = (start for start in self.rows.values("first_start") if start is not None)
-        return max(starts, default=None)
+        latest: Seconds | None = self.rows.largest("first_start")
+        return latest
 
     def __len__(self) -> int:
         return len(self.rows)
-
-
-def training_table(
-    manifest: Manifest, encoder: LabelEncoder, min_len: Seconds, max_len: Seconds
-) -> TrainingTable:
-    """Keep what can be trained on; everything else is named with its reason.
-
-    The rows are written to disk as they are made, and mapped from there: the table takes no more
-    memory for ten million utterances than for ten.
-
-    Left out are files that are missing, utterances shorter than `min_len` or longer than
-    `max_len`, and labels longer than the decoder's positions, which would stop a run midway.
-
-    Args:
-        manifest: the training or dev manifest.
-        encoder: counts the tokens.
-        min_len: seconds; no-speech examples may be shorter.
-        max_len: seconds, at most 30.
-
-    Raises:
-        UserError: if nothing is left, or a language or task is unknown to the tokenizer.
-    """
-    return open_table([write_rows(manifest, encoder, (min_len, max_len))], manifest)
-
-
-def write_rows(
-    manifest: Manifest, encoder: LabelEncoder, limits: tuple[Seconds, Seconds], part: Shard = WHOLE
-) -> Path:
-    """Write the rows of a part of a manifest, as `training_table` makes them.
-
-    Returns:
-        The folder, for `open_table` in any process of this machine. It goes with this process.
-    """
-    folder = scratch_folder("tables")
-    utterances = part.of(manifest.utterances)
-    with RowFile(folder, encoder) as file:
-        known = progress(_with_durations(utterances), total=len(utterances), desc="reading data")
-        for utterance, seconds in known:
-            try:
-                labels = encoder.encode(utterance)
-            except UserError as error:
-                found = f"{manifest.path}, {utterance.id}: {error.message}"
-                raise UserError(found, error.hint) from None
-            reason = _why_unusable(utterance, seconds, len(labels), encoder, limits)
-            if reason:
-                file.drop(Dropped(utterance.id, reason))
-                continue
-            if utterance.duration is None:  # once measured, it need not be at each evaluation
-                utterance = replace(utterance, duration=seconds)
-            file.add(Row.of(utterance, float(seconds or 0.0), labels))
-    return folder
-
-
-def open_table(folders: Sequence[Path], manifest: Manifest) -> TrainingTable:
-    """The table whose parts `write_rows` wrote into folders.
-
-    Raises:
-        UserError: nothing is left.
-    """
-    rows = open_rows(folders)
-    dropped = [each for folder in folders for each in read_dropped(folder)]
-    if not len(rows):
-        raise UserError(
-            f"{manifest.path}: none of its {len(manifest)} utterances can be trained on "
-            f"(the first, {dropped[0].id}: {dropped[0].reason})",
-            "Look at --min_audio_len and --max_audio_len, or run check_data.py on it.",
-        )
-    return TrainingTable(rows, dropped)
-
-
-def _with_durations(
-    utterances: Iterable[Utterance],
-) -> Iterator[tuple[Utterance, Seconds | None]]:
-    """Yield each utterance with its seconds; None where its file cannot be read."""
-    remaining = iter(utterances)
-    while some := list(islice(remaining, ROWS_AT_ONCE)):
-        yield from zip(some, known_durations(some), strict=True)
-
-
-def _why_unusable(
-    utterance: Utterance,
-    seconds: Seconds | None,
-    tokens: int,
-    encoder: LabelEncoder,
-    limits: tuple[Seconds, Seconds],
-) -> str | None:
-    shortest, longest = limits
-    if seconds is None or not Path(utterance.audio.path).is_file():
-        found = "no such file" if not Path(utterance.audio.path).exists() else "cannot be read"
-        return f"{utterance.audio.path}: {found}"
-    if seconds > longest:
-        return f"{seconds:.2f} s is longer than {longest:g} s"
-    if seconds < shortest and not utterance.is_no_speech:
-        return f"{seconds:.2f} s is shorter than {shortest:g} s"
-    if tokens > encoder.max_tokens:
-        counted = "prompt and label tokens" if utterance.prompt else "label tokens"
-        return f"{tokens} {counted}; the decoder takes {encoder.max_tokens}"
-    return None
 
 
 class SpeechDataset(Dataset[Example]):
@@ -245,8 +140,7 @@ class SpeechDataset(Dataset[Example]):
             key = ExampleKey(int(key), 0, WINDOW_SECONDS)
         if key.row == PADDING_EXAMPLE:
             return self._padding(key, "", None)
-        line = json.loads(self.table.rows.value("line", key.row))
-        utterance = shown = Utterance.from_json(line, default_id=str(key.row))
+        utterance = shown = utterance_of(self.table.rows.value("line", key.row))
         seed = (self.seed, key.epoch, key.row)
         draws = np.random.default_rng([*seed, 2])
         try:

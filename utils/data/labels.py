@@ -11,8 +11,10 @@ exactly once; `labels` are the tokens that follow, -100 where the next token is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from utils.cli.errors import UserError
@@ -25,6 +27,10 @@ LAST_TIMESTAMP = 1500  # steps from 0 to 30 s
 SOT, EOT, SOP = "<|startoftranscript|>", "<|endoftext|>", "<|startofprev|>"
 NO_TIMESTAMPS, FIRST_TIMESTAMP = "<|notimestamps|>", "<|0.00|>"
 NO_SPEECH = ("<|nospeech|>", "<|nocaptions|>")  # the name before and after large-v3
+
+TextIds = Mapping[str, Sequence[int]]
+"""Token ids of texts as they are written, with the space before them."""
+NO_IDS: TextIds = {}
 
 
 @dataclass(frozen=True)
@@ -89,11 +95,12 @@ class LabelEncoder:
             if int(index) > self.last_timestamp and token not in self.special_ids
         )
 
-    @property
+    @cached_property
     def signature(self) -> str:
         """All that decides about the labels of an utterance: equal for equal encoders."""
         shape = (self.language, self.task, self.timestamps, self.multilingual, self.max_tokens)
-        return repr((*shape, len(self.tokenizer), sorted(self.special_ids.items())))
+        words = hashlib.sha256(self.tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
+        return repr((*shape, words))
 
     def _special(self, *names: str) -> int:
         """Id of the first of the tokens that the tokenizer has as a special one."""
@@ -106,29 +113,51 @@ class LabelEncoder:
             "the others\nthis is no Whisper model.",
         )
 
-    def text_ids(self, text: str, language: str | None) -> list[int]:
+    def text_ids(self, text: str, language: str | None, known: TextIds = NO_IDS) -> list[int]:
         """Token ids of plain text; special tokens spelled out in it stay text.
 
         Args:
             text: the words; white space at both ends is taken off.
             language: code; where words stand apart the text begins with a space, as Whisper
                 writes it.
+            known: of `tokenized`.
         """
-        text = text.strip()
-        if not text:
+        written = _written(text, language)
+        if not written:
             return []
-        lead = "" if language in LANGUAGES_WITHOUT_SPACES else " "
-        ids = self._plain_ids(lead + text)
-        if all(map(self.is_text, ids)):
-            return ids
+        ids = known.get(written)
+        if ids is None:
+            [ids] = self._plain_ids([written])
+        if max(ids) < self.end or all(map(self.is_text, ids)):
+            return list(ids)
         # Whisper's timestamps are no special tokens to its tokenizer, which splits only those.
-        first, *others = (lead + text).split("<|")
+        first, *others = written.split("<|")
         parts = [f"{first}<", *(f"|{each}<" for each in others[:-1]), f"|{others[-1]}"]
-        return [each for part in parts for each in self._plain_ids(part)]
+        return [each for part in self._plain_ids(parts) for each in part]
 
-    def _plain_ids(self, text: str) -> list[int]:
-        encoded = self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)
-        return list(encoded["input_ids"])
+    def tokenized(self, utterances: Iterable[Utterance]) -> TextIds:
+        """Token ids of all texts of some utterances, for `encode`.
+
+        Together they take a fifth of the time that they take one by one.
+        """
+        written: dict[str, None] = {}
+        for each in utterances:
+            language = each.language or self.language
+            timed = self.timestamps and each.sentences
+            texts = [part.text for part in timed] if timed else [each.sentence]
+            if each.prompt:
+                texts.append(each.prompt)
+            written.update((_written(text, language), None) for text in texts)
+        return dict(zip(written, self._plain_ids(list(written)), strict=True))
+
+    def _plain_ids(self, texts: list[str]) -> list[list[int]]:
+        # What `tokenizer(texts, split_special_tokens=True)` does, in a third of the time. Every
+        # call of the tokenizer itself sets these three as it needs them.
+        backend = self.tokenizer.backend_tokenizer
+        backend.encode_special_tokens = True
+        backend.no_truncation()
+        backend.no_padding()
+        return [each.ids for each in backend.encode_batch_fast(texts, add_special_tokens=False)]
 
     def prompt(
         self,
@@ -137,6 +166,7 @@ class LabelEncoder:
         *,
         timestamps: bool = False,
         previous: str | None = None,
+        known: TextIds = NO_IDS,
     ) -> list[int]:
         """The tokens given to the decoder before it speaks.
 
@@ -145,6 +175,7 @@ class LabelEncoder:
             task: "transcribe" or "translate"; the encoder's own default if None.
             timestamps: whether the answer is to hold timestamps.
             previous: text that came before; cut from the left to 223 tokens.
+            known: of `tokenized`.
 
         Raises:
             UserError: if no language is known, or the tokenizer lacks it.
@@ -153,7 +184,7 @@ class LabelEncoder:
         tokens: list[int] = []
         if previous and previous.strip():
             kept = self.max_tokens // 2 - 1  # as in the reference implementation
-            tokens += [self._special(SOP), *self.text_ids(previous, language)[-kept:]]
+            tokens += [self._special(SOP), *self.text_ids(previous, language, known)[-kept:]]
         tokens.append(self.start)
         if self.multilingual:
             if language is None:
@@ -176,31 +207,37 @@ class LabelEncoder:
         """Whether a token is part of the text: neither special nor a timestamp."""
         return token < self.end or token in self.added_words
 
-    def encode(self, utterance: Utterance) -> Labels:
+    def encode(self, utterance: Utterance, known: TextIds = NO_IDS) -> Labels:
         """Decoder input and labels of one utterance.
 
         A no-speech utterance (empty text) is taught both ways Whisper has of saying so: the
         no-speech token right after the start, and an answer that ends at once.
+
+        Args:
+            utterance: what is said, in which language.
+            known: of `tokenized`, where many are encoded.
 
         Raises:
             UserError: if its language or task is not in the tokenizer.
         """
         language = utterance.language or self.language
         timed = self.timestamps and bool(utterance.sentences)
-        prompt = self.prompt(language, utterance.task, timestamps=timed, previous=utterance.prompt)
+        prompt = self.prompt(
+            language, utterance.task, timestamps=timed, previous=utterance.prompt, known=known
+        )
         if timed:
-            target = self._timed_ids(utterance, language)
+            target = self._timed_ids(utterance, language, known)
         else:
-            target = self.text_ids(utterance.sentence, language)
+            target = self.text_ids(utterance.sentence, language, known)
         labels = [IGNORED] * (len(prompt) - 1) + target + [self.end]
         if not target:
             labels[prompt.index(self.start)] = self._special(*NO_SPEECH)
         return Labels(tuple(prompt + target), tuple(labels))
 
-    def _timed_ids(self, utterance: Utterance, language: str | None) -> list[int]:
+    def _timed_ids(self, utterance: Utterance, language: str | None, known: TextIds) -> list[int]:
         ids: list[int] = []
         for sentence in utterance.sentences or ():
-            text = self.text_ids(sentence.text, language)
+            text = self.text_ids(sentence.text, language, known)
             ids += [self.timestamp(sentence.start), *text, self.timestamp(sentence.end)]
         return ids
 
@@ -216,3 +253,9 @@ class LabelEncoder:
         # for timestamps; the tokenizer beneath it does neither.
         text = self.tokenizer.backend_tokenizer.decode(kept, skip_special_tokens=False)
         return str(text).strip()
+
+
+def _written(text: str, language: str | None) -> str:
+    """A text as it is tokenised: where words stand apart a space is before it."""
+    text = text.strip()
+    return text if not text or language in LANGUAGES_WITHOUT_SPACES else f" {text}"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -12,35 +12,43 @@ from utils.cli.files import scratch_folder
 from utils.data.concat import group_rows, joined_line
 from utils.data.dataset import TrainingTable
 from utils.data.labels import LabelEncoder
-from utils.data.table import Row, RowFile, open_rows
+from utils.data.table import Row, RowFile, utterance_of
+from utils.parallel.shards import WHOLE, Shard
 
 By = Literal["language", "source"]
 
 
 def join_clips(
-    table: TrainingTable, encoder: LabelEncoder, longest: float, seed: int
-) -> TrainingTable:
-    """A table whose rows are clips joined to at most `longest` seconds.
-
-    Which clip goes with which is chosen with all of them in memory.
+    table: TrainingTable, encoder: LabelEncoder, longest: float, seed: int, share: Shard = WHOLE
+) -> Path:
+    """Write rows that are clips joined to at most `longest` seconds.
 
     Args:
         table: single clips.
         encoder: counts the tokens of what is joined.
         longest: seconds, at most 30.
         seed: of what is joined with what.
+        share: of the rows, for one of several processes.
+
+    Returns:
+        A folder for `open_rows`; it goes with this process.
     """
-    utterances = table.utterances
+    rows, seconds = table.rows, table.durations
+    _, kinds = rows.kinds("speaker", "source", "language", "task")
     limits = (longest, encoder.max_tokens)
-    groups = group_rows(utterances, table.durations, table.num_tokens, limits, seed)
-    whole = (joined_line([utterances[row] for row in group]) for group in groups)
-    seconds = table.durations
+    order, starts = group_rows(
+        kinds, rows.numbers("is_prompted"), seconds, table.num_tokens, limits, seed
+    )
+    bounds = np.append(starts, len(order))
+    groups = share.of(range(len(starts)))
     folder = scratch_folder("tables")
     with RowFile(folder, encoder) as file:
-        for group, each in zip(groups, whole, strict=True):
+        for number in groups:
+            group = order[bounds[number] : bounds[number + 1]].tolist()
+            whole = joined_line([utterance_of(rows.value("line", row)) for row in group])
             length = float(sum(seconds[row] for row in group))
-            file.add(Row.of(each, length, encoder.encode(each)))
-    return TrainingTable(open_rows([folder]), table.dropped)
+            file.add(Row.of(whole, length, encoder.encode(whole)))
+    return folder
 
 
 def balance(
@@ -62,21 +70,23 @@ def balance(
     Returns:
         The table, and for each group its rows before and after.
     """
-    groups: dict[str, list[int]] = defaultdict(list)
     default = default_language if by == "language" else None
-    for row, stated in enumerate(table.rows.values(by)):
-        groups[stated or default or "unknown"].append(row)
+    stated, kinds = table.rows.kinds(by)
+    names = [name or default or "unknown" for (name,) in stated]
     rng = np.random.default_rng([seed, 4])
+    groups = {
+        name: np.flatnonzero(np.isin(kinds, [n for n, each in enumerate(names) if each == name]))
+        for name in sorted(set(names))
+    }
     largest = max(len(rows) for rows in groups.values())
-    chosen: list[int] = []
+    chosen: list[np.ndarray] = []
     sizes: dict[str, tuple[int, int]] = {}
-    for name, rows in sorted(groups.items()):
+    for name, rows in groups.items():
         wanted = round(largest * (len(rows) / largest) ** (1 / temperature))
         repeats, more = divmod(max(wanted, len(rows)), len(rows))
-        shown = rows * repeats + rng.choice(rows, more, replace=False).tolist()
-        sizes[name] = (len(rows), len(shown))
-        chosen += shown
-    return replace(table, rows=table.rows.select(sorted(chosen))), sizes
+        chosen += [*[rows] * repeats, rng.choice(rows, more, replace=False)]
+        sizes[name] = (len(rows), len(rows) * repeats + more)
+    return replace(table, rows=table.rows.select(np.sort(np.concatenate(chosen)))), sizes
 
 
 def replay(table: TrainingTable, others: TrainingTable, share: float, seed: int) -> TrainingTable:
@@ -91,6 +101,11 @@ def replay(table: TrainingTable, others: TrainingTable, share: float, seed: int)
     wanted = max(1, round(len(table) * share / (1 - share)))
     rng = np.random.default_rng([seed, 5])
     repeats, more = divmod(wanted, len(others))
-    chosen = [*range(len(others))] * repeats + rng.choice(len(others), more, replace=False).tolist()
-    rows = table.rows.followed_by(others.rows.select(sorted(chosen)))
-    return TrainingTable(rows, [*table.dropped, *others.dropped], num_replayed=wanted)
+    some = rng.choice(len(others), more, replace=False)
+    chosen = np.sort(np.concatenate([*[np.arange(len(others))] * repeats, some]))
+    return TrainingTable(
+        table.rows.followed_by(others.rows.select(chosen)),
+        [*table.dropped, *others.dropped],
+        num_replayed=wanted,
+        sounds=table.sounds.followed_by(others.sounds),
+    )

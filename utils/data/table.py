@@ -8,6 +8,7 @@ beside them as JSON.
 from __future__ import annotations
 
 import json
+from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow
+import pyarrow.compute
 
 from utils.data.concat import PARTS
 from utils.data.labels import LabelEncoder, Labels
@@ -34,6 +36,9 @@ _SCHEMA = pyarrow.schema(
         "first_start": pyarrow.float64(),
         "language": pyarrow.string(),
         "source": pyarrow.string(),
+        "speaker": pyarrow.string(),
+        "task": pyarrow.string(),
+        "is_prompted": pyarrow.bool_(),
     }
 )
 _TOKEN_COLUMNS = ("decoder_input_ids", "labels")
@@ -55,6 +60,9 @@ class Row(NamedTuple):
             joined in it; None without times.
         language: code, if it states one.
         source: the corpus, if it states one.
+        speaker: who speaks, if it states one.
+        task: what is to be done, if it states it.
+        is_prompted: whether it has a text that came before.
     """
 
     line: str
@@ -66,6 +74,9 @@ class Row(NamedTuple):
     first_start: float | None
     language: str | None
     source: str | None
+    speaker: str | None
+    task: str | None
+    is_prompted: bool
 
     @classmethod
     def of(cls, utterance: Utterance, seconds: float, labels: Labels) -> Row:
@@ -84,7 +95,15 @@ class Row(NamedTuple):
             max(starts, default=None),
             utterance.language,
             utterance.source,
+            utterance.speaker,
+            utterance.task,
+            utterance.prompt is not None,
         )
+
+
+def utterance_of(line: str) -> Utterance:
+    """Return the utterance whose JSON stands in a row."""
+    return Utterance.from_json(json.loads(line), default_id="")
 
 
 class Rows:
@@ -125,9 +144,16 @@ class Rows:
         return Rows, (self.files, self.places)
 
     def numbers(self, name: str) -> np.ndarray:
-        """Return a column of numbers, `(rows,)`, in the type that it is stored in."""
+        """Return a column of numbers or truth values, `(rows,)`, as it is stored."""
         column: np.ndarray = self._table.column(name).to_numpy()
         return column if self.places is None else column[self.places]
+
+    def largest(self, name: str) -> Any:
+        """Return the largest value of a column; None where no row has one."""
+        column = self._columns[name]
+        if self.places is not None:
+            column = column.take(pyarrow.array(self.places))
+        return pyarrow.compute.max(column).as_py()
 
     def values(self, name: str) -> Iterator[Any]:
         """Yield the values of a column, None where there is none."""
@@ -136,10 +162,23 @@ class Rows:
             for chunk in column.chunks:
                 yield from chunk.to_pylist()
             return
-        for place in self.places.tolist():
-            yield column[place].as_py()
+        for start in range(0, len(self.places), _ROWS_AT_ONCE):
+            some = self.places[start : start + _ROWS_AT_ONCE]
+            yield from column.take(pyarrow.array(some)).to_pylist()
 
-    def select(self, places: Sequence[int]) -> Rows:
+    def kinds(self, *names: str) -> tuple[list[tuple[Any, ...]], np.ndarray]:
+        """Return what occurs in some columns together, and which of it each row has.
+
+        Returns:
+            What occurs, in the order in which it does, and int64 `(rows,)`, its places.
+        """
+        found: dict[tuple[Any, ...], int] = {}
+        places = array("q")
+        for each in zip(*map(self.values, names), strict=True):
+            places.append(found.setdefault(each, len(found)))
+        return list(found), np.array(places, dtype=np.int64)
+
+    def select(self, places: Sequence[int] | np.ndarray) -> Rows:
         """Return some rows, in the order in which their places are given; repeats are repeated."""
         chosen = np.asarray(places, dtype=np.int64)
         return Rows(self.files, chosen if self.places is None else self.places[chosen])

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from utils.audio.clip import Seconds
 from utils.cli.console import process_count, process_rank, say, warn
 from utils.cli.errors import Failure, UserError
-from utils.data.dataset import TrainingTable, open_table, write_rows
+from utils.data.dataset import TrainingTable
 from utils.data.labels import LabelEncoder
+from utils.data.make_table import open_table, write_rows
 from utils.data.sampling import balance, join_clips, replay
+from utils.data.table import open_rows
 from utils.manifest.read import Dropped, Manifest, read_manifest
 from utils.manifest.text_language import with_languages
 from utils.model.distributed import gather_all
@@ -115,9 +119,7 @@ def read_data(
 def shared_table(
     manifest: Manifest, encoder: LabelEncoder, limits: tuple[Seconds, Seconds]
 ) -> TrainingTable:
-    """What of a manifest can be trained on: made once on each machine.
-
-    Each of a machine's processes makes a part, and maps what the others made.
+    """What of a manifest can be trained on: made once on each machine, and kept between runs.
 
     Args:
         manifest: of any size.
@@ -127,13 +129,24 @@ def shared_table(
     Raises:
         UserError: as of `training_table`, in every process.
     """
+    made = in_shares(lambda share: write_rows(manifest, encoder, limits, share))
+    return open_table(made[0], manifest)
+
+
+def in_shares(write: Callable[[Shard], Path]) -> list[Path]:
+    """Let each of a machine's processes write its share of something; return where all of them did.
+
+    Raises:
+        UserError: in every process, if one of them raised it.
+        Failure: likewise.
+    """
     rank, count = 0, 1
     if process_count() > 1 and "LOCAL_WORLD_SIZE" in os.environ:
         rank, count = int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"])
     folder: Path | None = None
     told: UserError | Failure | None = None
     try:
-        folder = write_rows(manifest, encoder, limits, Shard(rank + 1, count))
+        folder = write(Shard(rank + 1, count))
     except (UserError, Failure) as error:
         told = error
     made = gather_all([(folder, told)])
@@ -142,7 +155,7 @@ def shared_table(
             raise complaint
     # The processes of a machine have neighbouring ranks.
     first = process_rank() - rank
-    return open_table([each for each, _ in made[first : first + count] if each], manifest)
+    return [each for each, _ in made[first : first + count] if each]
 
 
 def warn_of_dropped(path: Path, total: int, dropped: list[Dropped]) -> None:
@@ -157,7 +170,9 @@ def arranged(settings: TrainSettings, encoder: LabelEncoder, table: TrainingTabl
     """The training table with clips joined and groups balanced, where that is asked for."""
     if settings.concat:
         clips = len(table)
-        table = join_clips(table, encoder, settings.max_audio_len, settings.seed)
+        limits = settings.max_audio_len, settings.seed
+        folders = in_shares(partial(join_clips, table, encoder, *limits))
+        table = replace(table, rows=open_rows(folders))
         say(f"joined       {clips} clips to {len(table)} examples")
     if settings.sampling_temperature > 1:
         by = settings.sampling_by

@@ -10,7 +10,8 @@ import torch
 
 from utils.cli.errors import UserError
 from utils.data.batching import BatchPlan, ExampleKey
-from utils.data.dataset import SpeechDataset, training_table
+from utils.data.dataset import SpeechDataset
+from utils.data.make_table import training_table
 from utils.manifest.read import read_manifest
 from utils.model.adapters.attach import AdapterPlan, attach_adapter
 from utils.model.load import load_model
