@@ -1,7 +1,8 @@
-"""How long a run of two processes takes to its first step, with a table to make and with a kept one.
+"""How long a run takes to its first step, with labels and lengths to make and with kept ones.
 
-The manifest states durations, as one made by custom.py does; its sounds are a few hundred FLAC files
-that come again and again. The model is the demo's, with OpenAI's tokenizer where that is at hand.
+The manifest states durations, as one made by custom.py does; its sounds are a few hundred FLAC
+files that come again and again. The model is the demo's, with OpenAI's tokenizer where that is at
+hand.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ _TOKENIZER = "../shared/models/whisper-tokenizer"
 
 def write_run_data(folder: Path, number: int, seed: int) -> tuple[Path, Path]:
     """Write a manifest of `number` lines with sounds, and a short one for the dev set."""
-    clips = [json.loads(line) for line in open(write_clips(folder, CLIPS, CLIP_SECONDS, seed))]
+    written = write_clips(folder, CLIPS, CLIP_SECONDS, seed).read_text(encoding="utf-8")
+    clips = [json.loads(line) for line in written.splitlines()]
     texts, train = folder / "texts.jsonl", folder / "train.jsonl"
     write_lines(texts, number, seed)
     with open(texts, encoding="utf-8") as source, open(train, "w", encoding="utf-8") as target:
@@ -72,7 +74,7 @@ def start(train: Path, dev: Path, folder: Path, processes: int) -> dict[str, Any
         *(sys.executable, "-m", "torch.distributed.run", f"--nproc_per_node={processes}"),
         *("--standalone", "finetune.py", f"--base_model={model}", f"--train_data={train}"),
         *(f"--dev_data={dev}", f"--output_dir={output}/", "--max_steps=1", "--logging_steps=1"),
-        *("--audio_context=dynamic", "--num_workers=0", "--use_adalora=False"),
+        *("--audio_context=dynamic", "--num_workers=0", "--per_device_train_batch_size=2"),
     ]
     environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache"), "OMP_NUM_THREADS": "1"}
     said = folder / "said"

@@ -17,7 +17,7 @@ from utils.cli.errors import UserError
 from utils.data.batching import PADDING_EXAMPLE, Example, ExampleKey
 from utils.data.concat import PARTS, load_joined
 from utils.data.labels import IGNORED, LabelEncoder, Labels
-from utils.data.sounds import SoundFiles
+from utils.data.sounds import Sounds
 from utils.data.table import Rows, utterance_of
 from utils.manifest.read import Dropped
 from utils.manifest.utterance import Utterance
@@ -62,7 +62,7 @@ class TrainingTable:
     rows: Rows
     dropped: list[Dropped] = field(default_factory=list)
     num_replayed: int = 0
-    sounds: SoundFiles = field(default_factory=SoundFiles)
+    sounds: Sounds = field(default_factory=Sounds)
 
     @property
     def durations(self) -> np.ndarray:

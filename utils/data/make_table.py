@@ -28,7 +28,7 @@ from utils.data.kept import is_whole, kept_folder, new_part
 from utils.data.labels import LabelEncoder, TextIds
 from utils.data.sounds import (
     ABSENT,
-    SoundFiles,
+    Sounds,
     read_sounds,
     states_of,
     unchanged,
@@ -127,7 +127,9 @@ def open_table(folder: Path, manifest: Manifest) -> TrainingTable:
             f"(the first, {dropped[0].id}: {dropped[0].reason})",
             "Look at --min_audio_len and --max_audio_len, or run check_data.py on it.",
         )
-    return TrainingTable(rows, dropped, sounds=SoundFiles([p / SOUNDS_FILE for p in places]))
+    return TrainingTable(
+        rows, dropped, sounds=Sounds(tuple(place / SOUNDS_FILE for place in places))
+    )
 
 
 def _parts(folder: Path, manifest: Manifest) -> list[tuple[int, Path]]:

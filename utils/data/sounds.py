@@ -11,6 +11,7 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ BLOCK_BYTES = 4096
 # Looking at files waits for the disk, or the network.
 THREADS = 16
 _AT_ONCE = 128
+_IN_PLACES, _WHOLE = 1, 2
 
 _SCHEMA = pyarrow.schema(
     {
@@ -86,33 +88,53 @@ def digest_of(path: str, size: int, *, is_whole: bool) -> bytes:
                     digest.update(file.read(BLOCK_BYTES))
     except OSError:
         return bytes(16)
-    return bytes([1 + is_whole]) + digest.digest()[:15]
+    return bytes([_WHOLE if is_whole else _IN_PLACES]) + digest.digest()[:15]
 
 
-class SoundFiles:
-    """The audio files of a table, in files that `write_sounds` made, and mapped from there.
+def digest_like(path: str, other: np.ndarray) -> np.ndarray:
+    """Return the digest of a file, uint64 (2,), made as another was: of all of it or not."""
+    size, _ = _stat(path)
+    is_whole = other.tobytes()[0] == _WHOLE
+    return np.frombuffer(digest_of(path, size, is_whole=is_whole), "<u8")
 
-    Args:
-        files: in their order.
+
+@dataclass(frozen=True)
+class Sounds:
+    """The audio files of a table, as `write_sounds` wrote them, and further ones.
+
+    Attributes:
+        files: that `write_sounds` made, in their order.
+        others: path and state of further audio files.
     """
 
-    def __init__(self, files: Sequence[Path] = ()) -> None:
-        self.files = tuple(files)
+    files: tuple[Path, ...] = ()
+    others: tuple[tuple[list[str], np.ndarray], ...] = ()
 
-    def followed_by(self, others: SoundFiles) -> SoundFiles:
+    @classmethod
+    def of(cls, paths: Sequence[str]) -> Sounds:
+        """Look at some audio files, and read them."""
+        states = states_of(paths)
+        wanted = np.ones(len(paths), dtype=bool)
+        return cls(others=((list(paths), with_digests(paths, states, wanted)),))
+
+    def followed_by(self, others: Sounds) -> Sounds:
         """Return these and after them others."""
-        return SoundFiles((*self.files, *others.files))
+        return Sounds((*self.files, *others.files), (*self.others, *others.others))
 
     def used(self) -> Iterator[tuple[list[str], np.ndarray]]:
-        """Yield path and state of the files that are trained on, some at a time."""
+        """Yield path and state, `STATE` (n,), of the files that are used, some at a time."""
         for file in self.files:
             paths, is_used, states = read_sounds(file)
             yield [paths[place] for place in np.flatnonzero(is_used)], states[is_used]
+        yield from self.others
 
     def digests(self) -> np.ndarray:
-        """Return the digests of the files that are trained on, uint64 (files, 2)."""
-        empty = np.zeros((0, 2), "<u8")
-        return np.concatenate([empty, *(states["digest"] for _, states in self.used())])
+        """Return the digests of the files that are used, uint64 (files, 2)."""
+        found = [np.zeros((0, 2), "<u8")]
+        for file in self.files:
+            is_used, states = _states(_table(file))
+            found.append(states["digest"][is_used])
+        return np.concatenate([*found, *(states["digest"] for _, states in self.others)])
 
 
 def write_sounds(
@@ -140,13 +162,22 @@ def write_sounds(
 
 def read_sounds(path: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
     """Read what `write_sounds` wrote: paths, whether they are used, states."""
-    table = pyarrow.ipc.open_file(pyarrow.memory_map(str(path))).read_all()
+    table = _table(path)
+    is_used, states = _states(table)
+    return table.column("path").to_pylist(), is_used, states
+
+
+def _table(path: Path) -> pyarrow.Table:
+    return pyarrow.ipc.open_file(pyarrow.memory_map(str(path))).read_all()
+
+
+def _states(table: pyarrow.Table) -> tuple[np.ndarray, np.ndarray]:
     states = np.zeros(table.num_rows, STATE)
     for name in ("size", "changed"):
         states[name] = table.column(name).to_numpy()
     digests = b"".join(table.column("digest").to_pylist())
     states["digest"] = np.frombuffer(digests, "<u8").reshape(-1, 2)
-    return table.column("path").to_pylist(), table.column("is_used").to_numpy(), states
+    return table.column("is_used").to_numpy(), states
 
 
 def unchanged(paths: Sequence[str], earlier: np.ndarray) -> bool:

@@ -49,6 +49,7 @@ from utils.training.rate_search import (
 )
 from utils.training.requests import refuse_what_is_not_there
 from utils.training.resume.identity import run_identity, write_run_file
+from utils.training.resume.sounds import sounds_of, write_sounds_file
 from utils.training.resume.start import Start, choose_start, refuse_foreign_folder, sole_writer
 from utils.training.resume.state import cut_as_before
 from utils.training.settings.common import TrainSettings
@@ -88,10 +89,11 @@ def finetune(settings: TrainSettings, make_trainable: MakeTrainable) -> Path:
     if settings.find_learning_rate:
         search(settings, without_saving(arguments), loaded, data, make_trainable)
         return run
-    identity = on_main_process(lambda: run_identity(settings, loaded, data))
+    sounds = sounds_of(data) if is_main_process() else {}
+    identity = on_main_process(lambda: run_identity(settings, loaded, data, sounds))
     # All that the user can get wrong is known by now; only from here on are files touched.
     with sole_writer(run):
-        start = choose_start(run, settings, identity)
+        start = choose_start(run, settings, identity, sounds)
         if start.finished:
             say_result(
                 f"finished     {run / FINAL} was written by this very command; nothing to do"
@@ -101,6 +103,7 @@ def finetune(settings: TrainSettings, make_trainable: MakeTrainable) -> Path:
             expect_base(Path(start.checkpoint), settings.base_model, loaded.digest)
         if is_main_process():
             begin_run(settings, run, start, data)
+            write_sounds_file(run, sounds)
             write_run_file(run, identity, finished=False)
         barrier()
         trainer = prepare(settings, start, arguments, loaded, data, make_trainable, identity)

@@ -68,6 +68,11 @@ class Augmenter:
         return cls(tuple(steps))
 
     @property
+    def files(self) -> list[str]:
+        """The recordings that are mixed in, in their order."""
+        return [path for _, step in self.steps for path, _ in getattr(step, "files", ())]
+
+    @property
     def longest_stretch(self) -> float:
         """How many times longer an utterance can become, at most."""
         slowest = [

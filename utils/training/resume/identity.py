@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from utils.cli.data_files import read_json_object
 from utils.cli.errors import UserError
 from utils.cli.files import atomic_write, sha256_file
+from utils.data.sounds import Sounds
 from utils.model.fingerprint import model_fingerprint
 from utils.model.loaded import LoadedModel
 from utils.model.precision import choose_precision
 from utils.training.audio_context.plan import batch_plan
 from utils.training.data import RunData
+from utils.training.resume.sounds import IN_IDENTITY, identity_of_sounds
 from utils.training.settings.common import TrainSettings
 
 RUN_FILE = "run.json"
@@ -45,6 +48,7 @@ def run_identity(
     settings: TrainSettings,
     loaded: LoadedModel,
     data: RunData,
+    sounds: Mapping[str, Sounds],
 ) -> dict[str, Any]:
     """All that has a say in a run's result, by name, as plain values.
 
@@ -52,6 +56,7 @@ def run_identity(
         settings: of the run, with the language's code.
         loaded: the base model as `with_context` gave it.
         data: the training and the dev manifest, and what of them is used.
+        sounds: of `sounds_of`.
     """
     fields = {field.name for field in dataclasses.fields(settings)} - NO_SAY
     if settings.eval_steps is None:  # it follows from the rest
@@ -74,6 +79,7 @@ def run_identity(
     ):
         found[f"{name} manifest (SHA-256)"] = manifest.sha256
         found[f"{name} utterances"] = len(table)
+    found |= identity_of_sounds(sounds)
     plain: dict[str, Any] = json.loads(json.dumps(found))
     return plain
 
@@ -109,7 +115,9 @@ def differences(recorded: dict[str, Any], now: dict[str, Any]) -> list[str]:
     lines = []
     for name in [*recorded, *(name for name in now if name not in recorded)]:
         old, new = recorded.get(name, "not set"), now.get(name, "not set")
-        if old == new or (name == "eval_steps" and "not set" in (old, new)):
+        # It may follow from the rest; and what was begun earlier does not know its sounds.
+        is_optional = name == "eval_steps" or (name.endswith(IN_IDENTITY) and name not in recorded)
+        if old == new or (is_optional and "not set" in (old, new)):
             continue
         if isinstance(old, dict) and isinstance(new, dict):
             changed = sorted(n for n in {*old, *new} if old.get(n) != new.get(n))

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from utils.cli.console import say, warn
 from utils.cli.errors import UserError
 from utils.cli.leftovers import lock, unlock
+from utils.data.sounds import Sounds
 from utils.model.checksums import CHECKSUMS, find_damage
 from utils.model.distributed import gather_all, on_main_process
 from utils.model.folders import BEST, FINAL, checkpoints, remove_remains
 from utils.training.resume.best import set_aside_stale_best
 from utils.training.resume.checkpoints import check_named, newest_good, step_of
 from utils.training.resume.identity import differences, read_run_file
+from utils.training.resume.sounds import named_changes
 from utils.training.settings.common import TrainSettings
 
 LOCK_PATIENCE = 20.0  # seconds; readers of a killed run notice its end after five
@@ -61,18 +64,24 @@ def refuse_foreign_folder(run: Path, settings: TrainSettings) -> None:
         )
 
 
-def choose_start(run: Path, settings: TrainSettings, identity: dict[str, Any]) -> Start:
+def choose_start(
+    run: Path,
+    settings: TrainSettings,
+    identity: dict[str, Any],
+    sounds: Mapping[str, Sounds] = MappingProxyType({}),
+) -> Start:
     """Where this command begins in this folder; all processes agree.
 
     Args:
         run: the run's folder.
         settings: of the run.
         identity: of `run_identity`.
+        sounds: of `sounds_of`, to name those that changed.
 
     Raises:
         UserError: if the folder holds a run with other settings.
     """
-    start = on_main_process(lambda: _choose(run, settings, identity))
+    start = on_main_process(lambda: _choose(run, settings, identity, sounds))
     if start.checkpoint is not None:
         back_to = step_of(Path(start.checkpoint)) if _is_named(settings) else None
         forgets = on_main_process(lambda: set_aside_stale_best(run, identity, back_to))
@@ -89,7 +98,9 @@ def _is_named(settings: TrainSettings) -> bool:
     return settings.resume_from_checkpoint not in (None, "auto")
 
 
-def _choose(run: Path, settings: TrainSettings, identity: dict[str, Any]) -> Start:
+def _choose(
+    run: Path, settings: TrainSettings, identity: dict[str, Any], sounds: Mapping[str, Sounds]
+) -> Start:
     asked = settings.resume_from_checkpoint
     named = Path(asked) if asked not in (None, "auto") else None
     recorded = read_run_file(named.parent if named is not None else run)
@@ -97,6 +108,7 @@ def _choose(run: Path, settings: TrainSettings, identity: dict[str, Any]) -> Sta
     if named is None and (settings.overwrite_output_dir or (recorded is None and asked is None)):
         return Start()
     changes = differences(recorded["identity"], identity) if recorded is not None else []
+    changes = named_changes(named.parent if named is not None else run, sounds, changes)
     if changes and not settings.allow_changed_settings:
         raise _other_settings(named or run, changes)
     if changes:
