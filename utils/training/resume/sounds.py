@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -39,8 +40,9 @@ def identity_of_sounds(sounds: Mapping[str, Sounds]) -> dict[str, str]:
 
 def write_sounds_file(run: Path, sounds: Mapping[str, Sounds]) -> None:
     """Write the digests of a run's sounds into its folder."""
+    digests: dict[str, Any] = {name: each.digests() for name, each in sounds.items()}
     with atomic_write(run / FILE, "wb") as file:
-        np.savez(file, **{name: each.digests() for name, each in sounds.items()})
+        np.savez(file, **digests)
 
 
 def named_changes(run: Path, sounds: Mapping[str, Sounds], changes: list[str]) -> list[str]:
