@@ -36,6 +36,7 @@ from utils.audio.open_file import open_soundfile
 
 # Formats (as libsndfile calls them) whose headers count every sample.
 _LOSSLESS = ("WAV", "WAVEX", "FLAC", "AIFF", "AU", "W64", "RF64", "CAF")
+_LOSSY = "MPEG_LAYER_III"  # in any of them
 
 
 def decode_audio(ref: AudioRef) -> tuple[np.ndarray, int]:
@@ -90,6 +91,7 @@ def decode_blocks(ref: AudioRef) -> Iterator[tuple[np.ndarray, int]]:
 
 def _blocks(ref: AudioRef) -> Iterator[tuple[np.ndarray, int]]:
     is_piece = ref.start_time is not None or ref.end_time is not None
+    is_stated = False
     if is_mpeg(ref):
         _, is_stated = mpeg_length(ref)
         if is_piece or not is_stated:
@@ -98,6 +100,10 @@ def _blocks(ref: AudioRef) -> Iterator[tuple[np.ndarray, int]]:
     file = open_soundfile(ref)
     if file is None:
         yield from av_blocks(ref)
+        return
+    if file.format == "MP3" and not is_stated:  # behind something that is no tag
+        file.close()
+        yield from mpeg_blocks(ref)
         return
     with file:
         expect_rate(ref, file.samplerate)
@@ -129,7 +135,8 @@ def _soundfile_blocks(ref: AudioRef, file: Any) -> Iterator[tuple[np.ndarray, in
             kind="truncated",
         ) from None
     # The header of a lossy file counts whole frames, of which the decoder leaves some out.
-    tolerance = 0 if file.format in _LOSSLESS else round(END_TOLERANCE * rate)
+    is_exact = file.format in _LOSSLESS and file.subtype != _LOSSY
+    tolerance = 0 if is_exact else round(END_TOLERANCE * rate)
     if position < last - tolerance:
         raise truncated(ref, position / rate, frames / rate)
 

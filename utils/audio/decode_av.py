@@ -20,6 +20,7 @@ from utils.audio.limits import (
     sample_at,
     truncated,
 )
+from utils.audio.mpeg import mpeg_blocks
 
 # Containers with an index: a seek lands where it says, and the duration in the header is true.
 _INDEXED_CONTAINERS = ("mp4", "matroska", "webm")
@@ -40,6 +41,9 @@ def av_blocks(ref: AudioRef) -> Iterator[tuple[np.ndarray, int]]:
 
     try:
         with av.open(open_source(ref)) as container:
+            if container.format.name == "mp3":  # behind something that is no tag
+                yield from mpeg_blocks(ref)
+                return
             stream = sound_track(ref, container)
             chunks: list[np.ndarray] = []
             held = 0
@@ -51,6 +55,12 @@ def av_blocks(ref: AudioRef) -> Iterator[tuple[np.ndarray, int]]:
                 held += len(chunk)
             if chunks:
                 yield np.concatenate(chunks), rate
+    except av.error.PatchWelcomeError:
+        raise AudioError(
+            f"{describe(ref)} holds streams of different rates or channels, one behind the other",
+            "files that were joined must be alike: decode each, then join them",
+            kind="joined",
+        ) from None
     except (av.error.FFmpegError, ValueError, UnicodeDecodeError) as error:
         raise AudioError(
             f"{describe(ref)} is no audio that can be read: {error}",
@@ -62,11 +72,17 @@ def sound_track(ref: AudioRef, container: Any) -> Any:
     """Return the first sound track of an open file.
 
     Raises:
-        AudioError: it has none.
+        AudioError: it has none, or one of an unknown codec.
     """
     if not container.streams.audio:
         raise AudioError(f"{describe(ref)} has no sound track", "is it an audio file?")
-    return container.streams.audio[0]
+    stream = container.streams.audio[0]
+    if stream.codec_context is None:
+        raise AudioError(
+            f"{describe(ref)} has a sound track that no decoder knows",
+            "save it in another form, such as flac",
+        )
+    return stream
 
 
 def _wanted_chunks(ref: AudioRef, container: Any, stream: Any) -> Iterator[tuple[np.ndarray, int]]:

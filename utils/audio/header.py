@@ -50,6 +50,9 @@ def _file_length(ref: AudioRef) -> tuple[Seconds, int]:
     file = open_soundfile(ref)
     if file is None:
         return _av_length(ref)
+    if file.format == "MP3":  # behind something that is no tag
+        file.close()
+        return mpeg_length(ref)[0], mpeg_channels(ref)
     with file:
         return float(file.frames / file.samplerate), int(file.channels)
 
@@ -59,6 +62,8 @@ def _av_length(ref: AudioRef) -> tuple[Seconds, int]:
 
     try:
         with av.open(open_source(ref)) as container:
+            if container.format.name == "mp3":
+                return mpeg_length(ref)[0], mpeg_channels(ref)
             stream = sound_track(ref, container)
             channels = int(stream.codec_context.channels)
             stated = stated_duration(container, stream)

@@ -1,7 +1,7 @@
 """Files for libsndfile, and those of which it would read only a part.
 
-A header may lie about where a file ends: writers to a pipe leave its size at 0 or at the largest
-number; files that were joined with `cat` begin again behind their end, where libsndfile stops.
+Writers to a pipe leave the size at 0 or at the largest number; of an Ogg or FLAC file with another
+behind it libsndfile reads the first alone.
 """
 
 from __future__ import annotations
@@ -10,13 +10,12 @@ import mmap
 import os
 import struct
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import Any
 
 from utils.audio.clip import AudioRef
-from utils.audio.limits import NEVER, AudioError, describe, open_source, truncated
+from utils.audio.extent import expect_whole, with_known_size
+from utils.audio.limits import NEVER, AudioError, describe, open_source
 
-# Writers that cannot go back leave the largest number, or one near it, or 0 as the data's size.
-_UNKNOWN_WAV_SIZE = 0x7FFF0000
 # Dialogic's VOX has no header: one channel of 8 kHz, as telephone systems write it.
 _VOX = {"samplerate": 8000, "channels": 1, "format": "RAW", "subtype": "VOX_ADPCM"}
 # How a FLAC file begins: its sign and the block that every one has first.
@@ -31,21 +30,29 @@ _BEGINS_STREAM = 2
 def open_soundfile(ref: AudioRef) -> Any | None:
     """Open a file with libsndfile; None for what PyAV has to read.
 
-    That is a kind that libsndfile does not know, a header without the number of samples, and files
-    that were joined.
+    That is a kind that libsndfile does not know or reads wrongly, a header without the number of
+    samples, and files that were joined.
 
     Raises:
-        AudioError: it is a wav file that is truncated, or has another behind it.
+        AudioError: it is truncated, or has another behind it that cannot be read with it.
     """
     import soundfile
 
     is_vox = ref.path.lower().endswith(".vox")
-    source = open_source(ref)
-    _expect_whole_wav(ref)
+    expect_whole(ref)
+    source = with_known_size(ref) or open_source(ref)
     try:
         file = soundfile.SoundFile(source, **(_VOX if is_vox else {}))
     except (soundfile.SoundFileError, RuntimeError, TypeError):
+        for _ in _later_streams(ref):
+            pass  # Speex and FLAC in Ogg may end within a page too
         return None  # not its format (a name that ends in .raw is a TypeError)
+    if file.format == "VOC":  # headers of later blocks would become samples
+        file.close()
+        return None
+    if file.subtype.startswith("DWVW"):
+        file.close()
+        return _readable_forwards(open_source(ref))
     is_countable = 0 < file.frames < NEVER * max(file.samplerate, 1)
     if is_countable and not _is_joined(ref, file.format):
         return file
@@ -53,45 +60,15 @@ def open_soundfile(ref: AudioRef) -> Any | None:
     return None
 
 
-def _expect_whole_wav(ref: AudioRef) -> None:
-    """Refuse a wav file that ends before its header says; libraries take what is there.
+def _readable_forwards(source: Any) -> Any:
+    """Open a file of which libsndfile says that it can seek in it, and then fails."""
+    import soundfile
 
-    Raises:
-        AudioError: it is truncated, or another wav file follows, which no player would play.
-    """
-    with open(ref.path, "rb") as raw:
-        start = ref.offset or 0
-        end = start + ref.size if ref.size is not None else os.fstat(raw.fileno()).st_size
-        raw.seek(start)
-        head = raw.read(12)
-        if head[:4] != b"RIFF" or head[8:] != b"WAVE":
-            return
-        bytes_a_second = 1
-        while raw.tell() + 8 <= end:
-            name, size = struct.unpack("<4sI", raw.read(8))
-            if name == b"data":
-                available = end - raw.tell()
-                if size > available and size < _UNKNOWN_WAV_SIZE:
-                    raise truncated(ref, available / bytes_a_second, size / bytes_a_second)
-                _expect_no_other(ref, raw, raw.tell() + size + size % 2, end)
-                return
-            content = raw.tell()
-            if name == b"fmt " and size >= 12:
-                bytes_a_second = max(1, int.from_bytes(raw.read(12)[8:], "little"))
-            raw.seek(content + size + size % 2)
+    class Forwards(soundfile.SoundFile):  # type: ignore[misc]
+        def seekable(self) -> bool:
+            return False
 
-
-def _expect_no_other(ref: AudioRef, raw: BinaryIO, place: int, end: int) -> None:
-    if place + 12 > end:
-        return
-    raw.seek(place)
-    head = raw.read(12)
-    if head[:4] == b"RIFF" and head[8:] == b"WAVE":
-        raise AudioError(
-            f"{describe(ref)} holds a second wav file behind the first, from byte {place}",
-            "join recordings with sox or ffmpeg, not with cat, or cut the file in two",
-            kind="joined",
-        )
+    return Forwards(source)
 
 
 def _is_joined(ref: AudioRef, kind: str) -> bool:
@@ -165,7 +142,11 @@ def _crc8(content: bytes) -> int:
 
 
 def _later_streams(ref: AudioRef) -> Iterator[bool]:
-    """Yield for each page of an Ogg file whether a stream begins there after sound came."""
+    """Yield for each page of an Ogg file whether a stream begins there after sound came.
+
+    Raises:
+        AudioError: it ends within a page.
+    """
     with open(ref.path, "rb") as raw:
         place = ref.offset or 0
         end = place + ref.size if ref.size is not None else os.fstat(raw.fileno()).st_size
@@ -179,3 +160,10 @@ def _later_streams(ref: AudioRef) -> Iterator[bool]:
             yield has_sound and is_first
             has_sound = has_sound or not is_first
             place += _OGG_PAGE.size + page[-1] + sum(raw.read(page[-1]))
+            if place > end:
+                raise AudioError(
+                    f"{describe(ref)} is truncated: it ends within a page, {place - end} bytes of "
+                    "which are missing",
+                    "copy or download it again",
+                    kind="truncated",
+                )

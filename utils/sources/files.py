@@ -16,9 +16,11 @@ from utils.sources.text.encodings import decode
 AUDIO_SUFFIXES = frozenset(
     f".{name}"
     for name in (
-        *("wav", "flac", "aif", "aiff", "au", "caf", "w64", "rf64", "sph", "vox", "gsm"),
+        *("wav", "wave", "flac", "aif", "aiff", "aifc", "au", "snd", "caf", "w64", "rf64"),
+        *("sph", "nist", "vox", "voc", "gsm", "wv", "ape", "tta", "dts", "eac3"),
         *("mp3", "mp2", "mpga", "ogg", "oga", "opus", "spx", "aac", "ac3", "amr", "awb", "wma"),
-        *("m4a", "m4b", "mp4", "mov", "mkv", "mka", "webm", "3gp", "avi", "flv", "ts"),
+        *("m4a", "m4b", "mp4", "mov", "mkv", "mka", "webm", "3gp", "3g2", "avi", "flv", "ts"),
+        *("mpg", "mpeg", "wmv", "ogv", "m4v"),
     )
 )
 
