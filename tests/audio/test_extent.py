@@ -177,4 +177,6 @@ def test_rarer_kinds_are_read_whole_and_in_pieces(
     alike = np.fft.irfft(spectra[0] * np.conj(spectra[1])).max()  # whatever the delay
     assert alike / np.linalg.norm(whole) / np.linalg.norm(sweep(rate)) > 0.9
     piece = decoded(path, 2.5, 3.25)[:, 0]
-    assert np.abs(piece - whole[round(2.5 * rate) : round(3.25 * rate)]).max() < 5e-3  # bit reservoir
+    assert (
+        np.abs(piece - whole[round(2.5 * rate) : round(3.25 * rate)]).max() < 5e-3
+    )  # bit reservoir
