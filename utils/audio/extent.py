@@ -250,7 +250,7 @@ def _asf_end(data: _Bytes) -> int | None:
 
 
 def _ebml_end(data: _Bytes) -> int | None:
-    """Matroska and WebM: a header and a segment, RFC 8794; streams do not know the latter's size."""
+    """Matroska and WebM: a header and a segment, RFC 8794; a stream's has no size."""
     place = 0
     for sign in (_EBML, _SEGMENT):
         name, first = int.from_bytes(data.at(place, 4), "big"), data.at(place + 4, 1)
