@@ -181,7 +181,7 @@ def test_marks_are_counted_and_told() -> None:
     marks = Marks(remove=True)
     marks.apply([Cue(0, 1, "[music] ♪ hey"), Cue(1, 2, "- no"), Cue(2, 3, "ANN: (sighs) yes")])
     (told,) = marks.told()
-    assert "1 sound tags" in told
+    assert "2 sound tags" in told
     assert "1 dialogue dashes" in told
     assert "--marks=keep" in told
 

@@ -64,7 +64,7 @@ def _readable_forwards(source: Any) -> Any:
     """Open a file of which libsndfile says that it can seek in it, and then fails."""
     import soundfile
 
-    class Forwards(soundfile.SoundFile):  # type: ignore[misc]
+    class Forwards(soundfile.SoundFile):
         def seekable(self) -> bool:
             return False
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -21,6 +22,7 @@ _ARROW = r"(?:[-–—−‐=~]{1,4}\s*(?:>|&gt;|›|»)|[-–—−=]{2,4}|→|
 _TIMES = re.compile(rf"^\s*\(?\[?\s*{CLOCK}\s*{_ARROW}\s*{CLOCK}")
 # Times are meant here, whatever became of them.
 _MEANT = re.compile(rf"^\W*{CLOCK}\W*(?:$|\W+\d)|-->|--&gt;")
+_SPACED = re.compile(r"(?<=\d)\s*([:.,])\s*(?=\d)")
 _A_CLOCK = re.compile(CLOCK)
 # None of these looks past where another could begin: a line of a million brackets takes no time.
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>|<[\d:.]+>|\{\\[^{}]*\}")
@@ -66,7 +68,8 @@ def _opened(lines: Sequence[str]) -> Iterator[_Open]:
     current: _Open | None = None
     waiting: list[str] = []  # lines of the current cue, or of what comes before the first
     for line in lines:
-        times = _TIMES.match(line)
+        # Full-width digits, and spaces in times, are times all the same.
+        times = _TIMES.match(_SPACED.sub(r"\1", unicodedata.normalize("NFKC", line)))
         if times is None and not _MEANT.search(line):
             waiting.append(line)
             continue
@@ -84,9 +87,10 @@ def _opened(lines: Sequence[str]) -> Iterator[_Open]:
 def _some_times(line: str) -> tuple[Seconds | None, Seconds | None]:
     """Return what can be read of times that are not whole: they only bound what is not known."""
     known = [clock(*found) for found in _A_CLOCK.findall(line)]
-    is_only_end = len(known) == 1 and line.lstrip().startswith(("-", "–", "—"))
-    if not known or is_only_end:
-        return None, known[0] if known else None
+    # A time below 0, or only the arrow and the end.
+    has_no_start = line.lstrip().startswith(("-", "–", "—"))
+    if not known or has_no_start:
+        return None, known[-1] if known else None
     return known[0], known[1] if len(known) > 1 and known[1] > known[0] else None
 
 

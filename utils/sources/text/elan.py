@@ -29,11 +29,7 @@ def read_eaf(text: str, tier: str | None) -> Iterator[Cue]:
         root = ElementTree.fromstring(re.sub(r"^\s*<\?xml[^>]*\?>", "", text))
     except ElementTree.ParseError as error:
         raise ValueError(f"no XML: {error}") from None
-    times = {
-        slot.get("TIME_SLOT_ID"): int(slot.get("TIME_VALUE", "")) / 1000
-        for slot in root.iter("TIME_SLOT")
-        if slot.get("TIME_VALUE", "").isdigit()
-    }
+    slots = _slots(root)
     tiers = list(root.iter("TIER"))
     if tier is None:
         wanted = [each for each in tiers if each.get("PARENT_REF") is None]
@@ -46,21 +42,32 @@ def read_eaf(text: str, tier: str | None) -> Iterator[Cue]:
     for number, each in enumerate(wanted):
         speaker = each.get("PARTICIPANT") or each.get("TIER_ID")
         for annotation in each.iter("ALIGNABLE_ANNOTATION"):
-            yield _cue(annotation, times, speaker, number)
+            yield _cue(annotation, slots, speaker, number)
+
+
+def _slots(root: ElementTree.Element) -> dict[str | None, tuple[Seconds, Seconds]]:
+    """Return between which times each slot lies; of one that has a time, both are that."""
+    slots = list(root.iter("TIME_SLOT"))
+    known = [each.get("TIME_VALUE", "") for each in slots]
+    times = [int(value) / 1000 if value.isdigit() else None for value in known]
+    bounds = {}
+    for number, each in enumerate(slots):
+        before = next((time for time in times[number::-1] if time is not None), 0.0)
+        after = next((time for time in times[number:] if time is not None), FOREVER)
+        bounds[each.get("TIME_SLOT_ID")] = (before, after)
+    return bounds
 
 
 def _cue(
     annotation: ElementTree.Element,
-    times: dict[str | None, Seconds],
+    slots: dict[str | None, tuple[Seconds, Seconds]],
     speaker: str | None,
     number: int,
 ) -> Cue:
-    start = times.get(annotation.get("TIME_SLOT_REF1"))
-    end = times.get(annotation.get("TIME_SLOT_REF2"))
+    first, last = (
+        slots.get(annotation.get(f"TIME_SLOT_REF{each}"), (0.0, FOREVER)) for each in (1, 2)
+    )
     words = one_line(annotation.findtext("ANNOTATION_VALUE") or "")
-    if start is None or end is None:
-        bounds = (start or 0.0, FOREVER if end is None else end)
-        return Cue(
-            *bounds, words, speaker, number, "times that cannot be read: it has no time slot"
-        )
-    return Cue(start, end, words, speaker, number)
+    is_known = first[0] == first[1] and last[0] == last[1]
+    problem = "" if is_known else "times that cannot be read: it has no time slot"
+    return Cue(first[0], last[1], words, speaker, number, problem)

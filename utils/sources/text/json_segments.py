@@ -9,7 +9,7 @@ from typing import Any
 
 from utils.audio.clip import Seconds
 from utils.sources.files import one_line
-from utils.sources.text.cues import Cue
+from utils.sources.text.cues import FOREVER, Cue, clock_of
 
 _LISTS = ("segments", "fragments", "transcription", "chunks")
 
@@ -33,13 +33,19 @@ def read_json(text: str, tier: str | None) -> Iterator[Cue]:
             transcript = _text(each)
         except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
             raise ValueError(f"segment {number} has no start, end and text: {error}") from None
+        problem = "" if end is not None else "times that cannot be read: it has no end"
+        problem = problem if transcript is not None else "not transcribed: it has no text"
+        end = FOREVER if end is None else end
         if not (0 <= start < math.inf and 0 <= end < math.inf):
             raise ValueError(f"segment {number} goes from {start} to {end} s")
         speaker = each.get("speaker")
         name = speakers.get(str(speaker), speaker) if isinstance(speaker, str | int) else None
         channel = each.get("channel")
         side = channel if type(channel) is int and channel >= 0 else None
-        yield Cue(start, end, one_line(transcript), None if name is None else str(name), side)
+        yield Cue(
+            *(start, end, one_line(transcript or "")),
+            *(None if name is None else str(name), side, problem),
+        )
 
 
 def _speakers(value: Any) -> dict[str, str]:
@@ -50,26 +56,32 @@ def _speakers(value: Any) -> dict[str, str]:
     return {str(each["id"]): str(each["name"]) for each in known}
 
 
-def _times(segment: Mapping[str, Any]) -> tuple[Seconds, Seconds]:
+def _times(segment: Mapping[str, Any]) -> tuple[Seconds, Seconds | None]:
+    """Return start and end; transformers' pipeline leaves the last end out."""
     if "offsets" in segment:  # of whisper.cpp, in milliseconds
         return segment["offsets"]["from"] / 1000, segment["offsets"]["to"] / 1000
     if "timestamp" in segment:  # of transformers' pipeline
         start, end = segment["timestamp"]
-        return float(start), float(end)
-    start = float(segment["start"] if "start" in segment else segment["begin"])
+        return _seconds(start), None if end is None else _seconds(end)
+    start = _seconds(segment["start"] if "start" in segment else segment["begin"])
     if "end" in segment:
-        return start, float(segment["end"])
-    return start, round(start + float(segment["duration"]), 3)
+        return start, None if segment["end"] is None else _seconds(segment["end"])
+    return start, round(start + _seconds(segment["duration"]), 3)
 
 
-def _text(segment: Mapping[str, Any]) -> str:
+def _seconds(value: Any) -> Seconds:
+    known = clock_of(value) if isinstance(value, str) and ":" in value else None
+    return float(value) if known is None else known
+
+
+def _text(segment: Mapping[str, Any]) -> str | None:
     if "text" in segment:
         transcript = segment["text"]
     elif "words" in segment:
         transcript = _words(segment["words"])
     else:
         transcript = " ".join(segment["lines"])
-    if not isinstance(transcript, str):
+    if not isinstance(transcript, str | None):
         raise TypeError("the text is none")
     return transcript
 

@@ -15,6 +15,15 @@ _TAG = re.compile(
 )
 # In round brackets only what fills a line, or stands in capitals: other brackets are punctuation.
 _ROUND = re.compile(r"^\s*[-–—]?\s*[(（][^()（）\n]{1,80}[)）]\s*$|\([A-Z][A-Z '’,-]{2,60}\)", re.M)
+# What is a sound wherever it stands in round brackets.
+_SOUNDS = re.compile(
+    r"[(（]\s*(?:"
+    r"laugh(?:s|ing|ter)?|chuckl\w*|giggl\w*|applause|clap\w*|cheer\w*|music(?: \w+)?|cough\w*|"
+    r"sigh\w*|gasp\w*|sob\w*|cry(?:ing)?|snee\w*|sniff\w*|nois\w*|silence|inaudible|"
+    r"unintelligible|indistinct|unclear|crosstalk|笑\w?|笑声|掌声|鼓掌|音乐|音樂|音楽|拍手|咳嗽|叹气|哭|"
+    r"听不清|聽不清|聞き取れ\w*)\s*[)）]",
+    re.IGNORECASE,
+)
 _STARS = re.compile(r"\*[^*\n]{2,60}\*")
 _MUSIC = re.compile(r"[♪♫♬♩🎵🎶]+")
 _CHEVRONS = re.compile(r"^\s*(?:>|&gt;){2,3}\s*", re.M)
@@ -49,8 +58,11 @@ class Marks:
 
     def _one(self, cue: Cue, known: set[str]) -> Cue:
         text, speaker = cue.text, cue.speaker
-        tags = [found for sign in (_TAG, _ROUND, _STARS) for found in sign.findall(text)]
-        text = self._taken(TAGS, _STARS, self._taken(TAGS, _ROUND, self._taken(TAGS, _TAG, text)))
+        tags: list[str] = []
+        for sign in (_TAG, _SOUNDS, _ROUND, _STARS):
+            while found := sign.findall(text):  # again: tags may stand in tags
+                tags += found
+                text = self._taken(TAGS, sign, text)
         text = self._taken(MUSIC, _MUSIC, text)
         text = self._taken(NAMES, _CHEVRONS, text)
         said_by = [*_CAPITALS.findall(text), *(n for n in _NAME.findall(text) if n in known)]

@@ -14,10 +14,10 @@ from pathlib import Path
 from utils.cli.errors import UserError
 from utils.sources.files import read_text
 from utils.sources.text.arrows import read_arrows
-from utils.sources.text.cues import CLOCK, Cue, clock
+from utils.sources.text.cues import CLOCK, FOREVER, Cue, clock
 from utils.sources.text.elan import read_eaf
 from utils.sources.text.json_segments import read_json
-from utils.sources.text.textgrid import read_textgrid
+from utils.sources.text.textgrid import BINARY_SIGN, read_textgrid, text_of_binary
 from utils.sources.text.transcripts import read_ctm, read_labels, read_stm
 
 _ASS_OVERRIDE = re.compile(r"\{[^{}]*\}")
@@ -45,7 +45,9 @@ def read_subtitles(path: Path, tier: str | None = None, encoding: str | None = N
     if suffix not in FORMATS:
         raise UserError(f"{path} is no subtitle file", f"known are {', '.join(FORMATS)}")
     try:
-        read = FORMATS[suffix](read_text(path, encoding), tier)
+        is_binary = path.read_bytes()[: len(BINARY_SIGN)] == BINARY_SIGN
+        text = text_of_binary(path.read_bytes()) if is_binary else read_text(path, encoding)
+        read = FORMATS[suffix](text, tier)
         found = [each for each in read if each.text or each.problem]
     except (ValueError, OverflowError) as error:
         raise UserError(f"{path}: {error}", "make the file again, or correct it") from None
@@ -69,9 +71,16 @@ def _ass(text: str, tier: str | None) -> Iterator[Cue]:
         elif in_events and kind == "Dialogue":
             row = dict(zip(fields, rest.split(",", max(len(fields) - 1, 0)), strict=False))
             times = [re.fullmatch(CLOCK, row.get(name, "").strip()) for name in ("start", "end")]
-            if times[0] is None or times[1] is None or "text" not in row:
+            if "start" not in row or "end" not in row or "text" not in row:
                 raise ValueError(f"line {number}: no Start, End and Text as `Format:` names them")
             plain = re.sub(r"\\[Nn]", "\n", _ASS_OVERRIDE.sub("", row["text"]))
+            plain = plain.replace("\\h", " ")
+            if times[0] is None or times[1] is None:
+                known = [clock(*each.groups()) if each else None for each in times]
+                problem = f"times that cannot be read: {line.strip()}"
+                start, end = known[0] or 0.0, FOREVER if known[1] is None else known[1]
+                yield Cue(start, end, plain, problem=problem)
+                continue
             # \p1 begins a drawing, whose "text" are coordinates.
             if not _ASS_DRAWING.search(row["text"]):
                 speaker = row.get("name", "").strip() or row.get("actor", "").strip() or None

@@ -22,6 +22,9 @@ _LONGEST: Seconds = 15.0
 _IGNORED = ("ignore_time_segment_in_scoring", "excluded_region")
 _NO_SPEECH = ("inter_segment_gap",)
 _CHOICE = re.compile(r"\{\s*([^{}/]*?)\s*/[^{}]*\}")
+# Sounds and hesitations: {NOISE}, (%hesitation), %uh; and a word that nobody understood.
+_SOUND = re.compile(r"\{\s*([A-Z_]+)\s*\}|\(\s*%([\w-]+)\s*\)|(?<!\S)%([a-z][\w-]*)")
+_UNKNOWN_WORD = re.compile(r"<unk>|\(\(\s*\)\)", re.IGNORECASE)
 _LABEL_LINE = re.compile(r"^\s*-?\d+(?:[.,]\d+)?\t\s*-?\d+(?:[.,]\d+)?(?:\t.*)?$")
 
 
@@ -47,8 +50,11 @@ def read_stm(text: str, tier: str | None) -> Iterator[Cue]:
         if speaker.lower() in _NO_SPEECH:
             continue
         is_ignored = transcript.strip().lower() in _IGNORED or speaker.lower() in _IGNORED
-        problem = f"not transcribed: {transcript}" if is_ignored else ""
-        yield Cue(*place, one_line(_CHOICE.sub(r"\1", transcript)), speaker, side, problem)
+        unknown = _UNKNOWN_WORD.search(transcript)
+        problem = f"not transcribed: {transcript if is_ignored else unknown[0] if unknown else ''}"
+        transcript = _SOUND.sub(lambda found: f"[{found[1] or found[2] or found[3]}]", transcript)
+        transcript = one_line(_CHOICE.sub(r"\1", transcript))
+        yield Cue(*place, transcript, speaker, side, problem if is_ignored or unknown else "")
 
 
 def read_ctm(text: str, tier: str | None) -> Iterator[Cue]:
