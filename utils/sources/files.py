@@ -87,9 +87,9 @@ def read_text(path: Path, encoding: str | None = None) -> str:
     return decode(path.read_bytes(), str(path), encoding)
 
 
-def table_lines(path: Path) -> Iterator[tuple[int, str]]:
+def table_lines(path: Path, encoding: str | None = None) -> Iterator[tuple[int, str]]:
     """Yield (line number, line) of a text file, blank lines left out."""
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
+    for number, line in enumerate(read_text(path, encoding).split("\n"), start=1):
         if line.strip():
             yield number, line
 

@@ -17,7 +17,7 @@ from typing import Any
 from utils.audio.clip import AudioRef
 from utils.cli.errors import UserError
 from utils.manifest.utterance import Utterance
-from utils.sources.audio_paths import AudioFinder
+from utils.sources.audio.paths import AudioFinder
 from utils.sources.files import (
     audio_files,
     expect_folder,

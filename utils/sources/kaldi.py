@@ -16,6 +16,8 @@ from utils.audio.clip import AudioRef
 from utils.cli.errors import UserError
 from utils.manifest.languages import language_code
 from utils.manifest.utterance import Utterance
+from utils.sources.audio.paths import AudioFinder
+from utils.sources.audio.sides import channels_of_recordings, counted_from_0, sides
 from utils.sources.files import (
     channel_number,
     expect_file,
@@ -40,6 +42,8 @@ class KaldiSettings(SourceSettings):
     audio_dir: str | None = None
     """Folder that paths in wav.scp are relative to. None tries the current folder (as Kaldi does),
     the data folder and the two above it, and takes the one with the most of the files."""
+    encoding: str | None = None
+    """Encoding of the texts, such as gbk. None: UTF-8, or what the BOM says."""
 
 
 def gather(settings: KaldiSettings) -> SourceData:
@@ -61,12 +65,12 @@ def _gather(folder: Path, settings: KaldiSettings) -> SourceData:
         expect_file(folder / name, "a Kaldi data folder with wav.scp and text")
     left_out: list[LeftOut] = []
     audio_dir = Path(settings.audio_dir) if settings.audio_dir else None
-    recordings = _recordings(folder, audio_dir, left_out)
+    recordings, notes = _recordings(folder, audio_dir, left_out)
+    audio = recordings
     if (folder / "segments").is_file():
         audio = _segments(folder / "segments", recordings, left_out)
-    else:
-        audio = recordings
-    texts = _pairs(folder / "text", left_out)
+        notes += counted_from_0(audio)
+    texts = _pairs(folder / "text", left_out, encoding=settings.encoding)
     speakers, languages = (_optional_pairs(folder / each, left_out) for each in _OPTIONAL)
     utterances = []
     for name, text in texts.items():
@@ -87,20 +91,22 @@ def _gather(folder: Path, settings: KaldiSettings) -> SourceData:
         if name not in audio and name not in known
     ]
     left_out += [LeftOut(name, "audio without text") for name in audio if name not in texts]
-    return SourceData(utterances, left_out)
+    return SourceData(utterances, left_out, notes=notes)
 
 
 def _optional_pairs(path: Path, left_out: list[LeftOut]) -> dict[str, str]:
     return _pairs(path, left_out) if path.is_file() else {}
 
 
-def _pairs(path: Path, left_out: list[LeftOut], is_path: bool = False) -> dict[str, str]:
+def _pairs(
+    path: Path, left_out: list[LeftOut], is_path: bool = False, encoding: str | None = None
+) -> dict[str, str]:
     """Read lines of a key and the rest; a key that comes again is left out.
 
     White space inside of the rest counts in paths alone.
     """
     pairs: dict[str, str] = {}
-    for number, line in table_lines(path):
+    for number, line in table_lines(path, encoding):
         key, *rest = line.split(maxsplit=1)
         if key in pairs:
             left_out.append(LeftOut(key, f"the id a second time: line {number} of {path.name}"))
@@ -112,8 +118,8 @@ def _pairs(path: Path, left_out: list[LeftOut], is_path: bool = False) -> dict[s
 
 def _recordings(
     folder: Path, audio_dir: Path | None, left_out: list[LeftOut]
-) -> dict[str, AudioRef]:
-    """Return the sound of each recording; refuse commands and archives."""
+) -> tuple[dict[str, AudioRef], list[str]]:
+    """Return the sound of each recording, and what to tell; refuse commands and archives."""
     path = folder / "wav.scp"
     pairs = _pairs(path, left_out, is_path=True)
     commands = [name for name, rest in pairs.items() if rest.endswith("|") or rest.startswith("|")]
@@ -133,14 +139,18 @@ def _recordings(
         )
     paths = [rest for rest in pairs.values() if rest]
     base = audio_dir or _base(folder, paths)
+    finder = AudioFinder(base)
+    found = {name: str(finder.find(rest) or base / rest) for name, rest in pairs.items() if rest}
+    audio = {name: AudioRef(file) for name, file in found.items()}
     # Each side of a call may be a recording of its own; its channel then stands elsewhere.
-    shared = {rest for rest, times in Counter(paths).items() if times > 1}
-    channels = _channels_of_recordings(folder / "reco2file_and_channel") if shared else {}
-    return {
-        name: AudioRef(str(base / rest), channel=channels.get(name) if rest in shared else None)
-        for name, rest in pairs.items()
-        if rest
-    }
+    times = Counter(found.values())
+    shared = {name: each for name, each in audio.items() if times[each.path] > 1}
+    if shared:
+        stated = channels_of_recordings(folder / "reco2file_and_channel")
+        known, unknown = sides(shared, stated)
+        left_out += [LeftOut(name, reason) for name, reason in unknown.items()]
+        audio = {name: known.get(name, each) for name, each in audio.items() if name not in unknown}
+    return audio, finder.told()
 
 
 def _base(folder: Path, paths: Sequence[str]) -> Path:
@@ -148,14 +158,6 @@ def _base(folder: Path, paths: Sequence[str]) -> Path:
     candidates = (Path(), folder, folder.parent, folder.resolve().parent.parent)
     some = paths[:: max(1, len(paths) // _PATHS_TRIED)]
     return max(candidates, key=lambda base: sum(is_file(base / path) for path in some))
-
-
-def _channels_of_recordings(path: Path) -> dict[str, int]:
-    """Read lines of recording, file and channel, A or B."""
-    if not path.is_file():
-        return {}
-    rows = [line.split() for _, line in table_lines(path)]
-    return {row[0]: channel_number(row[2]) for row in rows if len(row) == 3}
 
 
 def _segments(

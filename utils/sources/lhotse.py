@@ -55,7 +55,8 @@ def gather(settings: LhotseSettings) -> SourceData:
     utterances = []
     for name, cut in cuts:
         try:
-            utterances.append(_utterance(path, name, cut))
+            for part_name, part in _by_channel(name, cut):
+                utterances.append(_utterance(path, part_name, part))
         except (LookupError, TypeError, AttributeError):
             raise UserError(
                 f"{path}: {name} is no cut of Lhotse's",
@@ -96,6 +97,32 @@ def _cuts_of(
     left_out += [LeftOut(name, "audio without text") for name in known if name not in used]
 
 
+def _by_channel(name: str, cut: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield a cut whose supervisions are each of one channel once for each of these channels."""
+    spoken = cut.get("supervisions") or ()
+    sides = {_only_channel(each.get("channel")) for each in spoken}
+    if isinstance(cut.get("channel"), int) or len(sides) < 2 or None in sides:
+        yield name, cut
+        return
+    for side in sorted(each for each in sides if each is not None):
+        some = [each for each in spoken if _only_channel(each.get("channel")) == side]
+        yield f"{name}-ch{side}", {**cut, "channel": side, "supervisions": some}
+
+
+def _only_channel(value: Any) -> int | None:
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    return value if isinstance(value, int) else None
+
+
+def _is_heard(supervision: dict[str, Any], channel: Any) -> bool:
+    """Whether what a supervision says is on a cut's channel."""
+    said = supervision.get("channel")
+    if not isinstance(channel, int) or said is None:
+        return True
+    return channel in (said if isinstance(said, list) else [said])
+
+
 def _utterance(path: Path, name: str, cut: dict[str, Any]) -> Utterance:
     """Read one cut.
 
@@ -107,7 +134,11 @@ def _utterance(path: Path, name: str, cut: dict[str, Any]) -> Utterance:
     recording, start = cut["recording"], float(cut["start"])
     end = start + float(cut["duration"])
     file, channel = _file_and_channel(recording, cut.get("channel"))
+    changes = [each.get("name") for each in recording.get("transforms") or () if each]
+    if {"Speed", "Tempo"} & set(changes):
+        raise ValueError(f"a transform: {', '.join(map(str, changes))} changes the sound's times")
     spoken = [each for each in cut.get("supervisions") or () if (each.get("text") or "").strip()]
+    spoken = [each for each in spoken if _is_heard(each, cut.get("channel"))]
     if not spoken:
         raise ValueError("audio without text")
     sentences = [

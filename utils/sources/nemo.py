@@ -66,7 +66,7 @@ def _utterance(path: Path, value: Any, default_id: str) -> Utterance:
     """
     if not isinstance(value, dict):
         raise ValueError("expected a JSON object")
-    file, text = value.get("audio_filepath"), value.get("text")
+    file, text = value.get("audio_filepath"), value.get("text") or value.get("answer")
     if not isinstance(file, str) or not file:
         raise ValueError('"audio_filepath" is missing')
     if not isinstance(text, str) or not text.strip():
@@ -74,6 +74,8 @@ def _utterance(path: Path, value: Any, default_id: str) -> Utterance:
     audio: dict[str, Any] = {"path": relative_to_manifest(path, file)}
     audio |= _times(value)
     channel = value.get("channel_selector")
+    if isinstance(channel, list) and len(channel) == 1:
+        channel = channel[0]
     if type(channel) is int and channel >= 0:
         audio["channel"] = channel
     elif channel not in (None, "average"):
@@ -83,11 +85,26 @@ def _utterance(path: Path, value: Any, default_id: str) -> Utterance:
         "audio": audio,
         "sentence": one_line(text),
         "language": language,
+        "task": _task(value),
         "id": value.get("id") or value.get("utt_id"),
         "speaker": value.get("speaker"),
         "source": value.get("source"),
     }
     return Utterance.from_json(known, default_id=default_id)
+
+
+def _task(value: dict[str, Any]) -> str | None:
+    """Return "translate" where Canary's fields ask for a translation; Whisper knows one way alone.
+
+    Raises:
+        ValueError: the translation is not into English.
+    """
+    source, target = value.get("source_lang"), value.get("target_lang")
+    if not source or not target or source == target:
+        return None
+    if str(target).lower().split("-")[0] not in ("en", "english"):
+        raise ValueError(f"a translation into {target!r}; Whisper translates into English alone")
+    return "translate"
 
 
 def _times(value: dict[str, Any]) -> dict[str, float]:
@@ -96,7 +113,13 @@ def _times(value: dict[str, Any]) -> dict[str, float]:
     Raises:
         ValueError: the times are no numbers.
     """
-    offset, duration = value.get("offset"), value.get("duration")
+    try:
+        offset, duration = (
+            float(value[name]) if isinstance(value.get(name), str) else value.get(name)
+            for name in ("offset", "duration")
+        )
+    except ValueError:
+        raise ValueError('"offset" and "duration" are no seconds') from None
     if duration is None:
         return {} if offset is None else {"start_time": offset}
     try:

@@ -23,8 +23,8 @@ from utils.manifest.split import PARTS, parse_shares, split_utterances
 from utils.manifest.utterance import Utterance
 from utils.manifest.write import path_from_manifest, write_manifest
 from utils.parallel.shards import Shard, parse_shard
+from utils.sources.audio.measure import measured
 from utils.sources.lhotse import write_cuts
-from utils.sources.measure import measured
 from utils.sources.nemo import write_nemo
 from utils.sources.parts import in_order
 from utils.sources.sclite import write_ctm, write_stm

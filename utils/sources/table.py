@@ -17,7 +17,7 @@ from utils.audio.clip import AudioRef, Seconds
 from utils.cli.errors import UserError
 from utils.manifest.languages import LANGUAGES, language_code
 from utils.manifest.utterance import Utterance
-from utils.sources.audio_paths import AudioFinder, better_folder
+from utils.sources.audio.paths import AudioFinder, better_folder
 from utils.sources.files import channel_number, expect_file, is_file, one_line
 from utils.sources.parts import joined_parts, part_named
 from utils.sources.source_data import LeftOut, SourceData, SourceSettings
@@ -26,6 +26,7 @@ from utils.sources.tables.columns import COLUMNS, choose_columns, header_row, na
 from utils.sources.text.cues import clock_of
 
 LJSPEECH_COLUMNS = ("id", "transcription", "normalized_text")
+_TIMES = ("start", "end", "duration", "start_ms", "end_ms", "duration_ms")
 # Where fewer of the files are found, the folder is likely the wrong one.
 _FOUND_SHARE = 0.5
 
@@ -136,7 +137,7 @@ def _tables_of(folder: Path) -> list[Path]:
 
 def _gather(path: Path, settings: TableSettings) -> SourceData:
     table = _read(path, settings)
-    named = {each: getattr(settings, f"{each}_column") for each in COLUMNS}
+    named = _named(settings)
     columns = choose_columns(path, table.columns, named)
     finder = AudioFinder(table.audio_dir, table.audio_suffix)
     languages = _Languages(settings.language_code)
@@ -164,6 +165,11 @@ def _gather(path: Path, settings: TableSettings) -> SourceData:
     notes = [*table.notes, *finder.told(), *languages.told()]
     notes += _proposal(path, table.audio_dir, missing, len(table.rows))
     return SourceData(utterances, left_out, notes=notes)
+
+
+def _named(settings: TableSettings) -> dict[str, str | None]:
+    """Return the column that a flag names for each field, None where none does."""
+    return {each: getattr(settings, f"{each}_column", None) for each in COLUMNS}
 
 
 def _with_path(utterance: Utterance, path: Path) -> Utterance:
@@ -215,7 +221,7 @@ def _utterance(
         raise ValueError(f"no audio: the column {columns['audio']!r} is empty")
     if "\0" in name:
         raise ValueError(f"no audio: the path {name!r} holds a zero byte")
-    start, end = _seconds(cell("start"), "start"), _seconds(cell("end"), "end")
+    start, end = _times({each: cell(each) for each in _TIMES})
     if end is not None and end <= (start or 0.0):
         raise ValueError(f"times: ends at {end:g} s, begins at {start or 0.0:g} s")
     default_id = PureWindowsPath(name).with_suffix("").as_posix()
@@ -234,6 +240,20 @@ def _utterance(
         language=languages.of(cell("language")),
         speaker=cell("speaker") or None,
     )
+
+
+def _times(cells: Mapping[str, str]) -> tuple[Seconds | None, Seconds | None]:
+    """Read start and end, in seconds or milliseconds; a duration gives the end of a start."""
+
+    def seconds(name: str) -> Seconds | None:
+        thousandths = _seconds(cells[f"{name}_ms"], f"{name}_ms")
+        return _seconds(cells[name], name) if thousandths is None else thousandths / 1000
+
+    start, end = seconds("start"), seconds("end")
+    if start is None or end is not None:
+        return start, end
+    duration = seconds("duration")
+    return start, None if duration is None else round(start + duration, 6)
 
 
 def _seconds(text: str, name: str) -> Seconds | None:
@@ -264,7 +284,7 @@ def _read(path: Path, settings: TableSettings) -> _Table:
     given_dir = Path(settings.audio_dir) if settings.audio_dir else None
     if _is_ljspeech(path, rows[0][1]):
         return _ljspeech(path, rows, given_dir)
-    named = {each: getattr(settings, f"{each}_column") for each in COLUMNS}
+    named = _named(settings)
     first = header_row(rows, named)
     guessed = names_by_content(rows) if first is None else None
     if guessed is not None:
@@ -274,8 +294,10 @@ def _read(path: Path, settings: TableSettings) -> _Table:
     notes = [f"{path}: {first} rows above the header are left out"] if first else []
     first = first or 0
     header = tuple(cell.strip() for cell in rows[first][1])
+    # What names no column known is no header, and the error then says what it has.
+    is_header = header_row(rows, named) is not None
     repeated = sorted({name for name in header if name and header.count(name) > 1})
-    if repeated:
+    if repeated and is_header:
         raise UserError(f"{path} has the column {repeated[0]!r} twice", "rename one of the two")
     if given_dir is None:
         is_common_voice = {"client_id", "path", "sentence"} <= set(header)

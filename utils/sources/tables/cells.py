@@ -6,6 +6,7 @@ import csv
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from utils.cli.errors import UserError
 from utils.manifest.compressed import expect_honest_zip
@@ -29,7 +30,10 @@ def text_rows(path: Path, delimiter: str | None, encoding: str | None) -> list[R
         raise UserError(f"--delimiter={delimiter} is not one character", "such as , or ;")
     is_quoted = delimiter not in "\t|" or _is_quoted(path, text, delimiter)
     quoting = csv.QUOTE_MINIMAL if is_quoted else csv.QUOTE_NONE
-    rows = csv_rows(path, text, delimiter=delimiter, quoting=quoting)
+    form: dict[str, Any] = {"delimiter": delimiter, "quoting": quoting}
+    if is_quoted and _is_escaped(text, delimiter):
+        form |= {"escapechar": "\\", "doublequote": False}
+    rows = csv_rows(path, text, **form)
     return [(number, row) for number, row in rows if any(cell.strip() for cell in row)]
 
 
@@ -47,6 +51,12 @@ def likely_delimiter(path: Path, text: str) -> str:
         return alike, counts[0] if counts else 0, mark == ","
 
     return max("\t|;,", key=likely)
+
+
+def _is_escaped(text: str, delimiter: str) -> bool:
+    r"""Whether quotation marks within quoted cells stand as `\"`, as Spark and MySQL write them."""
+    mark = re.escape(delimiter)
+    return '""' not in text and re.search(rf'\\"(?!{mark}|\n|\Z)', text) is not None
 
 
 def _is_quoted(path: Path, text: str, delimiter: str) -> bool:

@@ -15,17 +15,30 @@ COLUMNS = {
     "audio": (
         *("audio", "path", "file", "file_name", "filename", "audio_path", "wav"),
         *("audio_file", "audio_filepath", "file_path", "wav_path", "wav_file", "clip", "recording"),
+        *("wav_filename", "audio_filename", "audio_url", "sound"),
     ),
     "text": (
         *("sentence", "text", "transcription", "transcript", "normalized_text"),
-        *("utterance_text", "raw_transcription", "normalized_transcription"),
+        *("utterance_text", "raw_transcription", "normalized_transcription", "raw_text"),
+        *("utterance", "label", "target"),
     ),
     "id": ("id", "utterance_id", "utt_id"),
-    "speaker": ("speaker", "speaker_id", "client_id"),
-    "language": ("language", "locale", "lang"),
-    "start": ("start", "start_time", "begin", "begin_time"),
-    "end": ("end", "end_time"),
+    "speaker": ("speaker", "speaker_id", "client_id", "speaker_name", "spk", "spk_id", "user_id"),
+    "language": ("language", "locale", "lang", "language_code"),
+    "start": (
+        *("start", "start_time", "begin", "begin_time", "offset", "onset", "segment_start"),
+        *("start_s", "start_sec", "start_seconds", "audio_start", "clip_start"),
+    ),
+    "end": (
+        *("end", "end_time", "stop", "stop_time", "segment_end"),
+        *("end_s", "end_sec", "end_seconds", "audio_end", "clip_end"),
+    ),
     "channel": ("channel",),
+    # Only beside a start without an end; by itself it is mostly the file's own length.
+    "duration": ("duration", "length", "dur", "duration_s", "duration_sec"),
+    "start_ms": ("start_ms", "start_time_ms", "begin_ms", "offset_ms", "start_msec"),
+    "end_ms": ("end_ms", "end_time_ms", "stop_ms", "end_msec"),
+    "duration_ms": ("duration_ms", "length_ms", "dur_ms"),
 }
 # A header stands so far down at most, below a title.
 _TITLE_ROWS = 10

@@ -18,8 +18,8 @@ from utils.sources.text.cues import Cue
 BINARY_SIGN = b"ooBinaryFile"
 # What forced aligners call the tier of single sounds.
 _PHONES = re.compile(r"phones?$", re.IGNORECASE)
-# A quoted text, in which a quotation mark is doubled; the index of an item or a comment, which are no
-# values; or a number. Brackets within a text are the text's.
+# A quoted text, in which a quotation mark is doubled; the index of an item or a comment, which are
+# no values; or a number. Brackets within a text are the text's.
 _VALUE = re.compile(
     r'"([^"]*(?:""[^"]*)*)"|(\[\d*\]|![^\n]*)|([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)',
 )

@@ -31,6 +31,7 @@ class AudioFinder:
         self.folder = folder
         self._suffix = suffix
         self._listed: dict[Path, dict[str, list[str]]] = {}
+        self._elsewhere: str | None = None
         self.counts: Counter[str] = Counter()
 
     def find(self, name: str) -> Path | None:
@@ -42,10 +43,30 @@ class AudioFinder:
             return path
         if "\\" in name:
             parts = PureWindowsPath(name)
-            found = None if parts.is_absolute() else self._spelled(parts.as_posix())
+            if parts.is_absolute():
+                return self._moved(parts.as_posix())
+            found = self._spelled(parts.as_posix())
             self.counts["with backslashes"] += found is not None
             return found
-        return self._spelled(name)
+        return self._spelled(name) or (self._moved(name) if os.path.isabs(name) else None)
+
+    def _moved(self, name: str) -> Path | None:
+        """Return the file of an absolute path of another machine, by what it ends in.
+
+        One beginning is replaced for all names, so that two names never lead to one file.
+        """
+        if self._elsewhere is None:
+            parts = name.split("/")
+            tails = ("/".join(parts[number:]) for number in range(1, len(parts)))
+            tail = next((each for each in tails if os.path.isfile(self.folder / each)), None)
+            if tail is None:
+                return None
+            self._elsewhere = name[: -len(tail)]
+        path = self.folder / name[len(self._elsewhere) :]
+        if not name.startswith(self._elsewhere) or not os.path.isfile(path):
+            return None
+        self.counts[f"in {self.folder} in place of {self._elsewhere}"] += 1
+        return path
 
     def told(self) -> list[str]:
         """Say which names were found in another spelling; nothing where none was."""

@@ -1,0 +1,1 @@
+"""The sound that a corpus names: its files, its channels, how long it is."""
