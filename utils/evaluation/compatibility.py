@@ -24,7 +24,7 @@ def expect_fit(engine: Engine, utterances: Sequence[Utterance], decoding: Decodi
     """
     if decoding.audio_context == "thinned" and not engine.thins:
         raise UserError(
-            f"{engine.path}: CTranslate2 cannot run with thinned windows",
+            f"{engine.path}: {engine.describe()['engine']} cannot run with thinned windows",
             "Take --audio_context=auto, or the model before it was converted.",
         )
     made, taken = engine.log_mel.num_mel_bins, engine.num_mel_bins

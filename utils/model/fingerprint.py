@@ -9,6 +9,7 @@ from utils.cli.files import sha256_file
 from utils.model.folders import read_base_path
 
 FILES = ("*.safetensors", "*.json", "*.txt", "model.bin")
+GRAPHS = ("*.onnx*", "onnx/*.onnx*")
 _NOT_READ = ("trainer_state.json", "conversion.json", "checksums.json")
 
 
@@ -25,7 +26,7 @@ def model_fingerprint(path: str, *, local_files_only: bool = False) -> tuple[str
     folder = _folder_of(path, local_files_only)
     if folder is None:
         return None
-    files = {file for pattern in FILES for file in folder.glob(pattern)}
+    files = {file for pattern in (*FILES, *GRAPHS) for file in folder.glob(pattern)}
     lines = tuple(
         f"{file.name} {sha256_file(file)}" for file in sorted(files) if file.name not in _NOT_READ
     )

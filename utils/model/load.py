@@ -207,8 +207,9 @@ def missing_files(folder: Path) -> list[str]:
 def weights_sha256(path: str) -> str | None:
     """Hash of a local model's weight files; None for a model that is not a local folder."""
     folder = Path(path)
-    # A model converted by CTranslate2 has its weights in model.bin.
-    found = [*folder.glob("*.safetensors"), *folder.glob("model.bin")] if folder.is_dir() else []
+    # A model converted by CTranslate2 has its weights in model.bin, one of ONNX in its graphs.
+    patterns = ("*.safetensors", "model.bin", "*.onnx*", "onnx/*.onnx*")
+    found = [file for each in patterns for file in folder.glob(each)] if folder.is_dir() else []
     files = sorted(found)
     if not files:
         return None

@@ -10,7 +10,7 @@ B batch, T tokens, V vocabulary, P encoder positions, D width.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from transformers.cache_utils import DynamicCache, EncoderDecoderCache
@@ -21,6 +21,11 @@ LogitsRule = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """(token ids so far `(B, T)`, logits `(B, V)`) -> logits `(B, V)`."""
 Choice = Callable[[torch.Tensor], torch.Tensor]
 """logits `(B, V)` -> the chosen ids int64 `(B,)`."""
+
+
+def whisper_cache() -> EncoderDecoderCache:
+    """An empty cache of transformers' decoder."""
+    return EncoderDecoderCache(DynamicCache(), DynamicCache())
 
 
 class Found(NamedTuple):
@@ -50,6 +55,7 @@ class GreedyDecoder:
         end: end-of-text id.
         suppressed: ids that are never generated.
         suppressed_at_begin: ids that are not generated first.
+        new_cache: makes the empty cache that `whisper` fills.
     """
 
     def __init__(
@@ -58,8 +64,10 @@ class GreedyDecoder:
         end: int,
         suppressed: Sequence[int] = (),
         suppressed_at_begin: Sequence[int] = (),
+        new_cache: Callable[[], Any] = whisper_cache,
     ) -> None:
         self.whisper = whisper
+        self.new_cache = new_cache
         self.end = end
         vocabulary = whisper.config.vocab_size
         self.never = torch.zeros(vocabulary, device=whisper.device)
@@ -107,7 +115,7 @@ class GreedyDecoder:
         answers: list[list[int]] = [[] for _ in range(len(prompts))]
         sums = torch.zeros(len(prompts), dtype=torch.float64)
         chances = [0.0] * len(prompts)
-        cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
+        cache = self.new_cache()
         tokens = prompts
         for number in range(max_new_tokens):
             hidden = self.whisper.decoder_states(tokens, states, cache, merge_stride)

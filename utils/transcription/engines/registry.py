@@ -234,6 +234,31 @@ def _check_ctranslate2(path: str) -> None:
         )
 
 
+def is_onnx_folder(path: str) -> bool:
+    """Whether a folder holds ONNX graphs and no weights of transformers."""
+    folder = Path(path)
+    if not folder.is_dir() or list(folder.glob("*.safetensors")):
+        return False
+    return any(each.is_file() for place in ("onnx/", "") for each in folder.glob(f"{place}*.onnx"))
+
+
+def _check_onnx(path: str) -> None:
+    from utils.transcription.engines.onnx import graphs_of
+
+    if not Path(path).is_dir():
+        raise UserError(
+            f"there is no folder {path} of ONNX files",
+            "give the folder; a repository of the hub is downloaded with `hf download <name>`",
+        )
+    graphs_of(Path(path))
+    lacking = [name for name in ("config.json", "tokenizer.json") if not Path(path, name).is_file()]
+    if lacking:
+        raise UserError(
+            f"the ONNX folder {path} lacks {', '.join(lacking)}",
+            "Copy the files from where the model was made.",
+        )
+
+
 def is_ggml_file(path: str) -> bool:
     """Whether a file is a model of whisper.cpp, by its first bytes or its name."""
     if not Path(path).is_file():
@@ -267,6 +292,9 @@ ENGINES: dict[str, EngineKind] = {
     "openai": EngineKind("utils.transcription.engines.openai", is_openai_file, _check_file),
     "ctranslate2": EngineKind(
         "utils.transcription.engines.ctranslate2", is_ctranslate2_folder, _check_ctranslate2
+    ),
+    "onnx": EngineKind(
+        "utils.transcription.engines.onnx", is_onnx_folder, _check_onnx, aligns=False
     ),
     # Last: it takes every hub name and says what any other folder lacks.
     "transformers": EngineKind(

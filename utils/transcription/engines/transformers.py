@@ -20,7 +20,7 @@ from utils.model.distributed import device_of_this_process
 from utils.model.load import load_model
 from utils.model.loaded import LoadedModel
 from utils.transcription.added_tokens import AddedTokensAside
-from utils.transcription.engines.greedy import GreedyDecoder, likeliest
+from utils.transcription.engines.greedy import GreedyDecoder, likeliest, whisper_cache
 from utils.transcription.engines.registry import (
     DEFAULT_COMPUTE,
     ROW_BY_ROW_FRAMES,
@@ -80,6 +80,7 @@ class TransformersEngine:
         self.context_margin = loaded.context_margin
         self.log_mel = loaded.log_mel
         config, known = self.whisper.config, self.whisper.generation_config
+        self.known = known
         self.num_mel_bins = config.num_mel_bins
         self.max_positions = config.max_target_positions
         self.max_length = known.max_length or config.max_target_positions
@@ -88,10 +89,15 @@ class TransformersEngine:
 
     def _greedy(self, suppressed: Sequence[int] | None) -> GreedyDecoder:
         """A decoder that never generates these ids; None: those of the model's settings."""
-        known = self.whisper.generation_config
-        never = known.suppress_tokens if suppressed is None else suppressed
-        first = known.begin_suppress_tokens
-        return GreedyDecoder(self.whisper, self.tokens.end, never or (), first or ())
+        never = self.known.suppress_tokens if suppressed is None else suppressed
+        first = self.known.begin_suppress_tokens
+        return GreedyDecoder(
+            self.whisper, self.tokens.end, never or (), first or (), self.new_cache
+        )
+
+    def new_cache(self) -> Any:
+        """An empty cache for the decoder."""
+        return whisper_cache()
 
     def label_encoder(self, language: str | None, task: str) -> LabelEncoder:
         """See `Engine`."""
@@ -113,7 +119,7 @@ class TransformersEngine:
 
     def detect_languages(self, states: EncoderStates) -> list[str]:
         """See `Engine`."""
-        ids = self.whisper.generation_config.lang_to_id
+        ids = self.known.lang_to_id
         best = self._first_logits(states)[:, list(ids.values())].argmax(-1).tolist()
         names = list(ids)
         return [names[place].strip("<|>") for place in best]
@@ -199,13 +205,12 @@ class TransformersEngine:
 
     def _timestamp_rule(self, begin: int) -> LogitsProcessor:
         """Whisper's rules for timestamps: in pairs, never backwards, likely ones first."""
-        known = self.whisper.generation_config
         first_added = self.tokens.last_timestamp + 1
         added = max(0, self.whisper.config.vocab_size - first_added)
         end = self.tokens.end
         config = GenerationConfig(eos_token_id=end + added, bos_token_id=end + added)
         config.no_timestamps_token_id = self.tokens.no_timestamps + added
-        latest = getattr(known, "max_initial_timestamp_index", None)
+        latest = getattr(self.known, "max_initial_timestamp_index", None)
         config.max_initial_timestamp_index = latest
         rule = WhisperTimeStampLogitsProcessor(config, begin_index=begin)
         return AddedTokensAside(rule, end, first_added) if added else rule
@@ -214,7 +219,7 @@ class TransformersEngine:
         self, states: EncoderStates, prompts: torch.Tensor, search: Search, rule: Any
     ) -> list[tuple[list[int], float, float]]:
         """Ids, mean log-probability and that of no speech, through the library's beam search."""
-        known = self.whisper.generation_config
+        known = self.known
         never = known.suppress_tokens if search.suppressed is None else search.suppressed
         end = self.tokens.end
         config = GenerationConfig(

@@ -14,6 +14,7 @@ from utils.transcription.engines.registry import (
     ENGINES,
     Compute,
     Engine,
+    EngineKind,
     engine_kind,
     only_file,
     open_engine,
@@ -34,7 +35,7 @@ def decoding_of(settings: InferSettings) -> Decoding:
         return nothing if value is None else value
 
     step = settings.temperature_increment_on_fallback
-    aligns = engine_kind(only_file(settings.model_path), settings.engine).aligns
+    aligns = _kind(settings).aligns
     return Decoding(
         language=language_code(settings.language) if settings.language else None,
         task=settings.task,
@@ -67,14 +68,13 @@ def check_model(settings: InferSettings) -> None:
     Raises:
         UserError: saying what it lacks.
     """
-    path = only_file(settings.model_path)
-    engine_kind(path, settings.engine).check(path)
+    _kind(settings).check(only_file(settings.model_path))
 
 
 def open_decoder(settings: InferSettings, decoding: Decoding) -> WindowDecoder | WhisperCppDecoder:
     """Load the model, ready to decode clips; raises as `open_model`."""
     path = only_file(settings.model_path)
-    if engine_kind(path, settings.engine) is ENGINES["ggml"]:
+    if _kind(settings) is ENGINES["ggml"]:
         decoder = WhisperCppDecoder(WhisperCpp(path, settings.threads), decoding)
         _expect_language(settings, decoder.model.multilingual, decoding)
         return decoder
@@ -101,7 +101,21 @@ def open_model(settings: InferSettings, decoding: Decoding) -> Engine:
             f"--patience={decoding.patience:g} is for CTranslate2 models",
             "convert the model with convert.py --format=ct2, or leave --patience out",
         )
+    if decoding.num_beams > 1 and not getattr(engine, "has_beams", True):
+        raise UserError(
+            f"--beam_size={decoding.num_beams} is not for ONNX models",
+            "leave --beam_size out, or take the model that it was converted from",
+        )
+    if decoding.word_timestamps and not _kind(settings).aligns:
+        raise UserError(
+            "--word_timestamps=True is not for ONNX models, whose graphs give no attention",
+            "leave it out, or take the model that it was converted from",
+        )
     return engine
+
+
+def _kind(settings: InferSettings) -> EngineKind:
+    return engine_kind(only_file(settings.model_path), settings.engine)
 
 
 def _expect_language(settings: InferSettings, multilingual: bool, decoding: Decoding) -> None:

@@ -22,11 +22,11 @@ class InferSettings:
     """File (audio or video), folder, glob such as 'talks/*.mp3', URL of a page or playlist, - for
     standard input, or microphone; several are separated by commas."""
     model_path: str = "models/whisper-tiny-finetune"
-    """Model: a folder, an adapter, a CTranslate2 folder, a name on the hub, a GGML file of
+    """Model: a folder, an adapter, a CTranslate2 or ONNX folder, a name on the hub, a GGML file of
     whisper.cpp, or a .pt file of openai-whisper."""
     engine: str | None = None
-    """Inference engine: transformers, ctranslate2, ggml or openai. None chooses it by the model's
-    files."""
+    """Inference engine: transformers, ctranslate2, onnx, ggml or openai. None chooses it by the
+    model's files."""
     language: str | None = None
     """Language of the speech, such as Chinese or zh. None detects it for each recording."""
     task: Literal["transcribe", "translate"] = "transcribe"
