@@ -51,10 +51,16 @@ def shared() -> Path:
     return SHARED
 
 
+def script_paths() -> list[Path]:
+    """Return every script, but for the former names of some, which only forward."""
+    found = sorted(REPOSITORY.glob("*.py"))
+    return [path for path in found if "former_names" not in path.read_text(encoding="utf-8")]
+
+
 def script_names() -> list[str]:
     """Return every script, one with commands once for each: "custom.py folder", ..."""
     names = []
-    for path in sorted(REPOSITORY.glob("*.py")):
+    for path in script_paths():
         has_commands = "parse_command(" in path.read_text(encoding="utf-8")
         commands = importlib.import_module(path.stem).COMMANDS if has_commands else ()
         names += [f"{path.name} {command}" for command in commands] or [path.name]
@@ -91,7 +97,8 @@ def settings_of() -> Callable[[str], type]:
 # They start processes, compile, or train for more than some steps: most of the time of all tests.
 # The longest first.
 SLOW = [
-    *("test_readme", "training/test_sharding", "test_demo", "test_launchers"),
+    *("test_readme", "test_published_readme", "training/test_sharding", "test_demo"),
+    "test_launchers",
     *("training/resume/test_bad_luck", "parallel/test_ray_data", "model/test_compilation"),
     *("transcription/test_longform", "training/resume/test_two_nodes", "test_infer"),
     *("training/audio_context/test_feature_matching", "training/resume/test_killed"),

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from demo.make.readme_table import with_table
+from tests.conftest import script_paths
 from tests.test_layers import ROOMS
 from utils.manifest.utterance import Utterance
 
@@ -57,7 +58,7 @@ def test_the_tree_shows_what_exists(name):
         is_made_by_use = parents[0].strip("/") in ("dataset", "output", "models")
         assert path.exists() or is_made_by_use, "/".join(parents)
     shown = {entry for indent, entry in entries if not indent}
-    assert {path.name for path in REPOSITORY.glob("*.py")} - shown == set()
+    assert {path.name for path in script_paths()} - shown == set()
 
 
 ROOM = {

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import script_paths
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 # The rooms of utils/, lowest first. A module imports only from rooms before its own or its own.
@@ -25,7 +27,7 @@ LIGHT_FILES = tuple(
 ) + tuple(f"utils/audio/{name}.py" for name in ("header", "limits", "probe", "segmentation"))
 HEAVY = {"torch", "transformers", "peft", "accelerate", "bitsandbytes", "torchaudio"}
 
-SCRIPTS = sorted(path for path in REPOSITORY.glob("*.py"))
+SCRIPTS = script_paths()
 MODULES = sorted((REPOSITORY / "utils").rglob("*.py"))
 MAX_BODY_LINES = 60
 MAX_MODULE_LINES = 350

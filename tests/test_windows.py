@@ -28,7 +28,7 @@ for name in [name for name in dir(signal) if name.startswith("SIG") and name != 
         delattr(signal, name)
 
 root = Path.cwd()
-scripts = sorted(path.stem for path in root.glob("*.py"))
+scripts = sorted(path.stem for path in root.glob("*.py") if "former_names" not in path.read_text())
 modules = [info.name for info in pkgutil.walk_packages([str(root / "utils")], "utils.")]
 modules += [f"demo.{path.stem}" for path in (root / "demo").glob("*.py")]
 for name in [*modules, *scripts]:

@@ -1,0 +1,8 @@
+"""The former name of infer.py; commands with it are answered with the new one, and run."""
+
+import sys
+
+from utils.cli.former_names import answer
+
+if __name__ == "__main__":
+    answer("infer_ct2.py", sys.argv[1:])
