@@ -611,7 +611,8 @@ def test_without_a_cache_everything_is_measured_each_time(evaluate: Evaluate, tm
         cost = results(tmp_path)["scores"][0]["cost"]
         assert (cost["utterances"], cost["cached_utterances"]) == (9, 0)
         assert cost["real_time_factor"] > 0
-        assert cost["latency_seconds"]["p50"] <= cost["latency_seconds"]["p99"]
+        assert (cost["latency_seconds"], cost["batch_size"]) == ({}, 9)
+        assert cost["model_memory_bytes"] > 0 and cost["threads"] and "torch" in cost["libraries"]
     assert not (tmp_path / "cache").exists()
 
 

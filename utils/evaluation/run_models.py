@@ -27,7 +27,7 @@ from utils.model.distributed import broadcast_object, device_of_this_process
 from utils.model.fingerprint import model_fingerprint
 from utils.scoring.predictions import Prediction, write_predictions
 from utils.transcription.cache import PredictionCache, RunKey
-from utils.transcription.cost import Cost
+from utils.transcription.cost import Cost, MemoryMeter
 from utils.transcription.decoding import Decoding
 from utils.transcription.engines.registry import Engine, open_engine, windows_of
 from utils.transcription.transcribe import transcribe_with_engine
@@ -58,15 +58,21 @@ def transcribe_all(
     """
     found = []
     for model in models:
-        run = _ModelRun(model, settings)
-        found += [
-            _ready(model, test_set) if model.ready else run.transcribe(test_set)
-            for test_set in test_sets
-        ]
+        found += _transcribe(model, test_sets, settings)
     if is_main_process():
         for each in found:
             _write_predictions(each)
     return found
+
+
+def _transcribe(
+    model: Model, test_sets: Sequence[TestSet], settings: EvaluationSettings
+) -> list[Transcribed]:
+    """One model on every set; it is gone from memory when this returns."""
+    if model.ready:
+        return [_ready(model, test_set) for test_set in test_sets]
+    run = _ModelRun(model, settings)
+    return [run.transcribe(test_set) for test_set in test_sets]
 
 
 class _ModelRun:
@@ -77,6 +83,7 @@ class _ModelRun:
         self.settings = settings
         self.decoding = _decoding(settings)
         self.loaded: Engine | None = None
+        self.meter = MemoryMeter()
 
     @cached_property
     def cache(self) -> PredictionCache | None:
@@ -97,7 +104,7 @@ class _ModelRun:
             test_set.utterances,
             self.decoding,
             cache=self.cache,
-            measure=True,
+            meter=self.meter,
             desc=f"{self.model.name} on {test_set.name}",
         )
         if done.cost.cached_utterances:

@@ -10,7 +10,7 @@ from typing import Any
 from utils.cli.console import printable
 from utils.cli.files import atomic_write
 from utils.evaluation.results import Evaluated, Results, set_name
-from utils.report.figures.speed import COST_HEADER, cost_rows
+from utils.report.figures.speed import COST_HEADER, COST_NOTE, cost_rows, describe_cost
 from utils.report.secondary import FIGURE_HEADER, describe_secondary, figure_rows
 from utils.report.tables import (
     NOTHING,
@@ -38,10 +38,6 @@ from utils.scoring.tokens import tokenizer_of
 WORST_SHOWN = 20
 COLUMNS = 96
 LABEL_COLUMNS = 7
-COST_NOTE = (
-    "From samples to text, after a warm-up. p50 is the time within which half of the utterances "
-    "were done, their whole batch with them. What came from the cache was not measured."
-)
 
 
 def write_report(path: str | Path, results: Results, evaluated: Iterable[Evaluated]) -> None:
@@ -75,7 +71,7 @@ def format_report(results: Results, evaluated: Iterable[Evaluated]) -> str:
     costs = cost_rows(results["scores"])
     if costs:
         parts.append("## Cost\n\n" + markdown_table(COST_HEADER, costs, words=2))
-        parts.append(COST_NOTE)
+        parts.append(" ".join([COST_NOTE, *map(markdown_text, describe_cost(results["scores"]))]))
     if details := describe_details(results["comparisons"]):
         parts.append("\n".join(["## Comparison", "", *(f"- {line}" for line in details)]))
     if results["gate"]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from utils.evaluation.results import Results, set_of
-from utils.report.figures.speed import COST_HEADER, cost_rows
+from utils.report.figures.speed import COST_HEADER, cost_rows, describe_cost
 from utils.report.secondary import FIGURE_HEADER, describe_secondary, figure_rows
 from utils.report.tables import percent, percent_interval, text_table
 from utils.report.verdict import p_text, verdicts
@@ -45,6 +45,7 @@ def format_results(results: Results) -> str:
     costs = cost_rows(results["scores"])
     if costs:
         parts.append(text_table(COST_HEADER, costs, words=2))
+        parts.append("\n".join(describe_cost(results["scores"])))
     parts.append("\n".join(describe_details(results["comparisons"])))
     if results["gate"]:
         parts.append("\n".join(describe_gate(results["gate"])))

@@ -12,9 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 
 from utils.audio.features import SAMPLE_RATE
-from utils.cli.console import is_main_process, process_count, process_rank
+from utils.cli.console import is_main_process, process_rank
 from utils.cli.progress import progress
 from utils.manifest.durations import known_durations
 from utils.manifest.utterance import Utterance
@@ -26,8 +27,9 @@ from utils.transcription.clips import Clip, read_ahead, read_clip
 from utils.transcription.cost import (
     BatchCost,
     Cost,
+    Measured,
+    MemoryMeter,
     Stopwatch,
-    peak_memory_bytes,
     reset_peak_memory,
     summarize,
 )
@@ -87,7 +89,7 @@ def transcribe_with_engine(
     decoding: Decoding,
     *,
     cache: PredictionCache | None = None,
-    measure: bool = False,
+    meter: MemoryMeter | None = None,
     desc: str | None = "transcribing",
 ) -> Transcribed:
     """Transcribe what the cache does not hold yet.
@@ -97,8 +99,8 @@ def transcribe_with_engine(
         utterances: any order, any length of list, any duration.
         decoding: how.
         cache: of this model and these settings; None keeps nothing.
-        measure: whether the cost will be reported: the model is then warmed up, and the memory's
-            peak begins anew.
+        meter: made before the model was loaded, where the cost will be reported: the model is
+            then warmed up, and the memory's peak begins anew.
         desc: label of the progress bar; None shows none.
 
     Raises:
@@ -112,15 +114,15 @@ def transcribe_with_engine(
         found = _kept(cache, batches, keys, utterances)
     missing = [number for number, batch in enumerate(batches) if batch[0] not in found]
     records: list[BatchCost] = []
+    measured = Measured()
     if missing:
-        if measure:
-            reset_peak_memory()
         mine = share_of(missing)
         decoded: list[tuple[int, Prediction]] = []
         if mine:
             decoder = WindowDecoder(open_engine(), decoding)
-            if measure:
+            if meter:
                 _warm_up(decoder, utterances[batches[mine[0]][0]])
+                reset_peak_memory()  # loading may take more than the work, and only once
             work = [[utterances[place] for place in batches[number]] for number in mine]
             with ThreadPoolExecutor(max(decoding.num_workers, 1)) as pool:
                 numbers: Iterable[int] = mine
@@ -132,10 +134,11 @@ def transcribe_with_engine(
                     decoded += zip(batches[number], predictions, strict=True)
                     if cache is not None:
                         cache.append(keys[number], predictions)
+            if meter:
+                measured = meter.measured(_libraries(decoder.engine))
         found.update(gather_all(decoded))
-    peaks = [peak for peak in gather_all([peak_memory_bytes()]) if peak is not None]
     cached = len(utterances) - sum(len(batches[number]) for number in missing)
-    cost = summarize(gather_all(records), cached, max(peaks, default=None), process_count())
+    cost = summarize(gather_all(records), cached, gather_all([measured]))
     return Transcribed([found[place] for place in range(len(utterances))], cost)
 
 
@@ -195,6 +198,11 @@ def _decode(decoder: WindowDecoder, clips: Sequence[Clip]) -> tuple[list[Predict
     return [
         p if p.status == "failed" else replace(p, work_seconds=each) for p in predictions
     ], record
+
+
+def _libraries(engine: Engine) -> str:
+    described = engine.describe()
+    return f"{described['engine']}, {described['precision']}, torch {torch.__version__}"
 
 
 def _warm_up(decoder: WindowDecoder, like: Utterance) -> None:

@@ -14,14 +14,21 @@ from utils.report.tables import NOTHING
 COST_HEADER = (
     "model",
     "test set",
-    "times real time",
+    "RTFx",
     "tokens/s",
+    "time of",
     "p50",
     "p90",
     "p99",
-    "peak memory",
+    "model's memory",
     "measured",
     "from the cache",
+)
+COST_NOTE = (
+    "From samples to text, after a warm-up. RTFx is seconds of sound a second. p50 is the time "
+    "within which half of the batches (or of the utterances, where each was decoded alone) were "
+    "done; a percentile is left out where there are too few for it. A model's memory is the peak "
+    "above the level before it was loaded. What came from the cache was not measured."
 )
 _MARKERS = "os^Dvp"
 _MEBI = 1 << 20
@@ -34,19 +41,39 @@ def cost_rows(scores: Sequence[dict[str, Any]]) -> list[list[str]]:
 
 def _cost_row(score: dict[str, Any]) -> list[str]:
     cost = score["cost"]
-    latency = [cost["latency_seconds"].get(name) for name in ("p50", "p90", "p99")]
-    factor, memory = cost["real_time_factor"], cost["peak_memory_bytes"]
+    times = cost.get("batch_seconds") or cost["latency_seconds"]
+    latency = [times.get(name) for name in ("p50", "p90", "p99")]
+    # Older results know the peak alone.
+    memory = cost.get("model_memory_bytes", cost["peak_memory_bytes"])
+    factor, size = cost["real_time_factor"], cost.get("batch_size")
     speed = cost["tokens_per_second"]
     return [
         score["model"],
         set_of(score),
         _three_digits(1 / factor) if factor else NOTHING,
         _three_digits(speed) if speed else NOTHING,
+        NOTHING if not size else "an utterance" if size == 1 else f"a batch of {size}",
         *(NOTHING if seconds is None else f"{seconds:.2f} s" for seconds in latency),
         NOTHING if memory is None else f"{memory / _MEBI:.0f} MiB",
         str(cost["utterances"]),
         str(cost["cached_utterances"]),
     ]
+
+
+def describe_cost(scores: Sequence[dict[str, Any]]) -> list[str]:
+    """Say what the figures were measured on, once for scores that share it."""
+    lines: dict[str, None] = {}
+    for score in scores:
+        cost = score.get("cost") or {}
+        if cost.get("device"):
+            processes = "1 process" if cost["processes"] == 1 else f"{cost['processes']} processes"
+            threads = "1 thread" if cost["threads"] == 1 else f"{cost['threads']} threads each"
+            times = "once" if cost["repeats"] == 1 else f"{cost['repeats']} times"
+            lines[
+                f"Measured {times} on {cost['device']}, {processes} of {threads}, "
+                f"{cost['libraries']}."
+            ] = None
+    return list(lines)
 
 
 def _three_digits(value: float) -> str:
