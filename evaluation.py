@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from utils.cli.config import save_settings
 from utils.cli.console import is_main_process, say_result, warn
 from utils.cli.errors import UserError, run_script
+from utils.cli.files import atomic_write
 from utils.cli.flags import parse_settings
 from utils.cli.garbage import garbage_collection_paused
 from utils.evaluation.settings import EvaluationSettings
@@ -77,6 +78,7 @@ def _report(
     from utils.report.forms import make_forms
     from utils.report.terminal import format_results
     from utils.report.write import write_reports
+    from utils.scoring.conventions.conventions import GLM_FILE
 
     evaluated = score_all(transcribed, settings, modules)
     baselines = [model.name for model in models if model.is_baseline]
@@ -84,6 +86,10 @@ def _report(
     gate = answer_gate(settings.conditions, measured) if settings.conditions else None
     results = build_results(evaluated, compared, gate)
     report_dir = Path(settings.report_dir)
+    if settings.glm is not None:
+        # What is made of these results later needs the same rules.
+        with atomic_write(report_dir / GLM_FILE, "wb") as handle:
+            handle.write(Path(settings.glm).read_bytes())
     written = write_reports(results, evaluated, test_sets, report_dir)
     try:
         written += make_forms([written[0]], report_dir)

@@ -92,7 +92,12 @@ class TestSet:
 
     def score(self, predictions: Sequence[Prediction]) -> Score:
         """Score one model's predictions."""
-        score = score_predictions(predictions, self.metric, self.normalizer_for)
+        score = score_predictions(
+            predictions,
+            self.metric,
+            self.normalizer_for,
+            conventions=self.settings.conventions,
+        )
         return replace(score, blocks=self.settings.interval_over)
 
 

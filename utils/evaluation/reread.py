@@ -18,6 +18,7 @@ from utils.cli.garbage import garbage_collection_paused
 from utils.evaluation.results import set_of
 from utils.parallel.pool import in_order
 from utils.scoring.confusions import Confusions, count_confusions
+from utils.scoring.conventions.conventions import stated_conventions
 from utils.scoring.hallucinations import Loop, find_loops
 from utils.scoring.normalizers import LANGUAGE_DEFAULTS
 from utils.scoring.predictions import Prediction, read_predictions
@@ -96,12 +97,14 @@ def _read_share(members: Sequence[ModelOnSet]) -> list[Hypothesis]:
 
 def _read_member(member: ModelOnSet, references: References) -> Hypothesis:
     described = member.described
+    stated, conventions = stated_conventions(described["normalizer"], member.results.parent)
     score = score_predictions(
         _predictions(member.results, described),
         described["metric"],
-        normalizer_of(described["normalizer"]),
+        normalizer_of(stated),
         raw=False,
         references=references,
+        conventions=conventions,
     )
     return Hypothesis(score, count_confusions(score, MOST_ALIGNED), tuple(find_loops(score)))
 

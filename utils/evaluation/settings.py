@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from utils.cli.errors import UserError
 from utils.manifest.languages import language_code
+from utils.scoring.conventions.conventions import Conventions, read_conventions
 from utils.scoring.gate import Condition, read_gate
 from utils.scoring.metrics import METRICS
 from utils.scoring.normalizers import normalizer
@@ -68,6 +70,12 @@ class _ScoreSettings:
     keywords: str | None = None
     """File of keywords, one a line, such as names or products. Their recall, precision and F1 are
     reported."""
+    alternatives: bool = False
+    """References hold alternatives, {a | b} or { a / b / @ }, of which the nearest counts."""
+    glm: str | None = None
+    """GLM file of NIST's scoring, whose rules rewrite references and hypotheses."""
+    merge_compounds: bool = False
+    """Take words that are written together, apart or with a hyphen as equal."""
     check_with: Literal["jiwer"] | None = None
     """Library that counts every total again. results.json says whether it agrees."""
 
@@ -143,6 +151,7 @@ class EvaluationSettings(
         _ = self.conditions
         if self.normalizer != "auto":
             normalizer(self.normalizer)
+        _ = self.conventions
         if self.keywords is not None:
             read_keywords(self.keywords)
         own = [name for name in _parts(self.metric) if name in OWN_METRICS]
@@ -160,6 +169,11 @@ class EvaluationSettings(
     def conditions(self) -> tuple[Condition, ...]:
         """The gate's conditions; none without a gate."""
         return () if self.gate is None else read_gate(self.gate)
+
+    @cached_property
+    def conventions(self) -> Conventions | None:
+        """What is taken as equal beside what the normalizer makes equal."""
+        return read_conventions(self.alternatives, self.merge_compounds, self.glm)
 
     @property
     def counted(self) -> str:

@@ -13,12 +13,13 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from utils.scoring.conventions.conventions import Conventions
 from utils.scoring.counts import ErrorCounts
 from utils.scoring.edits import Vocabulary, align, count_errors, count_operations
 from utils.scoring.metrics.ser import sentence_errors
@@ -61,6 +62,7 @@ class Score:
     normalizer: str
     """`name@version`; several joined by "+" where the utterances' languages call for it."""
     predictions: tuple[Prediction, ...]
+    """As they came; where conventions chose among alternatives, with what they chose."""
     references: tuple[str, ...]
     """Normalised, in the order of the predictions."""
     hypotheses: tuple[str, ...]
@@ -221,6 +223,7 @@ def score_predictions(
     *,
     raw: bool = True,
     references: References | None = None,
+    conventions: Conventions | None = None,
 ) -> Score:
     """Count the errors of one model on one test set.
 
@@ -232,14 +235,16 @@ def score_predictions(
             as the other.
         references: Of this metric; given to the scores of several models on one test set, they
             are normalised only once.
+        conventions: Alternatives, GLM rules, joined compounds; the name of the normalizer says so.
 
     Returns:
         The score, with its utterances in the given order.
 
     Raises:
-        UserError: There is no such metric or normalizer.
+        UserError: There is no such metric or normalizer, or the braces of a reference do not pair.
     """
-    predictions = tuple(predictions)
+    settled: list[Prediction] = []
+    rules = conventions or Conventions()
     texts = references or References(metric, remember=False)
     names = {resolve_name(normalizer_choice)} if isinstance(normalizer_choice, str) else set()
     # Flat arrays of numbers, not a million small objects: those would cost more than the edits.
@@ -250,9 +255,15 @@ def score_predictions(
         names.add(name)
         raw_reference = prediction.reference
         raw_hypothesis = prediction.hypothesis if prediction.status == "ok" else ""
+        if rules.chooses:
+            apply = partial(texts.normalize, name=name)
+            raw_reference, raw_hypothesis = rules.settle(raw_reference, raw_hypothesis, apply)
+            prediction = replace(prediction, reference=raw_reference, hypothesis=raw_hypothesis)
+        settled.append(prediction)
         reference, tokens = texts.read(raw_reference, name)
         is_same = raw_hypothesis == raw_reference
         hypothesis = reference if is_same else texts.normalize(raw_hypothesis, name)
+        hypothesis = rules.merged(reference, hypothesis)
         hypothesis_tokens = tokens if hypothesis == reference else texts.write(hypothesis)
         counted = (*count_operations(tokens, hypothesis_tokens), len(tokens))
         normal.extend(counted)
@@ -265,8 +276,8 @@ def score_predictions(
     tables = [np.array(each, dtype=np.int64).reshape(-1, COLUMNS) for each in (normal, as_written)]
     return Score(
         metric,
-        "+".join(sorted(names)),
-        predictions,
+        "+".join(name + rules.suffix for name in sorted(names)),
+        tuple(settled),
         tuple(normal_references),
         tuple(normal_hypotheses),
         normal=tables[0],

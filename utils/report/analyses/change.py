@@ -14,6 +14,7 @@ from utils.report.analyses.sections import Section, section_of, table_of
 from utils.report.report_data import ReportData, SetView
 from utils.report.tables import NOTHING, percent, points
 from utils.report.worst import pairs_of
+from utils.scoring.conventions.conventions import without_conventions
 from utils.scoring.counts import ErrorCounts
 from utils.scoring.decompose import Side, decompose
 from utils.scoring.hallucinations import hallucinated_in_silence
@@ -171,6 +172,6 @@ def _side(view: SetView, model: str) -> Side:
     return Side(
         view.scores[model].predictions,
         view.metric,
-        normalizer_of(stated["normalizer"]),
+        normalizer_of(without_conventions(stated["normalizer"])),
         stated["rate"],
     )
