@@ -38,6 +38,7 @@ VIDEOTAPE => VIDEO TAPE / [ ] __ [ ]
 [HE'S] => [{HE IS / HE HAS}] / [ ] __ [ ]
 """
 
+SAID = ["uh", "uh-huh", "colour", "colours", "videotape", "a", "and", "b", "he's", "x"]
 WORDS = st.lists(st.sampled_from("abc"), max_size=3).map(" ".join)
 
 
@@ -139,17 +140,11 @@ def test_a_rule_for_hypotheses_gives_them_alternatives(glm: Path, tmp_path: Path
 
 @pytest.mark.skipif(not RFILTER.exists(), reason="needs SCTK (Debian: sctk)")
 @settings(max_examples=40, deadline=None)
-@given(
-    st.lists(
-        st.sampled_from(
-            ["uh", "uh-huh", "colour", "colours", "videotape", "a", "and", "b", "he's", "x"]
-        )
-    )
-)
-def test_rules_are_applied_as_rfilter1_does(words: list[str]):
-    folder = Path("/tmp/sctk_rules")
-    folder.mkdir(exist_ok=True)
-    path = folder / "small.glm"
+@given(st.lists(st.sampled_from(SAID)))
+def test_rules_are_applied_as_rfilter1_does(
+    tmp_path_factory: pytest.TempPathFactory, words: list[str]
+):
+    path = tmp_path_factory.getbasetemp() / "rfilter.glm"
     path.write_text(GLM, encoding="utf-8")
     text = f" {' '.join(words).upper()} \n"
     run = subprocess.run([RFILTER, path], input=text, capture_output=True, text=True, check=True)

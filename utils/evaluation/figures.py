@@ -41,7 +41,8 @@ class FigureMaker:
         if self.keywords:
             counts = count_keywords(score, self.keywords, test_set.normalizer_for)
             found |= keyword_figures(score, counts, self.seed)
-        found |= writing_figures(score, self.seed)
+        if "/glm@" not in score.normalizer:  # its rules have no punctuation
+            found |= writing_figures(score, self.seed)
         found |= numeral_figures(score, test_set.normalizer_for, self.seed)
         translated = [p for p in score.predictions if p.id in test_set.translations]
         if translated:

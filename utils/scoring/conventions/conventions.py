@@ -78,7 +78,7 @@ class Conventions:
         return choose(*sides)
 
     def merged(self, reference: str, hypothesis: str) -> str:
-        """Return a normalised hypothesis with its compounds as the normalised reference has them."""
+        """Return a normalised hypothesis with its compounds as its reference has them."""
         return merge_compounds(reference, hypothesis) if self.compounds else hypothesis
 
 
