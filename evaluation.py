@@ -86,10 +86,10 @@ def _report(
     gate = answer_gate(settings.conditions, measured) if settings.conditions else None
     results = build_results(evaluated, compared, gate)
     report_dir = Path(settings.report_dir)
-    if settings.glm is not None:
+    if settings.glm_file is not None:
         # What is made of these results later needs the same rules.
         with atomic_write(report_dir / GLM_FILE, "wb") as handle:
-            handle.write(Path(settings.glm).read_bytes())
+            handle.write(Path(settings.glm_file).read_bytes())
     written = write_reports(results, evaluated, test_sets, report_dir)
     try:
         written += make_forms([written[0]], report_dir)

@@ -72,7 +72,7 @@ class _ScoreSettings:
     reported."""
     alternatives: bool = False
     """References hold alternatives, {a | b} or { a / b / @ }, of which the nearest counts."""
-    glm: str | None = None
+    glm_file: str | None = None
     """GLM file of NIST's scoring, whose rules rewrite references and hypotheses."""
     merge_compounds: bool = False
     """Take words that are written together, apart or with a hyphen as equal."""
@@ -173,7 +173,7 @@ class EvaluationSettings(
     @cached_property
     def conventions(self) -> Conventions | None:
         """What is taken as equal beside what the normalizer makes equal."""
-        return read_conventions(self.alternatives, self.merge_compounds, self.glm)
+        return read_conventions(self.alternatives, self.merge_compounds, self.glm_file)
 
     @property
     def counted(self) -> str:

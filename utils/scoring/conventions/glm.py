@@ -107,7 +107,7 @@ def read_glm(path: str | Path) -> Glm:
     try:
         content = Path(path).read_bytes()
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error}", "Check --glm.") from error
+        raise UserError(f"{path}: cannot be read: {error}", "Check --glm_file.") from error
     text = _decoded(content)
     lines = text.splitlines()
     comment = (lines[0].split() or [";;"])[0] if lines else ";;"
