@@ -5,6 +5,7 @@ Several:        python evaluation.py --model_path=models/a,b=models/b --test_dat
 Ready text:     python evaluation.py --predictions=theirs.jsonl --test_data=dataset/test.json
 Against a base: python evaluation.py --model_path=models/whisper-tiny-finetune \
                     --baseline=openai/whisper-tiny --gate="cer<=0.10, cer.delta<0"
+Meetings:       python evaluation.py --test_data=ref.stm --predictions=hyp.json --metric=cpwer
 Two processes:  torchrun --nproc_per_node=2 evaluation.py --test_data=dataset/test.json
 
 Writes into --report_dir: results.json, report.html, report.md, predictions/<model>--<set>.jsonl,
@@ -29,6 +30,7 @@ from utils.cli.flags import parse_settings
 from utils.cli.garbage import garbage_collection_paused
 from utils.evaluation.settings import EvaluationSettings
 from utils.scoring.gate import answer_gate, check_gate
+from utils.scoring.metrics import MEETING_METRICS
 
 if TYPE_CHECKING:
     from utils.evaluation.models_and_sets import Model, TestSet
@@ -40,6 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     settings = parse_settings(
         EvaluationSettings, argv, prog="evaluation.py", description=__doc__ or ""
     )
+    if settings.counted in MEETING_METRICS:
+        return _score_meetings(settings)
     # Imported after the flags: --help and a mistyped flag answer at once.
     with garbage_collection_paused():
         from utils.evaluation.evaluate import expect_report_dir
@@ -63,6 +67,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not is_main_process():
         return 0
     return _report(settings, models, test_sets, transcribed, modules)
+
+
+def _score_meetings(settings: EvaluationSettings) -> int:
+    """Score recordings of several speakers; return the gate's exit code."""
+    from utils.evaluation.evaluate import expect_report_dir
+    from utils.evaluation.meetings.run import evaluate_meetings
+    from utils.evaluation.results import build_results, write_results
+    from utils.report.terminal import format_results
+
+    expect_report_dir(settings)
+    check_gate(settings.conditions, settings.counted, has_baseline=bool(settings.baseline))
+    found = evaluate_meetings(settings)
+    gate = answer_gate(settings.conditions, found.measured) if settings.conditions else None
+    results = build_results(found.evaluated, found.compared, gate)
+    report_dir = Path(settings.report_dir)
+    write_results(report_dir / "results.json", results)
+    save_settings(settings, report_dir / "settings.yaml")
+    say_result("\n" + format_results(results))
+    say_result(f"\nwrote {report_dir / 'results.json'}")
+    return gate.exit_code if gate is not None else 0
 
 
 def _report(

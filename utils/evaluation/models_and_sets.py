@@ -120,7 +120,7 @@ def read_test_sets(settings: EvaluationSettings) -> list[TestSet]:
     Raises:
         UserError: A manifest cannot be used or is named twice.
     """
-    named = [_split_name(entry) for entry in settings.manifests]
+    named = [name_and_path(entry) for entry in settings.manifests]
     _expect_once([path for _, path in named], "a test set")
     names = _unique_names([_Named(given, path, _set_name) for given, path in named])
     return [
@@ -188,7 +188,7 @@ def find_models(
     Raises:
         UserError: A model is missing or lacks a file, or the same model or name is given twice.
     """
-    named = [_split_name(entry) for entry in entries]
+    named = [name_and_path(entry) for entry in entries]
     _expect_once([path for _, path in named], "a model")
     found: list[_Named] = []
     ready: dict[int, dict[str, str]] = {}
@@ -248,7 +248,7 @@ class _Named:
         return self.default_name(self.path, depth) if self.given is None else self.given
 
 
-def _split_name(entry: str) -> tuple[str | None, str]:
+def name_and_path(entry: str) -> tuple[str | None, str]:
     """Part "name=path"; a path that exists is taken as it stands."""
     found = _NAMED.fullmatch(entry)
     if found is None or os.path.exists(entry):

@@ -10,14 +10,18 @@ from utils.cli.errors import UserError
 from utils.manifest.languages import language_code
 from utils.scoring.conventions.conventions import Conventions, read_conventions
 from utils.scoring.gate import Condition, read_gate
-from utils.scoring.metrics import METRICS
+from utils.scoring.metrics import MEETING_METRICS, METRICS
 from utils.scoring.normalizers import normalizer
 from utils.scoring.secondary.keyword_list import read_keywords
 
 DEFAULT_MODEL = "models/whisper-tiny-finetune"
 AUTO = "auto"
 # The first version of the CER is called by its name alone, as it was published.
-OWN_METRICS = {AUTO: AUTO, **{name: name for name in METRICS}, "cer@1": "cer"}
+OWN_METRICS = {
+    AUTO: AUTO,
+    **{name: name for name in (*METRICS, *MEETING_METRICS)},
+    "cer@1": "cer",
+}
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,8 @@ class _ScoreSettings:
     YAML file can hold conditions for each test set. The exit code gives the answer."""
     metric: str = "auto"
     """Error rate over characters (cer), grapheme clusters (cer@2), words (wer), or Han characters
-    and words mixed (mer). auto chooses by the language of the test set. The name or path of an
+    and words mixed (mer). cpwer and tcpwer are word error rates of recordings with several
+    speakers. auto chooses by the language of the test set. The name or path of an
     evaluate module, after a comma or alone, is computed as well; its code is run."""
     normalizer: str = "auto"
     """Name of the text normalizer. auto chooses by language, --remove_pun and --to_simple."""
@@ -76,6 +81,10 @@ class _ScoreSettings:
     """GLM file of NIST's scoring, whose rules rewrite references and hypotheses."""
     merge_compounds: bool = False
     """Take words that are written together, apart or with a hyphen as equal."""
+    collar: float = 5.0
+    """Seconds by which a word may be off its time in tcpwer."""
+    diarization: str | None = None
+    """RTTM file that says who speaks when, for hypotheses of cpwer and tcpwer without speakers."""
     check_with: Literal["jiwer"] | None = None
     """Library that counts every total again. results.json says whether it agrees."""
 
@@ -136,6 +145,8 @@ class EvaluationSettings(
         for name in ("batch_size", "num_beams"):
             if getattr(self, name) < 1:
                 raise UserError(f"--{name} is {getattr(self, name)}, expected at least 1")
+        if self.collar < 0:
+            raise UserError(f"--collar={self.collar:g} is below 0", "Give seconds, such as 5.")
         if not 0 <= self.min_audio_len <= self.max_audio_len:
             raise UserError(
                 f"--min_audio_len={self.min_audio_len:g} --max_audio_len={self.max_audio_len:g}: "

@@ -17,6 +17,8 @@ TITLES = {
     "punctuation_error_rate": "punctuation error rate",
     "case_error_rate": "case error rate",
     "numeral_errors": "errors that are only digits against numerals",
+    "missed_speakers": "speakers missed",
+    "extra_speakers": "speakers too many",
     "bleu": "BLEU",
     "chrf": "chrF",
 }

@@ -10,7 +10,7 @@ from utils.report.figures.speed import COST_HEADER, cost_rows, describe_cost
 from utils.report.secondary import FIGURE_HEADER, describe_secondary, figure_rows
 from utils.report.tables import percent, percent_interval, text_table
 from utils.report.verdict import p_text, verdicts
-from utils.scoring.metrics import METRICS
+from utils.scoring.metrics import unit_of
 
 SCORE_HEADER = (
     "model",
@@ -91,7 +91,7 @@ def describe_test_sets(results: Results) -> str:
     """Say of each test set how large it is and how its text was normalised."""
     lines: dict[str, None] = {}
     for score in results["scores"]:
-        unit = METRICS[score["metric"]].unit
+        unit = unit_of(score["metric"])
         lines[
             f"{score['test_data']}: {count_of(score['utterances'], 'utterance')}, "
             f"{score['reference_tokens']} {unit}, normalizer {score['normalizer']}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from utils.scoring.buckets import Bucket
-from utils.scoring.metrics import METRICS
+from utils.scoring.metrics import MEETING_METRICS, METRICS
 
 if TYPE_CHECKING:
     # Only their shape is needed here, and a mistyped gate shall be answered at once.
@@ -106,11 +106,13 @@ def _counted(description: str, name: str) -> Measure:
     )
 
 
+_TITLES = {**{name: each.title for name, each in METRICS.items()}, **MEETING_METRICS}
+
 MEASURES: dict[str, Measure] = {
-    **{name: Measure(each.title, _rate, name) for name, each in METRICS.items()},
+    **{name: Measure(title, _rate, name) for name, title in _TITLES.items()},
     **{
-        f"{name}.delta": Measure(f"{each.title} minus the baseline's", _delta, name, True)
-        for name, each in METRICS.items()
+        f"{name}.delta": Measure(f"{title} minus the baseline's", _delta, name, True)
+        for name, title in _TITLES.items()
     },
     "ser": Measure("sentence error rate", lambda m: _rate(m.sentences)),
     "ser.delta": Measure(

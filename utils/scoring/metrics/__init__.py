@@ -35,3 +35,14 @@ METRICS: dict[str, Metric] = {
     CLUSTERS: Metric("character error rate (clusters)", "grapheme clusters", grapheme_clusters),
 }
 """Metric name -> what it counts. The sentence error rate (ser.py) comes with each of them."""
+
+MEETING_METRICS = {
+    "cpwer": "concatenated minimum-permutation word error rate",
+    "tcpwer": "time-constrained minimum-permutation word error rate",
+}
+"""Of recordings with several speakers: meeteval counts them, from segments in place of texts."""
+
+
+def unit_of(metric: str) -> str:
+    """Return what the tokens of a metric are called, in the plural."""
+    return METRICS[metric].unit if metric in METRICS else "words"
