@@ -137,7 +137,7 @@ def test_missing_sessions_count_and_extra_ones_do_not(capsys: pytest.CaptureFixt
     ("name", "content", "complaint"),
     [
         ("a.stm", "m1 1 ann\n", "cannot be read as STM"),
-        ("a.json", '[{"words": "a"}]', "segment 1: 'session_id' should be text, got None"),
+        ("a.json", '[{"words": "a"}]', "segment 1: 'session_id' should be text"),
         ("a.json", '{"a": 1}', "expected a list of segments"),
         (
             "a.json",
