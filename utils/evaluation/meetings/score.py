@@ -79,7 +79,8 @@ def score_meetings(
         metric,
         full_name,
         tuple(lines),
-        *(_texts(sessions, side, full_name) for side in sides),
+        _texts(sessions, sides[0], full_name),
+        _texts(sessions, sides[1], full_name),
         normal=np.array(rows, dtype=np.int64).reshape(-1, 4),
         as_written=np.array(raw_rows, dtype=np.int64).reshape(-1, 4),
     )

@@ -59,12 +59,17 @@ def _wrong_field(segment: Segment) -> str:
     for name in _FIELDS:
         if not isinstance(segment.get(name), str):
             return f"{name!r} should be text, got {shown(segment.get(name))}"
-    start, end = segment.get("start_time"), segment.get("end_time")
-    if start is end is None:
+    start: Any = segment.get("start_time")
+    end: Any = segment.get("end_time")
+    if start is None and end is None:
         return ""
-    if not all(type(each) in (int, float) and abs(each) < MOST_SECONDS for each in (start, end)):
+    if not (_is_time(start) and _is_time(end)):
         return f"'start_time' and 'end_time' should be seconds, got {shown(start)}, {shown(end)}"
     return "it ends before it begins" if end < start else ""
+
+
+def _is_time(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) < MOST_SECONDS
 
 
 def read_turns(path: str) -> dict[str, list[Turn]]:

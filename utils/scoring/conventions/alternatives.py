@@ -152,6 +152,7 @@ def choose(reference: Lattice, hypothesis: Lattice) -> tuple[str, str]:
     """
     if not hypothesis.is_plain and reference.is_plain:
         return choose(hypothesis, reference)[::-1]
+    rows: Sequence[Sequence[int] | NDArray[np.int64]]
     if hypothesis.is_plain:
         rows = _rows_over_text(reference, [edges[0].token or "" for edges in hypothesis.into[1:]])
     else:
