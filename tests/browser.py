@@ -137,3 +137,21 @@ def open_browser(width: int = 1280, height: int = 900, *, dark: bool = False) ->
             yield Browser(driver)
         finally:
             driver.quit()
+
+
+def accessibility_violations(browser: Browser) -> list[str]:
+    """Return what axe-core finds wrong in the open page: rule, severity, element and reason.
+
+    The page's own policy forbids foreign scripts, so the checker comes in by the driver.
+    """
+    import axe_core_python
+
+    script = Path(axe_core_python.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
+    browser.driver.execute_cdp_cmd("Page.setBypassCSP", {"enabled": True})
+    browser.run(script)
+    browser.run(
+        "window.found = null; axe.run().then((all) => { window.found = all.violations.map((each) =>"
+        "`${each.id} (${each.impact}): ${each.nodes[0].html.slice(0, 200)}`); })"
+    )
+    browser.wait("window.found !== null")
+    return list(browser.run("return window.found"))

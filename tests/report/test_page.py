@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser import Browser, find_programs, open_browser
+from tests.browser import Browser, accessibility_violations, find_programs, open_browser
 from tests.report.conftest import HOSTILE, LINES
 from utils.report.forms import make_forms
 
@@ -74,9 +74,10 @@ def test_nothing_is_asked_for_but_the_page_itself(browser: Browser, page: Path):
 
 def test_texts_are_shown_and_not_run(browser: Browser):
     select(browser, "bad <b>id</b>")
-    browser.run("document.querySelector('#detail details').open = true")
     browser.wait("document.querySelectorAll('#detail dd').length === 3")
-    assert browser.run("return document.querySelector('#detail dd').textContent") == HOSTILE
+    assert (
+        browser.run("return document.querySelector('#detail dd').firstChild.textContent") == HOSTILE
+    )
     assert browser.run("return document.title") == "Evaluation"
     assert browser.run("return document.querySelectorAll('img, b, i').length") == 0
 
@@ -168,7 +169,8 @@ def test_models_are_compared_token_by_token(browser: Browser, evaluated: Path):
         rows = browser.run(
             "const rows = document.querySelectorAll('#detail .stretch tr:not(.reference)');"
             "return [...rows].map((row) =>"
-            "[row.querySelector('th').textContent, row.querySelectorAll('.sub,.del,.ins').length])"
+            "[row.querySelector('th').textContent, [...row.querySelectorAll('[data-errors]')]"
+            ".reduce((sum, cell) => sum + Number(cell.dataset.errors), 0)])"
         )
         for model, wrong in rows:
             errors[model] += wrong
@@ -291,3 +293,64 @@ def test_utterances_that_a_model_improves_open_from_the_comparison(browser: Brow
     )
     assert browser.run("return document.getElementById('show').value") == "worse"
     assert rows_shown(browser) == {"bad <b>id</b>"}
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True)])
+def test_everybody_can_use_the_page(page: Path, width: int, dark: bool):
+    with open_browser(width, 900, dark=dark) as browser:
+        browser.get(page.as_uri())
+        browser.wait("document.body.dataset.ready")
+        browser.run(
+            "document.querySelector('.row').click();"
+            "for (const each of document.querySelectorAll('details')) each.open = true"
+        )
+        browser.wait("document.querySelector('#detail h4')")
+        assert accessibility_violations(browser) == []
+
+
+def test_back_goes_back_to_what_was_chosen(browser: Browser):
+    browser.choose("#show", "wrong")
+    before = rows_shown(browser)
+    select(browser, "zh-2")
+    find(browser, "客厅")
+    assert rows_shown(browser) == {"zh-2"}
+    browser.run("history.back()")
+    browser.wait("document.getElementById('q').value === ''")
+    assert rows_shown(browser) == before
+    assert browser.run("return document.querySelector('#detail h3').textContent") == "zh-2"
+    browser.run("history.back()")
+    browser.wait("!document.querySelector('#detail h3')")
+    assert browser.run("return document.getElementById('show').value") == "wrong"
+
+
+def test_a_printed_report_holds_the_worst_utterances_and_no_controls(browser: Browser):
+    browser.wait("document.querySelector('#paper li')")
+    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    seen = "return getComputedStyle(document.getElementById(arguments[0])).display"
+    shown = [browser.run(seen, name) for name in ("paper", "explore", "theme")]
+    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    assert shown == ["block", "none", "none"]
+    text = browser.run("return document.getElementById('paper').textContent")
+    assert "bad <b>id</b>" in text
+
+
+def test_what_is_said_over_and_over_is_written_once(browser: Browser):
+    select(browser, "loop")
+    texts = "return [...document.querySelectorAll('#detail dd')].map((e) => e.textContent)"
+    assert browser.run(texts)[1] == "good ×9"
+    assert "good ×7" in browser.run("return document.querySelector('.aligned').textContent")
+
+
+def test_sound_is_drawn_with_the_times_of_what_is_said(browser: Browser):
+    select(browser, "zh-1")
+    assert browser.run("return document.querySelectorAll('#detail .wave').length") == 1
+    labels = browser.run(
+        "return [...document.querySelectorAll('#detail .segment')].map("
+        "(each) => each.getAttribute('aria-label'))"
+    )
+    assert labels[0] == "REF 0.10 to 1.00 s: 我在家等你"
+    browser.run(
+        "document.querySelectorAll('#detail .segment')[1].dispatchEvent("
+        "new MouseEvent('click', {bubbles: true}))"
+    )
+    browser.wait("document.querySelector('#detail audio').currentTime >= 0.1")

@@ -21,6 +21,7 @@ from utils.cli.files import atomic_write
 from utils.report.page.compact import error_columns, pack, pack_labels, text_blocks
 from utils.report.page.sound import find_sound
 from utils.report.page.utterance_labels import Labels
+from utils.report.page.waveform import timelines
 from utils.report.report_data import ReportData, SetView
 from utils.report.verdict import best_first, verdicts
 from utils.scoring.normalizers.steps import HAN
@@ -37,8 +38,10 @@ SCRIPTS = (
     "scores",
     "pairs",
     "spread",
+    "player",
     "detail",
     "list",
+    "paper",
 )
 MAIN = "main"
 # Texts as written double the page; beyond this many they stay in the predictions files.
@@ -104,6 +107,8 @@ def _page_parts(
         "notes": [*report_data.notes, *_about_sound(sound.missing)],
         "sets": [{"name": v.name, "metric": v.metric, "utterances": len(v.ids)} for v in sets],
         "analyses": analyses,
+        "made": report_data.results.get("made") or {},
+        "paths": list(map(str, report_data.paths)),
         "folders": sound.folders,
         "hasRaw": has_raw,
         "han": _for_script(HAN),
@@ -118,6 +123,7 @@ def _page_parts(
     }
     yield _json_element("columns", columns)
     yield _json_element("sound", sound.to_json())
+    yield _json_element("timelines", timelines(sets, order))
     for block in text_blocks(sets, models, raw=False):
         yield f'<script type="text/plain" class="block">{block}</script>\n'
     if has_raw:

@@ -15,11 +15,13 @@ from urllib.parse import quote
 import soundfile
 
 from utils.audio.clip import AudioRef
-from utils.audio.decode import AudioError, decode_audio
+from utils.audio.decode import AudioError
+from utils.audio.features import SAMPLE_RATE
+from utils.audio.load import load_audio
 from utils.report.report_data import SetView
 
 MEBI = 1 << 20
-# What browsers play as it is; everything else is decoded and embedded as FLAC, or not played.
+# What browsers play as it is; everything else is decoded and embedded as MP3, or not played.
 TYPES = {
     ".flac": "audio/flac",
     ".wav": "audio/wav",
@@ -30,6 +32,11 @@ TYPES = {
     ".mp4": "audio/mp4",
     ".webm": "audio/webm",
 }
+LOSSLESS = ("audio/flac", "audio/wav")
+FEWEST_BYTES_A_SECOND = 1000  # MP3 of speech takes 1.1 to 4 kB a second
+SMALLEST_SOUND = 1000
+# The shorter ones that still fit stand behind a few long ones, not behind all of a large set.
+MOST_PASSED = 200
 
 
 @dataclass(frozen=True)
@@ -75,7 +82,8 @@ def find_sound(
     for ref in refs:
         entry = _entry(ref, page, folders, exists)
         files.append(entry if isinstance(entry, list) else reasons.setdefault(entry, len(reasons)))
-    embedded = _embed(refs, files, order, int(embed_mb * MEBI))
+    seconds = [each.audio_seconds for view in sets for each in view.lines]
+    embedded = _embed(refs, seconds, order, int(embed_mb * MEBI))
     missing = sum(not found for found in exists.values())
     return Sound(list(folders), files, list(reasons), embedded, missing)
 
@@ -115,34 +123,47 @@ def _folder_url(folder: str, page: Path) -> str:
 
 
 def _embed(
-    refs: Sequence[AudioRef | None], files: Sequence[Any], order: Sequence[int], budget: int
+    refs: Sequence[AudioRef | None],
+    seconds: Sequence[float],
+    order: Sequence[int],
+    budget: int,
 ) -> dict[int, str]:
-    """Return data URLs, until one does not fit into the budget of bytes."""
+    """Return data URLs of as many sounds as fit into the budget of bytes.
+
+    What is too long for what is left is passed over, and shorter ones behind it still fit.
+    """
     embedded: dict[int, str] = {}
+    passed = 0
     for number in order:
         ref = refs[number]
-        if budget <= 0:
+        if budget < SMALLEST_SOUND or passed >= MOST_PASSED:
             break
         if ref is None or not os.path.isfile(ref.path):
+            continue
+        if seconds[number] * FEWEST_BYTES_A_SECOND > budget:
+            passed += 1
             continue
         try:
             kind, data = _bytes(ref)
         except (AudioError, OSError):
             continue
+        if len(data) > budget:
+            passed += 1
+            continue
         budget -= len(data)
-        if budget < 0:
-            break
         embedded[number] = f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
     return embedded
 
 
 def _bytes(ref: AudioRef) -> tuple[str, bytes]:
-    """Return the type and content of a sound; a piece of a file is cut out and made FLAC."""
+    """Return the type and content of a sound: a compressed file, else what the model hears.
+
+    That is written as MP3, which every browser plays and which is a sixth of FLAC for speech.
+    """
     kind = TYPES.get(Path(ref.path).suffix.lower())
-    is_whole = ref.start_time is None and ref.end_time is None and ref.offset is None
-    if kind and is_whole:
+    is_whole = (ref.start_time, ref.end_time, ref.offset, ref.channel) == (None,) * 4
+    if kind and is_whole and kind not in LOSSLESS:
         return kind, Path(ref.path).read_bytes()
-    samples, rate = decode_audio(ref)
     memory = io.BytesIO()
-    soundfile.write(memory, samples, rate, format="FLAC")
-    return TYPES[".flac"], memory.getvalue()
+    soundfile.write(memory, load_audio(ref), SAMPLE_RATE, format="MP3")
+    return TYPES[".mp3"], memory.getvalue()

@@ -1,7 +1,8 @@
 // Pictures: rates with their intervals, accuracy against speed, curves of the training.
 
-// Told apart in every common form of colour blindness (Okabe and Ito), then by shape.
-const COLOURS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#8a6d00', '#7a5195'];
+// After Okabe and Ito, told apart in every common form of colour blindness; page.css darkens or
+// lightens them to a contrast of 3:1.
+const COLOURS = [1, 2, 3, 4, 5, 6, 7, 8].map((n) => `var(--c${n})`);
 const BASELINE_COLOUR = 'var(--muted)';
 
 function colourOf(model) {
@@ -43,8 +44,10 @@ function text(x, y, content, attributes) {
   return draw('text', { x, y, ...attributes }, content);
 }
 
+// A picture that holds buttons is a group, so that they can be reached.
 function canvas(width, height, label, ...children) {
-  const box = { viewBox: `0 0 ${width} ${height}`, width, height, role: 'img', 'aria-label': label };
+  const role = children.some((child) => child && child.getAttribute('role') === 'button') ? 'group' : 'img';
+  const box = { viewBox: `0 0 ${width} ${height}`, width, height, role, 'aria-label': label };
   return draw('svg', box, ...children);
 }
 

@@ -1,29 +1,7 @@
 // One utterance: its audio, and every model's hypothesis under the reference.
 
 const MARK_WORDS = { sub: 'substituted for', del: 'deleted', ins: 'inserted' };
-let sounds = null;
 let rawTexts = null;
-
-function soundOf(number) {
-  sounds = sounds || json('sound');
-  const embedded = sounds.embedded[number];
-  if (embedded) return { url: embedded };
-  const entry = sounds.files[number];
-  if (typeof entry === 'number') return { missing: sounds.reasons[entry] };
-  const [folder, file, start, end] = entry;
-  const times = start === undefined ? '' : `#t=${start}${end === null || end === undefined ? '' : `,${end}`}`;
-  return { url: overview.folders[folder] + file + times, name: decodeURIComponent(overview.folders[folder] + file) };
-}
-
-function player(number) {
-  const sound = soundOf(number);
-  if (sound.missing) return el('p', { class: 'note' }, sound.missing);
-  const box = el('div', { class: 'player' });
-  const gone = () => box.replaceChildren(el('p', { class: 'note' },
-    `The audio ${sound.name || ''} cannot be played. It was moved or removed, or this browser does not support its format.`));
-  box.append(el('audio', { controls: true, preload: 'none', src: sound.url, onerror: gone }));
-  return box;
-}
 
 async function showDetail(number, lines) {
   const [id, reference, ...hypotheses] = lines;
@@ -35,11 +13,12 @@ async function showDetail(number, lines) {
       el('h3', { dir: 'auto' }, id),
       el('button', { type: 'button', id: 'close', onclick: closeDetail }, 'Close')),
     el('p', { class: 'facts' }, facts(number)),
-    player(number),
-    alignment(set.metric, reference, asked.map((m) => hypotheses[m]), asked, box.clientWidth - 32),
-    legend(),
+    player(number, box.clientWidth - 32),
+    ...(await asWritten(number, asked, [reference, ...asked.map((m) => hypotheses[m])])),
+    alignment(displayMetric(set.metric, reference), reference, asked.map((m) => hypotheses[m]), asked, box.clientWidth - 32),
+    legend(set.metric, displayMetric(set.metric, reference)),
   ];
-  if (overview.hasRaw) content.push(rawDetails(number, asked));
+  if (state.row !== '' && state.row !== String(number)) return;
   box.replaceChildren(...content);
   box.scrollTop = 0;
 }
@@ -62,7 +41,7 @@ function facts(number) {
 
 function alignment(metric, reference, hypotheses, asked, width) {
   const split = TOKENS[metric];
-  const columns = columnsOf(split(reference), hypotheses.map(split));
+  const columns = foldColumns(columnsOf(split(reference), hypotheses.map(split)));
   if (columns === null) return el('p', { class: 'note' }, 'Too long to align in a browser. The texts are below.');
   if (!columns.length) return el('p', {}, 'The reference and every hypothesis are empty.');
   const names = ['REF', ...asked.map((m) => models[m])];
@@ -96,35 +75,52 @@ function stretches(columns, names, width) {
 function stretchTable(columns, names, asked, direction) {
   const rows = names.map((name, i) => {
     const head = el('th', { scope: 'row', dir: 'auto', title: name }, name);
-    const cells = columns.map((column) => (i ? hypothesisCell(column, column.hypotheses[i - 1]) : el('td', {}, column.reference)));
+    const cells = columns.map((column) => (i ? hypothesisCell(column, i - 1) : el('td', {}, column.reference)));
     return el('tr', { class: i ? null : 'reference' }, head, ...cells);
   });
   return el('table', { class: 'stretch', dir: direction }, el('tbody', {}, ...rows));
 }
 
-function hypothesisCell(column, hypothesis) {
+function hypothesisCell(column, place) {
+  const hypothesis = column.hypotheses[place];
   if (hypothesis === null) return el('td', {}, '');
   if (hypothesis === column.reference) return el('td', { class: 'right' }, hypothesis);
   const kind = !column.reference ? 'ins' : hypothesis ? 'sub' : 'del';
   const words = `${hypothesis || column.reference} ${MARK_WORDS[kind]}${kind === 'sub' ? ` ${column.reference}` : ''}`;
-  return el('td', { class: kind, 'aria-label': words, title: words }, hypothesis || '–');
+  const errors = column.errors ? column.errors[place] : 1;
+  return el('td', { class: kind, 'data-errors': errors, 'aria-label': words, title: words }, hypothesis || '–');
 }
 
-function legend() {
+function legend(counted, shown) {
+  const note = counted === shown ? null : el('span', { class: 'about' }, 'Shown by words; the rate counts characters.');
   return el('p', { class: 'legend' },
-    el('span', { class: 'sub' }, 'substituted'), el('span', { class: 'del' }, 'deleted –'), el('span', { class: 'ins' }, 'inserted'));
+    el('span', { class: 'sub' }, 'substituted'), el('span', { class: 'del' }, 'deleted –'), el('span', { class: 'ins' }, 'inserted'), note);
 }
 
-function rawDetails(number, asked) {
-  const box = el('details', {}, el('summary', {}, 'As written'));
-  box.addEventListener('toggle', async () => {
-    if (!box.open || box.children.length > 1) return;
-    rawTexts = rawTexts || new Texts([...document.getElementsByClassName('raw-block')], 2 + models.length, 4096);
-    const lines = (await rawTexts.read([number])).get(number);
-    const rows = [['REF', lines[1]], ...asked.map((m) => [models[m], lines[2 + m]])];
-    box.append(el('dl', {}, ...rows.flatMap(([name, line]) => [el('dt', { dir: 'auto' }, name), el('dd', { dir: 'auto' }, line || '(nothing)')])));
-  });
-  return box;
+// Text with spaces between its words is read by words, also where characters are counted.
+function displayMetric(metric, reference) {
+  return metric === 'cer' && SPACED.test(reference) ? 'wer' : metric;
+}
+
+// The texts as they came, first, and the normalised form beneath where it differs.
+async function asWritten(number, asked, normalised) {
+  if (!overview.hasRaw) return [];
+  rawTexts = rawTexts || new Texts([...document.getElementsByClassName('raw-block')], 2 + models.length, 4096);
+  const lines = (await rawTexts.read([number])).get(number);
+  const texts = [lines[1], ...asked.map((m) => lines[2 + m])];
+  const names = ['REF', ...asked.map((m) => models[m])];
+  const rows = names.flatMap((name, i) => [el('dt', { dir: 'auto' }, name), writtenText(texts[i], normalised[i])]);
+  return [el('h4', {}, 'As written'), el('dl', {}, ...rows), el('h4', {}, 'Aligned, as counted')];
+}
+
+function writtenText(text, normalised) {
+  const differs = text.trim() !== normalised;
+  return el('dd', { dir: 'auto' }, folded(text) || '(nothing)', differs ? el('small', { class: 'normalised', title: 'normalised, as counted' }, folded(normalised) || '(nothing)') : null);
+}
+
+// What repeats itself over and over is written once, with how often: "妈 ×432".
+function folded(text) {
+  return text.replace(REPEATED, (whole, phrase) => (whole.length >= 12 ? `${phrase.trimEnd()} ×${Math.round(whole.length / phrase.length)} ` : whole)).trim();
 }
 
 function closeDetail() {

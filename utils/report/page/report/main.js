@@ -5,14 +5,14 @@ let texts = null;
 let order = null;
 let orderKey = '';
 
-function choose(changes) {
+function choose(changes, isTyped = false) {
   Object.assign(state, changes);
+  saveState(isTyped);
   showControls();
   update();
 }
 
 function update() {
-  saveState();
   const began = performance.now();
   const mask = maskOf();
   $('problem').textContent = '';
@@ -150,7 +150,7 @@ function showControls() {
 }
 
 function listen() {
-  const typed = later(80, () => choose({ q: $('q').value }));
+  const typed = later(80, () => choose({ q: $('q').value }, true));
   $('q').addEventListener('input', typed);
   for (const name of ['in', 'show', 'model', 'sort']) $(name).addEventListener('change', () => choose({ [name]: $(name).value }));
   $('by').addEventListener('change', () => {
@@ -169,14 +169,15 @@ function listen() {
     link.addEventListener('click', (event) => {
       event.preventDefault();
       $(link.dataset.goto).scrollIntoView();
+      $(link.dataset.goto).focus({ preventScroll: true });
     });
   }
-  window.addEventListener('hashchange', openState);
+  window.addEventListener('popstate', openState);
   window.addEventListener('resize', later(150, showCharts));
 }
 
 async function copyLink() {
-  history.replaceState(null, '', `#${stateText()}`);
+  saveState();
   try {
     await navigator.clipboard.writeText(location.href);
     $('link').textContent = 'Copied';
@@ -202,7 +203,13 @@ async function openState() {
   readState();
   showControls();
   update();
-  if (state.row !== '') await openRow(Number(state.row));
+  if (state.row === '') {
+    document.body.classList.remove('reading');
+    $('detail').replaceChildren();
+    return;
+  }
+  await openRow(Number(state.row));
+  if (document.readyState !== 'loading') $('two').scrollIntoView({ block: 'start' });
 }
 
 async function openRow(number) {
@@ -220,6 +227,7 @@ async function openRow(number) {
 async function start() {
   startTheme();
   showVerdicts();
+  showFooter();
   showGate();
   showNotes();
   showScores();
@@ -233,6 +241,7 @@ async function start() {
   await openState();
   document.body.dataset.opened = (performance.now() / 1000).toFixed(3);
   await texts.ready;
+  await showPaper();
   document.body.dataset.ready = (performance.now() / 1000).toFixed(3);
 }
 

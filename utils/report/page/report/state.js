@@ -48,7 +48,12 @@ function stateText() {
   return given.toString();
 }
 
-const saveState = later(150, () => {
-  const text = stateText();
-  history.replaceState(null, '', text ? `#${text}` : location.pathname + location.search);
-});
+// What is chosen by a click can be gone back from; what is typed changes the entry it began.
+let typing = false;
+
+function saveState(isTyped = false) {
+  const address = stateText() ? `#${stateText()}` : location.pathname + location.search;
+  if (address === (location.hash || location.pathname + location.search)) return;
+  history[isTyped && typing ? 'replaceState' : 'pushState'](null, '', address);
+  typing = isTyped;
+}

@@ -7,7 +7,7 @@ function table(header, rows, words, caption) {
   const body = rows.map((cells) => el('tr', {}, ...cells.map((cell, i) => named(tableCell(cell, i, words), header[i]))));
   const parts = [el('thead', {}, head), el('tbody', {}, ...body)];
   if (caption) parts.unshift(el('caption', {}, caption));
-  return el('div', { class: 'scroll' }, el('table', {}, ...parts));
+  return el('div', { class: 'scroll', tabindex: 0, role: 'group', 'aria-label': caption || 'Table' }, el('table', {}, ...parts));
 }
 
 // On a phone a row is a card, and each cell says whose it is.

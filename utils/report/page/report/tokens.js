@@ -1,8 +1,19 @@
 // Tokens of a metric, and their alignment along one shortest way, as the scores count them.
 
 const HAN_OR_WORD = new RegExp(`${overview.han}|(?:(?!${overview.han})\\S)+`, 'gu');
+// Where a script joins signs (Thai, Indic, Arabic marks, emoji), a cell holds what is drawn as one.
+const GRAPHEMES = window.Intl && Intl.Segmenter ? new Intl.Segmenter(undefined, { granularity: 'grapheme' }) : null;
+const JOINED = /\p{M}|\u200d|[\u{1f1e6}-\u{1f1ff}\u{1f3fb}-\u{1f3ff}]/u;
+// Letters of scripts that put spaces between words.
+const SPACED = /[\p{Script=Latin}\p{Script=Cyrillic}\p{Script=Greek}\p{Script=Arabic}\p{Script=Hebrew}\p{Script=Hangul}\p{Script=Devanagari}]\s+\S*[\p{Script=Latin}\p{Script=Cyrillic}\p{Script=Greek}\p{Script=Arabic}\p{Script=Hebrew}\p{Script=Hangul}\p{Script=Devanagari}]/u;
+const REPEATED = /(.{1,30}?)\1{3,}/gsu;
+
+function signs(text) {
+  return GRAPHEMES && JOINED.test(text) ? Array.from(GRAPHEMES.segment(text), (part) => part.segment) : [...text];
+}
+
 const TOKENS = {
-  cer: (text) => [...text.replace(/\s+/gu, '')],
+  cer: (text) => signs(text.replace(/\s+/gu, '')),
   wer: (text) => text.split(/\s+/u).filter(Boolean),
   mer: (text) => text.match(HAN_OR_WORD) || [],
 };
@@ -53,6 +64,39 @@ function columnsOf(reference, hypotheses) {
     if (i < reference.length) columns.push({ reference: reference[i], hypotheses: slots.map((slot) => slot.kept[i]) });
   }
   return columns;
+}
+
+// A phrase that is inserted over and over becomes one column: "妈 ×432".
+function foldColumns(columns) {
+  if (!columns) return columns;
+  const found = [];
+  for (let i = 0; i < columns.length;) {
+    const run = repeatAt(columns, i);
+    if (!run) {
+      found.push(columns[i++]);
+      continue;
+    }
+    const joint = columns[i].hypotheses.some((h) => h && /[a-z]/iu.test(h)) ? ' ' : '';
+    const phrase = (m) => columns.slice(i, i + run.size).map((c) => c.hypotheses[m]).filter(Boolean).join(joint);
+    const errors = columns[i].hypotheses.map((_, m) => columns.slice(i, i + run.size * run.times).filter((c) => c.hypotheses[m]).length);
+    found.push({ reference: '', errors, hypotheses: columns[i].hypotheses.map((h, m) => (h ? `${phrase(m)} ×${run.times}` : h)) });
+    i += run.size * run.times;
+  }
+  return found;
+}
+
+const FEWEST_REPEATS = 4;
+const LONGEST_PHRASE = 12;
+
+function repeatAt(columns, first) {
+  const key = (i) => (i < columns.length && !columns[i].reference ? JSON.stringify(columns[i].hypotheses) : null);
+  for (let size = 1; size <= LONGEST_PHRASE; size++) {
+    let times = 1;
+    const same = (n) => Array.from({ length: size }, (_, k) => key(first + k) !== null && key(first + k) === key(first + n * size + k)).every(Boolean);
+    while (same(times)) times += 1;
+    if (times >= FEWEST_REPEATS) return { size, times };
+  }
+  return null;
 }
 
 function bySlot(pairs, length) {
