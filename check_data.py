@@ -36,7 +36,8 @@ class _DataSettings:
     """The data, and what is checked."""
 
     data: tuple[str, ...] = ("dataset/train.json",)
-    """Manifests, separated by commas. Together they are the parts of one data set."""
+    """Manifests, separated by commas. Together they are the parts of one data set. Data sets of the
+    hub (hf:name:split), folders of datasets and parquet files are read too."""
     audio: bool = True
     """Decode every audio file. False checks only what the manifests state: a quick first check of
     millions of lines."""
@@ -108,12 +109,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     settings = parse_settings(Settings, argv, prog="check_data.py", description=__doc__ or "")
     from utils.parallel.shards import parse_shard
     from utils.report.validation_text import tell
+    from utils.sources.direct import manifest_of
     from utils.validation.check import Kept, check_manifests
 
     num_workers = settings.num_workers
     if num_workers is None:
         num_workers = min(MOST_WORKERS, os.cpu_count() or 1)
-    paths = [Path(path) for path in settings.data]
+    paths = [manifest_of(path) for path in settings.data]
     shard = parse_shard(settings.shard)
     kept = Kept(_name(settings), fresh=not settings.resume)
     here, look = _inspectors_here(settings), _look(settings)

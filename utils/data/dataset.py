@@ -153,7 +153,8 @@ class SpeechDataset(Dataset[Example]):
         shown = self.shares.apply(shown, draws)
         if self.augmenter is not None:
             rng = np.random.default_rng([*seed, 0])
-            samples, sentences = self.augmenter.waveform(samples, shown.sentences, rng)
+            augmenter = self.augmenter.of(utterance.extra.get("data_source") or utterance.source)
+            samples, sentences = augmenter.waveform(samples, shown.sentences, rng)
             shown = replace(shown, sentences=sentences)
         samples = samples[: int(WINDOW_SECONDS * SAMPLE_RATE)]
         replayed = key.row >= len(self.table) - self.table.num_replayed

@@ -22,6 +22,7 @@ from utils.scoring.normalizers import choose_normalizer
 from utils.scoring.predictions import Prediction
 from utils.scoring.score import Score, score_predictions
 from utils.scoring.tokens import LANGUAGES_WITHOUT_SPACES, default_metric
+from utils.sources.direct import manifest_of
 from utils.transcription.engines.registry import engine_kind
 
 TRANSLATE = "translate"
@@ -130,7 +131,7 @@ def read_test_sets(settings: EvaluationSettings) -> list[TestSet]:
 
 def _read_test_set(settings: EvaluationSettings, path: str, name: str) -> TestSet:
     """Read a manifest and leave out what is too short or too long; say how many that were."""
-    manifest = read_manifest(path)
+    manifest = read_manifest(manifest_of(path, "test"))
     utterances, shares = with_languages(manifest.utterances, settings.language_code, settings.task)
     kept, dropped = filter_by_duration(utterances, settings.min_audio_len, settings.max_audio_len)
     reasons = [f"{each.id} ({each.reason})" for each in dropped]

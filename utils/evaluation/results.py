@@ -133,7 +133,7 @@ def set_name(test_data: str) -> str:
     name = Path(test_data).name
     for suffix in (".gz", ".json", ".jsonl"):
         name = name.removesuffix(suffix)
-    return name or test_data
+    return name.replace(":", "-") or test_data  # of hf:name:split
 
 
 def set_of(score: Mapping[str, Any]) -> str:

@@ -78,8 +78,12 @@ class Utterance:
             raise ValueError(f'"audio" is missing; the line has {field_names(value)}')
         get = value.get
         audio = AudioRef.from_json(value["audio"])
-        sentence = _sentence(value)
         sentences = get("sentences")
+        if "sentence" in value or type(sentences) is not list:
+            sentence = _sentence(value)
+        else:  # the sentences are the text
+            timed = _timed_sentences(sentences, "" if not sentences else " ")
+            sentence = join_sentences(each.text for each in timed)
         if sentences is not None:
             sentences = _timed_sentences(sentences, sentence)
         elif "<|" in sentence:

@@ -63,7 +63,7 @@ def gather(settings: HubSettings) -> SourceData:
     """
     if settings.part != ALL:
         return _gather(settings)
-    names = _split_names(settings)
+    names = split_names(settings)
     return joined_parts((name, _gather(replace(settings, part=name))) for name in names)
 
 
@@ -144,7 +144,7 @@ def _is_saved(path: Path) -> bool:
     return (path / "state.json").is_file() or (path / "dataset_dict.json").is_file()
 
 
-def _split_names(settings: HubSettings) -> list[str]:
+def split_names(settings: HubSettings) -> list[str]:
     """Return the names of the splits that a data set has.
 
     Raises:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from utils.manifest.read import read_manifest
 from utils.manifest.utterance import Utterance
+from utils.sources.binary_list import is_binary_list, read_binary_list
 from utils.sources.source_data import SourceData, SourceSettings
 
 
@@ -14,7 +15,7 @@ class ManifestSettings(SourceSettings):
     """Existing manifests: join them, split them, or convert them with --format."""
 
     path: tuple[str, ...]
-    """The manifests, separated by commas."""
+    """The manifests, separated by commas; also the binary .header lists of older scripts."""
 
 
 def gather(settings: ManifestSettings) -> SourceData:
@@ -25,5 +26,5 @@ def gather(settings: ManifestSettings) -> SourceData:
     """
     utterances: list[Utterance] = []
     for path in settings.path:
-        utterances += read_manifest(path)
+        utterances += read_binary_list(path) if is_binary_list(path) else read_manifest(path)
     return SourceData(utterances)

@@ -294,10 +294,8 @@ def _read(path: Path, settings: TableSettings) -> _Table:
     notes = [f"{path}: {first} rows above the header are left out"] if first else []
     first = first or 0
     header = tuple(cell.strip() for cell in rows[first][1])
-    # What names no column known is no header, and the error then says what it has.
-    is_header = header_row(rows, named) is not None
     repeated = sorted({name for name in header if name and header.count(name) > 1})
-    if repeated and is_header:
+    if repeated:
         raise UserError(f"{path} has the column {repeated[0]!r} twice", "rename one of the two")
     if given_dir is None:
         is_common_voice = {"client_id", "path", "sentence"} <= set(header)

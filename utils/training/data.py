@@ -22,6 +22,7 @@ from utils.manifest.text_language import with_languages
 from utils.model.distributed import gather_all
 from utils.model.loaded import LoadedModel
 from utils.parallel.shards import Shard
+from utils.sources.direct import is_direct, manifest_of
 from utils.training.settings.common import TrainSettings
 
 if TYPE_CHECKING:
@@ -49,10 +50,10 @@ class RunData:
 
 def read_manifests(settings: TrainSettings) -> tuple[Manifest, Manifest]:
     """The training manifest and the one that chooses the best checkpoint."""
-    train = _read(settings.train_data, settings)
+    train = _read(settings.train_data, settings, "train")
     if settings.dev_data is not None:
-        return train, _read(settings.dev_data, settings)
-    if not Path(settings.test_data).is_file():
+        return train, _read(settings.dev_data, settings, "validation")
+    if not (Path(settings.test_data).is_file() or is_direct(settings.test_data)):
         raise UserError(
             f"there is no dev set: --dev_data is not given and {settings.test_data} does not exist",
             "Give --dev_data=manifest.json, a set apart from training and test data.",
@@ -61,12 +62,12 @@ def read_manifests(settings: TrainSettings) -> tuple[Manifest, Manifest]:
         f"{settings.test_data} chooses the best checkpoint, so a score on it will flatter the "
         "model; give a set of its own with --dev_data"
     )
-    return train, _read(settings.test_data, settings)
+    return train, _read(settings.test_data, settings, "test")
 
 
-def _read(path: str, settings: TrainSettings) -> Manifest:
+def _read(path: str, settings: TrainSettings, part: str) -> Manifest:
     """Read a manifest and say in which languages it is, and how that is known."""
-    manifest = read_manifest(path)
+    manifest = read_manifest(manifest_of(path, part))
     utterances, shares = with_languages(manifest.utterances, settings.language, settings.task)
     if process_rank() == 0:
         say(f"language     {path}: {shares.told()}")
@@ -192,7 +193,7 @@ def with_replay(
     Raises:
         UserError: if the replayed manifest holds nothing but what is trained on anyway.
     """
-    replayed = _read(str(settings.keep_data), settings)
+    replayed = _read(str(settings.keep_data), settings, "train")
     # The set of what is replayed is the smaller one.
     others_than_trained = {utterance.audio for utterance in replayed}
     others_than_trained.difference_update(utterance.audio for utterance in manifest)

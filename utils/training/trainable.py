@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
+from utils.cli.console import say
 from utils.cli.errors import UserError
 from utils.model.adapters.attach import AdapterPlan, attach_adapter
+from utils.model.adapters.base_digest import expect_base
+from utils.model.adapters.continued import Asked, continue_adapter
 from utils.model.audio_context.encoder import FlexibleWhisper
+from utils.model.distributed import on_main_process
 from utils.model.loaded import LoadedModel
 from utils.model.new_tokens import new_ids
+from utils.training.settings.adapters import AdapterSettings
 from utils.training.settings.runs import FullSettings, LoraSettings
 
 
@@ -23,6 +29,8 @@ def with_adapter(settings: LoraSettings, loaded: LoadedModel, total_steps: int) 
     Raises:
         UserError: if the settings name layers that the model lacks.
     """
+    if settings.init_adapter is not None:
+        return _continued(settings, settings.init_adapter, loaded)
     plan = AdapterPlan(
         adapter_type=settings.adapter_type,
         rank=settings.lora_rank,
@@ -36,6 +44,20 @@ def with_adapter(settings: LoraSettings, loaded: LoadedModel, total_steps: int) 
         total_steps=total_steps,
     )
     return replace(loaded, model=attach_adapter(loaded.model, plan, settings.base_model))
+
+
+def _continued(settings: LoraSettings, path: str, loaded: LoadedModel) -> LoadedModel:
+    """Attach an adapter that is there already."""
+    expect_base(Path(path), settings.base_model, loaded.digest)
+    defaults = AdapterSettings()
+    asked = Asked(
+        None if settings.lora_rank == defaults.lora_rank else settings.lora_rank,
+        None if settings.lora_alpha == defaults.lora_alpha else settings.lora_alpha,
+        settings.lora_dropout,
+    )
+    adapted = continue_adapter(loaded.model, path, settings.base_model, asked)
+    on_main_process(lambda: say(f"adapter      begins as {path}"))
+    return replace(loaded, model=adapted)
 
 
 def free_weights(settings: FullSettings, whisper: FlexibleWhisper) -> None:

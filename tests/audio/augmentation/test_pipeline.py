@@ -417,3 +417,25 @@ def test_noise_that_cannot_be_read_is_named_at_once(tmp_path: Path, noise_dir: P
         only(tmp_path, "noise", noise_dir=str(tmp_path / "empty"))
     # Without noise in use, nobody needs the folder.
     assert only(tmp_path, "noise", prob=0.0, noise_dir="none").steps
+
+
+def test_sources_may_have_steps_of_their_own(tmp_path: Path) -> None:
+    loud = [{"type": "volume", "prob": 1.0, "params": {"min_gain_dBFS": 6, "max_gain_dBFS": 6}}]
+    path = tmp_path / "augmentation.json"
+    for overrides in ({"far": loud}, [{"data_source": ["far"], "augmentations": loud}]):
+        path.write_text(json.dumps({"default": [], "overrides": overrides}), "utf-8")
+        both = Augmenter.from_file(path)
+        assert np.array_equal(both.of("near").waveform(tone(), None, rng())[0], tone())
+        changed = both.of("far").waveform(tone(level=0.1), None, rng())[0]
+        assert np.abs(changed).max() == pytest.approx(0.1 * 10 ** (6 / 20), rel=1e-3)
+
+
+def test_a_measured_room_is_heard_from_its_direct_sound(tmp_path: Path) -> None:
+    response = np.zeros(1600, np.float32)
+    response[[100, 900]] = (0.8, 0.4)  # late by 100 samples, with an echo 50 ms after
+    soundfile.write(tmp_path / "room.wav", response, RATE)
+    click = np.zeros(RATE, np.float32)
+    click[2000] = 0.5
+    heard, _ = only(tmp_path, "reverb", rir_dir=str(tmp_path)).waveform(click, None, rng())
+    assert np.flatnonzero(np.abs(heard) > 0.01).tolist() == [2000, 2800]
+    assert heard[2800] / heard[2000] == pytest.approx(0.5, rel=1e-3)

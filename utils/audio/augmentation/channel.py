@@ -6,15 +6,17 @@ Samples are float32 (num_samples,), 16 kHz, in [-1, 1].
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import soundfile
 
-from utils.audio.augmentation.parameters import expect
-from utils.audio.clip import TimedSentence
+from utils.audio.augmentation.parameters import expect, recordings_in
+from utils.audio.clip import AudioRef, Seconds, TimedSentence
 from utils.audio.features import SAMPLE_RATE
-from utils.audio.load import resample
+from utils.audio.load import load_audio, resample
 
 MOBILE_RATE = 8000  # Hz
 
@@ -26,13 +28,28 @@ class Reverb:
     """Let the sound ring as in a room: noise that falls by 60 dB within a time, after each sound.
 
     The room is made, not measured: white noise under an exponential, which is what late echoes
-    are (Moorer, "About This Reverberation Business", 1979).
+    are (Moorer, "About This Reverberation Business", 1979). With `rir_dir` it is one of the
+    measured impulse responses in that folder, and the times and levels say nothing.
     """
 
     min_rt60: float = 0.1
     max_rt60: float = 0.6
     min_direct_dB: float = 0.0  # noqa: N815 (spelled like the published parameters)
     max_direct_dB: float = 15.0  # noqa: N815
+    rir_dir: str = ""
+    files: tuple[tuple[str, Seconds], ...] = field(default=(), init=False, repr=False)
+
+    def prepared(self) -> Reverb:
+        """Return this with the impulse responses found.
+
+        Raises:
+            UserError: the folder is missing, has no audio, or has audio that cannot be read.
+        """
+        prepared = replace(self)
+        if self.rir_dir:
+            files = recordings_in(Path(self.rir_dir), "impulse responses", "rir_dir")
+            object.__setattr__(prepared, "files", files)
+        return prepared
 
     def __post_init__(self) -> None:
         expect(self.min_rt60 <= self.max_rt60, "min_rt60", "no more than max_rt60")
@@ -49,13 +66,10 @@ class Reverb:
 
         The direct sound is louder than all echoes together by `direct_dB`, and comes at once.
         """
-        seconds = rng.uniform(self.min_rt60, self.max_rt60)
-        ratio = rng.uniform(self.min_direct_dB, self.max_direct_dB)
-        time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
-        echoes = rng.standard_normal(len(time)) * 10 ** (-3 * time / seconds)
-        echoes[0] = 0.0
-        echoes *= 10 ** (-ratio / 20) / np.sqrt(np.sum(echoes**2))
-        echoes[0] = 1.0
+        if self.files:
+            echoes = _measured(self.files[int(rng.integers(len(self.files)))][0])
+        else:
+            echoes = self._made(rng)
         size = len(samples) + len(echoes)
         spectrum = np.fft.rfft(samples.astype(np.float64), size) * np.fft.rfft(echoes, size)
         rung = np.fft.irfft(spectrum, size)[: len(samples)]
@@ -63,6 +77,24 @@ class Reverb:
         if after == 0.0:
             return samples, sentences
         return (rung * (before / after)).astype(np.float32), sentences
+
+    def _made(self, rng: np.random.Generator) -> np.ndarray:
+        """Return an impulse response, float64 (num_samples,), whose first sample is 1."""
+        seconds = rng.uniform(self.min_rt60, self.max_rt60)
+        ratio = rng.uniform(self.min_direct_dB, self.max_direct_dB)
+        time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+        echoes = rng.standard_normal(len(time)) * 10 ** (-3 * time / seconds)
+        echoes[0] = 0.0
+        echoes *= 10 ** (-ratio / 20) / np.sqrt(np.sum(echoes**2))
+        echoes[0] = 1.0
+        return echoes
+
+
+@lru_cache(maxsize=64)
+def _measured(path: str) -> np.ndarray:
+    """Read an impulse response from its loudest sample on: that is the direct sound."""
+    response = load_audio(AudioRef(path)).astype(np.float64)
+    return response[int(np.abs(response).argmax()) :]
 
 
 @dataclass(frozen=True)

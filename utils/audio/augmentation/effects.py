@@ -15,18 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from utils.audio.augmentation.channel import Codec, Mobile, Reverb, Sentences
-from utils.audio.augmentation.parameters import expect
+from utils.audio.augmentation.parameters import expect, recordings_in
 from utils.audio.clip import AudioRef, Seconds
-from utils.audio.decode import AudioError
 from utils.audio.features import SAMPLE_RATE, WINDOW_SAMPLES
-from utils.audio.header import header_duration
 from utils.audio.load import load_audio, resample
-from utils.cli.errors import UserError
 
 LARGEST_SHIFT_MS = 5_000
-AUDIO_SUFFIXES = frozenset(
-    (".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".mp4", ".webm", ".aac", ".mka", ".wma")
-)
 
 
 @dataclass(frozen=True)
@@ -70,7 +64,9 @@ class Noise:
             UserError: the folder is missing, has no audio, or has audio that cannot be read.
         """
         prepared = replace(self)
-        object.__setattr__(prepared, "files", _noise_files(Path(self.noise_dir)))
+        object.__setattr__(
+            prepared, "files", recordings_in(Path(self.noise_dir), "noise", "noise_dir")
+        )
         return prepared
 
     def waveform(
@@ -254,24 +250,6 @@ def _moved(sentences: Sentences, factor: float, offset: Seconds, length: int) ->
 
 def _power(samples: np.ndarray) -> float:
     return float(np.mean(np.square(samples, dtype=np.float64)))
-
-
-def _noise_files(folder: Path) -> tuple[tuple[str, Seconds], ...]:
-    """Return path and duration of every audio file below a folder, in the order of their names."""
-    if not folder.is_dir():
-        raise UserError(
-            f"there is no folder {folder} with noise (noise_dir)",
-            "put recordings of noise there, or set the prob of noise to 0",
-        )
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
-    if not paths:
-        raise UserError(
-            f"{folder} has no audio files (noise_dir)", f"known are {', '.join(AUDIO_SUFFIXES)}"
-        )
-    try:
-        return tuple((str(path), header_duration(AudioRef(str(path)))) for path in paths)
-    except AudioError as error:
-        raise UserError(f"noise: {error.message}", "fix it, or take it out of noise_dir") from None
 
 
 def _piece_of_noise(path: str, start: Seconds, wanted: Seconds | None, length: int) -> np.ndarray:

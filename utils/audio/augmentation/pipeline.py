@@ -1,6 +1,7 @@
 """The augmentation file, and what it does to the sound and the features of an utterance.
 
-An augmentation file is a JSON list, applied in its order:
+An augmentation file is a JSON list, applied in its order (or {"default": [...], "overrides":
+{"name of a source": [...]}}, where utterances of some sources get other steps):
 
     [{"type": "speed", "prob": 0.5, "params": {"min_speed_rate": 0.9, "max_speed_rate": 1.1}}]
 
@@ -14,12 +15,13 @@ import dataclasses
 import difflib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from utils.audio.augmentation.channel import Reverb
 from utils.audio.augmentation.effects import (
     AUGMENTATIONS,
     Augmentation,
@@ -37,14 +39,19 @@ from utils.cli.errors import UserError
 KEYS = ("type", "prob", "params", "aug_type")
 
 
+Steps = tuple[tuple[float, Augmentation], ...]
+
+
 @dataclass(frozen=True)
 class Augmenter:
     """Augmentations with their probabilities, applied in order.
 
-    The same state of the random generator gives the same result.
+    The same state of the random generator gives the same result. `of_sources` has the steps of
+    utterances whose `source` (or `data_source`) has steps of its own.
     """
 
-    steps: tuple[tuple[float, Augmentation], ...]
+    steps: Steps
+    of_sources: Mapping[str, Steps] = field(default_factory=dict)
 
     @classmethod
     def from_file(cls, path: str | Path) -> Augmenter:
@@ -62,33 +69,58 @@ class Augmenter:
                 f"there is no augmentation file {path}",
                 "configs/augmentation.json is one; None augments nothing",
             ) from None
-        if not isinstance(items, list):
-            raise UserError(f"{path} holds no list", 'expected [{"type": ..., "prob": ...}, ...]')
-        steps = [_step(item, f"{path}, item {n}") for n, item in enumerate(items, start=1)]
-        return cls(tuple(steps))
+        if isinstance(items, dict) and "default" in items:
+            for key in items:
+                _expect_known(key, ("default", "overrides"), f"{path}: key")
+            overrides = _overrides(items.get("overrides") or {}, f"{path}, overrides")
+            if any(
+                isinstance(step, SpecAugment) for some in overrides.values() for _, step in some
+            ):
+                raise UserError(
+                    f"{path}: spec_augment stands in overrides, but masks are the same for all",
+                    "put it into default",
+                )
+            return cls(_steps(items["default"], f"{path}, default"), overrides)
+        return cls(_steps(items, str(path)))
+
+    def of(self, source: str | None) -> Augmenter:
+        """Return what the sound of an utterance of a source gets; masks are those of all."""
+        steps = self.of_sources.get(source or "")
+        return self if steps is None else Augmenter(steps)
+
+    @property
+    def _all_steps(self) -> Sequence[Steps]:
+        return (self.steps, *self.of_sources.values())
 
     @property
     def files(self) -> list[str]:
         """The recordings that are mixed in, in their order."""
-        return [path for _, step in self.steps for path, _ in getattr(step, "files", ())]
+        steps = [step for some in self._all_steps for _, step in some]
+        return [path for step in steps for path, _ in getattr(step, "files", ())]
 
     @property
     def longest_stretch(self) -> float:
         """How many times longer an utterance can become, at most."""
         slowest = [
-            1.0 / step.min_speed_rate
-            for probability, step in self.steps
-            if isinstance(step, Speed) and probability > 0
+            math.prod(
+                1.0 / step.min_speed_rate
+                for probability, step in steps
+                if isinstance(step, Speed) and probability > 0
+            )
+            for steps in self._all_steps
         ]
-        return max(1.0, math.prod(slowest))
+        return max(1.0, *slowest)
 
     @property
     def longest_delay(self) -> Seconds:
         """How much silence can be put before an utterance, at most."""
-        return sum(
-            max(0.0, -step.min_shift_ms / 1000)
-            for probability, step in self.steps
-            if isinstance(step, Shift) and probability > 0
+        return max(
+            sum(
+                max(0.0, -step.min_shift_ms / 1000)
+                for probability, step in steps
+                if isinstance(step, Shift) and probability > 0
+            )
+            for steps in self._all_steps
         )
 
     def waveform(
@@ -131,6 +163,33 @@ class Augmenter:
 # Reading the file.
 
 
+def _steps(items: Any, where: str) -> Steps:
+    if not isinstance(items, list):
+        raise UserError(f"{where} holds no list", 'expected [{"type": ..., "prob": ...}, ...]')
+    return tuple(_step(item, f"{where}, item {n}") for n, item in enumerate(items, start=1))
+
+
+def _overrides(items: Any, where: str) -> dict[str, Steps]:
+    """Read steps by the name of a source: an object of lists, or a list of objects with a name.
+
+    Such an object has `data_source` (a name or several), and its only list beside it is the steps.
+    """
+    if isinstance(items, dict):
+        return {name: _steps(steps, f"{where}, {name}") for name, steps in items.items()}
+    if not isinstance(items, list):
+        raise UserError(f"{where} is {items!r}", 'expected {"name of a source": [...]}')
+    found: dict[str, Steps] = {}
+    for number, item in enumerate(items, start=1):
+        place = f"{where}, item {number}"
+        names = item.get("data_source") if isinstance(item, dict) else None
+        names = [names] if isinstance(names, str) else names
+        lists = [value for key, value in item.items() if key != "data_source"] if names else []
+        if not names or len(lists) != 1:
+            raise UserError(f"{place} names no source", 'expected {"data_source": "name", ...}')
+        found |= dict.fromkeys(map(str, names), _steps(lists[0], place))
+    return found
+
+
 def _step(item: Any, where: str) -> tuple[float, Augmentation]:
     """Read one item of an augmentation file; `where` names it in errors."""
     if not isinstance(item, dict):
@@ -151,7 +210,7 @@ def _step(item: Any, where: str) -> tuple[float, Augmentation]:
         step = AUGMENTATIONS[kind](**_parameters(AUGMENTATIONS[kind], params, f"{where} ({kind})"))
     except ValueError as error:
         raise UserError(f"{where} ({kind}): {error}", "fix it in the file") from None
-    if isinstance(step, Noise) and probability > 0:
+    if isinstance(step, Noise | Reverb) and probability > 0:
         step = step.prepared()
     return float(probability), step
 

@@ -15,6 +15,7 @@ from utils.data.sounds import Sounds
 from utils.model.fingerprint import model_fingerprint
 from utils.model.loaded import LoadedModel
 from utils.model.precision import choose_precision
+from utils.sources.direct import manifest_of
 from utils.training.audio_context.plan import batch_plan
 from utils.training.data import RunData
 from utils.training.resume.sounds import IN_IDENTITY, identity_of_sounds
@@ -88,7 +89,7 @@ def _files(settings: TrainSettings) -> dict[str, Any]:
     """Files that settings name, by their content; and the adapter, whichever flag names it."""
     named = {
         "augmentation": settings.augment_config_path,
-        "kept manifest": settings.keep_data,
+        "kept manifest": None if settings.keep_data is None else manifest_of(settings.keep_data),
         "added tokens": settings.add_tokens,
     }
     found: dict[str, Any] = {

@@ -16,6 +16,9 @@ class AdapterSettings:
     ranks to where they are needed."""
     use_adalora: bool = False
     """The same as --adapter=adalora."""
+    init_adapter: str | None = None
+    """Adapter to begin with, one of this repository or of older scripts; it is trained further, and
+    keeps its rank, scale and layers."""
     lora_rank: int = 32
     """Rank of the update of each linear layer; with adalora, the average one at the end."""
     lora_alpha: int = 64
@@ -62,6 +65,12 @@ class AdapterSettings:
             )
         if not self.lora_plus_ratio > 0:
             raise UserError(f"--lora_plus_ratio={self.lora_plus_ratio:g}: expected more than 0")
+        if self.init_adapter is not None and self.adapter_type in ("adalora", "pissa"):
+            raise UserError(
+                f"--init_adapter={self.init_adapter} cannot begin --adapter={self.adapter_type}, "
+                "which makes its own beginning",
+                "leave --adapter out: the adapter keeps its type",
+            )
         is_adaptive = self.adapter_type == "adalora"
         if self.rank_pattern is not None and is_adaptive:
             raise UserError(
