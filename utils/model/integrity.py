@@ -32,6 +32,24 @@ def expect_undamaged(path: str) -> None:
         )
 
 
+def expect_finite_logits(logits: torch.Tensor) -> None:
+    """See that a model's answer is numbers: the likeliest of NaN is a token like any other.
+
+    Args:
+        logits: float `(B, V)`; -inf stands for what is suppressed.
+
+    Raises:
+        UserError: one is NaN or +inf.
+    """
+    # The largest is NaN where any is; no other pass over the vocabulary is needed.
+    if not bool((logits.amax(-1) < float("inf")).all()):
+        raise UserError(
+            "the model's logits are not finite (NaN or infinite); no text can come of them",
+            "The training that made it went wrong: take an earlier checkpoint, or lower "
+            "--learning_rate. In float16 its numbers may be too large: try another precision.",
+        )
+
+
 def expect_finite(path: str, model: Any) -> None:
     """See that all weights are numbers: one NaN makes every text of the model empty or nonsense.
 

@@ -16,6 +16,7 @@ import torch
 from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 
 from utils.model.audio_context.encoder import FlexibleWhisper
+from utils.model.integrity import expect_finite_logits
 
 LogitsRule = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """(token ids so far `(B, T)`, logits `(B, V)`) -> logits `(B, V)`."""
@@ -124,6 +125,7 @@ class GreedyDecoder:
                 there = self.whisper.proj_out(hidden[:, position]).float()
                 chances = there.softmax(-1)[:, token].tolist()
             logits = self.whisper.proj_out(hidden[:, -1]).float()
+            expect_finite_logits(logits)
             logits += self.first if number == 0 else self.never
             if rule is not None:
                 logits = rule(prefix, logits)

@@ -17,6 +17,7 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from utils.data.labels import NO_SPEECH, LabelEncoder
 from utils.model.distributed import device_of_this_process
+from utils.model.integrity import expect_finite_logits
 from utils.model.load import load_model
 from utils.model.loaded import LoadedModel
 from utils.transcription.added_tokens import AddedTokensAside
@@ -242,7 +243,7 @@ class TransformersEngine:
             # Pad and end-of-text are one token, so the library cannot tell which it sees.
             decoder_attention_mask=torch.ones_like(prompts),
             generation_config=config,
-            logits_processor=[rule] if rule is not None else [],
+            logits_processor=[_FiniteOnly(), *([rule] if rule is not None else [])],
             **({"merge_stride": states.merge_stride} if states.merge_stride else {}),
         )
         rows = found.sequences[:, prompts.shape[1] :].tolist()
@@ -264,6 +265,14 @@ class TransformersEngine:
         """See `Engine`."""
         dtype = str(self.whisper.dtype).removeprefix("torch.")
         return {"engine": f"transformers {transformers.__version__}", "precision": dtype}
+
+
+class _FiniteOnly(LogitsProcessor):
+    """Refuses what is no number in the library's beam search."""
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        expect_finite_logits(scores)
+        return scores
 
 
 class _Sampler:
