@@ -107,7 +107,7 @@ SLOW = [
     *("training/test_learns", "test_check_data", "training/memory/test_out_of_memory"),
     *("training/memory/test_plan", "training/audio_context/test_probe"),
     *("training/resume/test_signals", "test_real_speech", "export/test_transformers_js"),
-    *("export/test_real_models", "test_local_files_only"),
+    *("export/test_real_models", "test_local_files_only", "test_full_disk"),
 ]
 _TESTS = Path(__file__).resolve().parent
 if _GONE := [name for name in SLOW if not (_TESTS / f"{name}.py").is_file()]:

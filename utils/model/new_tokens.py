@@ -38,7 +38,12 @@ def read_tokens(path: str) -> list[str]:
     file = Path(path)
     if not file.is_file():
         raise UserError(f"--add_tokens={path}: there is no such file", "One token a line.")
-    tokens = [line.strip() for line in file.read_text("utf-8-sig").splitlines() if line.strip()]
+    try:
+        lines = file.read_text("utf-8-sig").splitlines()
+    except (OSError, ValueError) as error:
+        message = f"--add_tokens={path} cannot be read: {error}"
+        raise UserError(message, "One token a line.") from error
+    tokens = [line.strip() for line in lines if line.strip()]
     if not tokens:
         raise UserError(f"--add_tokens={path}: the file names no token", "One token a line.")
     twice = next((token for token in tokens if tokens.count(token) > 1), None)

@@ -12,6 +12,7 @@ from transformers import TrainerCallback
 from transformers.trainer_callback import ExportableState
 
 from utils.cli.console import is_main_process, is_quiet
+from utils.cli.data_files import parse_json
 from utils.cli.files import atomic_write, naming
 from utils.cli.progress import progress
 from utils.model.distributed import sum_over_processes
@@ -86,12 +87,12 @@ class MetricsFile(TrainerCallback):
         """Keep the lines up to the step that the run begins at."""
         if not is_main_process():
             return
-        lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.is_file() else []
+        lines = read_lines(self.path)
         begun = state.global_step > 0
         if self.lines_kept is not None:
             kept = lines[: self.lines_kept]
         else:
-            kept = [li for li in lines if begun and json.loads(li)["step"] <= state.global_step]
+            kept = [li for li in lines if begun and _step_of(li) <= state.global_step]
         with atomic_write(self.path) as file:
             file.writelines(f"{line}\n" for line in kept)
 
@@ -106,6 +107,19 @@ class MetricsFile(TrainerCallback):
                 line[name] = value
         with naming(self.path), open(self.path, "a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of metrics.jsonl, none where there is no such file; what is no UTF-8 is marked."""
+    return path.read_text("utf-8", errors="replace").split("\n")[:-1] if path.is_file() else []
+
+
+def _step_of(line: str) -> float:
+    """The step of a line of metrics.jsonl; that of a damaged line is later than any."""
+    try:
+        return float(parse_json(line)["step"])
+    except (ValueError, TypeError, LookupError, OverflowError):
+        return math.inf
 
 
 class TensorBoard(TrainerCallback):

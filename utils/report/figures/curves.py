@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from utils.cli.data_files import parse_json
 from utils.cli.errors import UserError
 from utils.cli.files import atomic_write
+from utils.cli.json_fields import shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,14 +38,24 @@ def read_metrics(path: str | Path) -> list[dict[str, Any]]:
     if not path.is_file():
         raise UserError(f"{path}: no such metrics file", "A training run writes it.")
     events = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
         if not line.strip():
             continue
         try:
-            events.append(dict(json.loads(line)))
-        except (ValueError, TypeError, RecursionError) as error:
+            events.append(_event(parse_json(line.decode("utf-8"))))
+        except (ValueError, TypeError) as error:
             raise UserError(f"{path}, line {number}: {error}", "The file is damaged.") from error
     return events
+
+
+def _event(value: Any) -> dict[str, Any]:
+    """A log event, of which every value is a number."""
+    if type(value) is not dict:
+        raise ValueError(f"it holds {shown(value)}; expected a JSON object")
+    for name, number in value.items():
+        if type(number) not in (int, float) or not abs(number) < 1e300:
+            raise ValueError(f"{name} is {shown(number)}; expected a number")
+    return value
 
 
 def draw_curves(

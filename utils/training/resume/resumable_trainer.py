@@ -31,7 +31,7 @@ from utils.cli.files import sync_path
 from utils.data.batching import BatchPlan
 from utils.model.adapters.adalora import adaptive_state, is_adaptive, restore_adaptive_state
 from utils.model.distributed import gather_all, write_together
-from utils.training.callbacks import MetricsFile
+from utils.training.callbacks import MetricsFile, read_lines
 from utils.training.memory.out_of_memory import MemoryGuard
 from utils.training.moving_average import MovingAverage
 from utils.training.resume.checkpoints import STATE, rotate, seal, unfinished_folder
@@ -251,7 +251,7 @@ class ResumableTrainer(Trainer):
     def _exact_state(self) -> ResumeState:
         metrics = self.run / METRICS
         return ResumeState(
-            metrics_lines=len(metrics.read_text("utf-8").splitlines()) if metrics.is_file() else 0,
+            metrics_lines=len(read_lines(metrics)),
             last_evaluated_step=self.last_evaluated_step,
             evaluation_due=self.interruption is not None and self.interruption.evaluation_due,
             last_logged_step=self._globalstep_last_logged,

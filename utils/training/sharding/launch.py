@@ -99,6 +99,7 @@ def is_on(environment: Mapping[str, str], name: str) -> bool:
 
 def _zero_stage(environment: Mapping[str, str]) -> int:
     path = environment.get("ACCELERATE_DEEPSPEED_CONFIG_FILE", "none")
+    place = "" if path == "none" else f" (zero_optimization of {path})"
     if path == "none":
         stage = environment.get("ACCELERATE_DEEPSPEED_ZERO_STAGE", "2")
     else:
@@ -106,7 +107,7 @@ def _zero_stage(environment: Mapping[str, str]) -> int:
         stage = str(zero.get("stage") if isinstance(zero, dict) else None)
     if stage not in ("1", "2", "3"):
         raise UserError(
-            f"DeepSpeed was asked for with ZeRO stage {stage}; expected 1, 2 or 3",
+            f"DeepSpeed was asked for with ZeRO stage {stage}{place}; expected 1, 2 or 3",
             "For no sharding at all use DDP: configs/accelerate/ddp.yaml",
         )
     return int(stage)
