@@ -10,6 +10,7 @@ kept in --output_dir.
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import resource
@@ -36,10 +37,11 @@ from utils.cli.progress import progress
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SECONDS, BYTES = 10, 1 << 30
+LONGEST = 5000  # characters of a message
 SCRIPTS = {
     "settings.yaml": "finetune.py --config={file}",
     "gate.yaml": "evaluation.py --gate={file} --predictions={ready} --test_data={test}",
-    "augmentation.json": "finetune.py --base_model={model} --train_data={test} --dev_data={test} "
+    "augmentation.json": "finetune.py --base_model={model} --train_data={one} --dev_data={one} "
     "--augment_config_path={file} --max_steps=1 --num_workers=0",
     "results.json": "report.py --results={file}",
     "predictions.jsonl": "evaluation.py --predictions={file} --test_data={test}",
@@ -157,8 +159,11 @@ def read_one(reader: Reader, content: bytes, folder: Path) -> str:
             reader.read(path)
         return "read"
     except UserError as error:
+        # A setting is named as a flag is, or by what is wrong with its value.
         named = any(each in error.message for each in (str(folder), "line ", "--"))
-        return "refused" if named else f"the message names no file: {error.message}"
+        if not named and not reader.name.endswith(".yaml"):
+            return f"the message names no file: {error.message}"
+        return "refused" if len(error.message) < LONGEST else f"long: {error.message}"
     except BaseException:  # tokenizers raises one that is no Exception
         return traceback.format_exc()
 
@@ -217,6 +222,10 @@ def run_scripts(
     given = {"model": model, "test": demo / "dev.jsonl", "ready": place / "ready.jsonl"}
     given["sound"] = next((demo / "en" / "audio").iterdir())
     given["ready"].write_text('{"id": "dev-000000", "hypothesis": "x"}\n')
+    first = json.loads((demo / "dev.jsonl").read_text("utf-8").splitlines()[0])
+    first["audio"]["path"] = str(demo / first["audio"]["path"])
+    given["one"] = place / "one.jsonl"
+    given["one"].write_text(json.dumps(first) + "\n")
     for number in range(settings.scripts):
         reader = by_name[chance.choice(sorted(by_name))]
         folder = place / f"script-{number}"
@@ -226,7 +235,7 @@ def run_scripts(
         command = SCRIPTS[reader.name].format(**given, file=folder / reader.name, folder=folder)
         script, *flags = command.split()
         environment = {**os.environ, "XDG_CACHE_HOME": str(place / "cache")}
-        done = run_forked([str(REPOSITORY / script), *flags], folder, environment, timeout=120)
+        done = run_forked([str(REPOSITORY / script), *flags], folder, environment, timeout=300)
         is_right = done.returncode in (0, 1, 2, 3, 4) and "Traceback" not in done.stderr
         ended[str(done.returncode) if is_right else "failed"] += 1
         if not is_right:

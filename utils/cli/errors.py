@@ -24,6 +24,7 @@ from typing import Any
 from utils.cli.chatter import silence_libraries
 from utils.cli.console import print_to
 
+LONGEST_MESSAGE = 4000  # a list of changed settings is no longer
 EXIT_FAILURE = 1
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -49,6 +50,10 @@ class _ToldError(Exception):
     """
 
     def __init__(self, message: str, hint: str = "") -> None:
+        if len(message) > LONGEST_MESSAGE:  # a value of a damaged file may be of any length
+            left_out = len(message) - LONGEST_MESSAGE
+            half = LONGEST_MESSAGE // 2
+            message = f"{message[:half]} [... {left_out} characters ...] {message[-half:]}"
         super().__init__(message)
         self.message = message
         self.hint = hint
