@@ -37,8 +37,8 @@ help:
 	@echo "make test-newest  the same on the highest ones"
 	@echo "make check        style and types alone (1 minute)"
 	@echo "make format       put the code into the project's style"
-	@echo "make fuzz         thousands of damaged manifests, archives, subtitles and sounds (an hour)"
-	@echo "make soak         kill a training run 100 times, and compare its end with one left alone (an hour)"
+	@echo "make fuzz         100,000 damaged files of every kind that a script reads, and more (an hour)"
+	@echo "make soak         kill runs of every kind, and compare their ends with runs left alone (two hours)"
 	@echo "make bench        speed of this machine, into benchmarks/results/"
 	@echo "make bench-train  fine-tuning beside the stock recipe, into benchmarks/results/ (an hour)"
 	@echo "make bench-data   manifests of up to 10 million lines, into benchmarks/results/ (half an hour, 3 GB)"
@@ -75,9 +75,15 @@ format: $(DEV_STAMP)
 fuzz: $(DEV_STAMP)
 	$(TEST_ENV) FUZZ_EXAMPLES=$(EXAMPLES) $(RUN) -m pytest -n $(JOBS) --dist worksteal \
 		--timeout=7200 tests/hostile
+	$(TEST_ENV) $(RUN) tests/fuzz.py
 
 soak: $(DEV_STAMP)
 	$(RUN) tests/soak.py
+	for recipe in pissa distillation tokens auto_batch; do \
+		$(RUN) tests/soak.py --recipe=$$recipe --kills=20 --processes=1 --output_dir=output/soak-$$recipe || exit; \
+	done
+	$(RUN) tests/soak.py --kills=20 --processes=3 --output_dir=output/soak-three
+	$(RUN) tests/soak_scripts.py
 
 bench: $(USER_STAMP)
 	$(RUN) benchmarks/run.py

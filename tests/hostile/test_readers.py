@@ -1,4 +1,4 @@
-"""Every kind of file that a script reads is read or refused in a sentence; `make fuzz` tries more."""
+"""Every kind of file that a script reads is read or refused; `make fuzz` tries many more."""
 
 from __future__ import annotations
 

@@ -125,6 +125,9 @@ def _step_of(line: str) -> float:
 class TensorBoard(TrainerCallback):
     """Writes the same numbers as TensorBoard events.
 
+    The library's callback would name them `train/dev_cer` and the like, for it knows `eval_` alone,
+    and would add the fields that metrics.jsonl leaves out.
+
     Args:
         folder: where the events go.
     """
@@ -211,7 +214,9 @@ class RankAllocation(TrainerCallback):
 class EarlyStopping(TrainerCallback):
     """Ends a run whose dev error has not fallen for a number of evaluations.
 
-    It keeps no state of its own: the step of the best error is part of every checkpoint.
+    It keeps no state of its own: the step of the best error is part of every checkpoint. The
+    library's callback counts evaluations that are no better than the best so far, which here is
+    up to date when it looks: it would end every run.
 
     Args:
         patience: evaluations without a new best.

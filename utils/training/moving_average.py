@@ -21,6 +21,10 @@ class MovingAverage(TrainerCallback):
     After step t the average moves by `1 - min(decay, (1 + t) / (10 + t))` towards the weights, so
     that it does not hang on to where the run began.
 
+    torch's `AveragedModel` comes to the same bits (a test holds both together) but copies the model
+    with all that is frozen, or a list of weights without their names; what a checkpoint keeps, and
+    the exchange for scoring, would stand here all the same.
+
     Args:
         model: what is trained.
         decay: share of the average that stays at each step, such as 0.999.

@@ -1,4 +1,9 @@
-"""Learning rates that differ between weights: LoRA+ and layer-wise decay."""
+"""Learning rates that differ between weights: LoRA+ and layer-wise decay.
+
+With LoRA alone peft's `create_loraplus_optimizer` makes the same rates (a test holds both
+together). It knows no decay over layers, and lets DoRA's magnitudes learn at the rate of the second
+factors.
+"""
 
 from __future__ import annotations
 

@@ -6,6 +6,10 @@ model: whoever loads them must take W apart again in exactly the same way. What 
 the difference to the base, s (B A - B0 A0), which is a plain LoRA of twice the rank with the
 factors [A; A0] and [B, -B0]: exact, and loadable everywhere.
 
+peft's own conversion (`path_initial_model_for_weight_conversion`) writes the same factors, but
+wants the initial adapter from a folder, and has no way back: a run could not go on from its
+checkpoint.
+
 R rank, I inputs and O outputs of a layer.
 """
 
