@@ -30,8 +30,10 @@ from benchmarks.measured import REPOSITORY, write_measured
 from utils.cli.console import say
 from utils.cli.errors import run_script
 from utils.cli.flags import parse_settings
+from utils.scoring.hallucinations import without_loops
 from utils.scoring.predictions import Prediction
 from utils.scoring.score import score_predictions
+from utils.scoring.secondary.writing import writing_figures
 from utils.scoring.statistics import compare, rate_interval
 
 HAN = [chr(point) for point in range(0x4E00, 0x4E00 + 3000)]
@@ -126,6 +128,9 @@ def measure(
         rate = score.rate
     with timed(seconds, "interval"):
         rate_interval(score, seed=settings.seed)
+    with timed(seconds, "figures"):
+        without_loops(score)
+        writing_figures(score, settings.seed)
     other = score_predictions(lines[1], metric, normalizer)
     with timed(seconds, "compare"):
         compare(score, other, seed=settings.seed)

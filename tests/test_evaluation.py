@@ -208,6 +208,7 @@ def test_a_translation_is_scored_as_the_english_that_it_is(
     (score,) = results(tmp_path)["scores"]
     assert score["metric"] == "wer"
     assert re.fullmatch(r"english@\d+", score["normalizer"])
+    assert {"bleu", "chrf"} <= set(score["figures"])
 
 
 @pytest.mark.parametrize(

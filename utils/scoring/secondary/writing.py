@@ -24,6 +24,7 @@ from utils.scoring.secondary.figure import Figure, ratio
 # An apostrophe, point, comma or hyphen inside a word belongs to it: don't, 3.5, well-known.
 _LETTER = rf"[\p{{L}}\p{{M}}\p{{N}}--{HAN}]"
 _PIECE = regex.compile(rf"(?P<word>{HAN}|{_LETTER}+(?:['.,:-]{_LETTER}+)*)|\p{{P}}", regex.V1)
+_MARK = regex.compile(r"\p{P}")
 # Marks that differ by script alone.
 _MARKS = str.maketrans({"。": ".", "、": ",", "“": '"', "”": '"', "「": '"', "」": '"'})
 
@@ -39,19 +40,29 @@ def writing_figures(score: Score, seed: int) -> dict[str, Figure]:
         Those that the references have something to say about: none of punctuation where they have
         no marks, none of case where every word is in one case.
     """
-    rows, cases = [], set[bool]()
-    for each in score.predictions:
-        hypothesis = each.hypothesis if each.status == "ok" else ""
-        rows.append(_count(each.reference, hypothesis))
-        if len(cases) < 2:
-            cases.update(letter.isupper() for letter in each.reference if _is_cased(letter))
+    references = [each.reference for each in score.predictions]
+    in_two_cases = not all(map(_is_lower, references)) and not all(map(_is_upper, references))
+    if not in_two_cases and not any(map(_MARK.search, references)):
+        return {}
+    rows = [
+        _count(each.reference, each.hypothesis if each.status == "ok" else "")
+        for each in score.predictions
+    ]
     table = np.array(rows, dtype=np.int64).reshape(-1, 4)
     figures = {}
     if table[:, 1].any():
         figures["punctuation_error_rate"] = ratio(score, table[:, 0], table[:, 1], seed=seed)
-    if len(cases) == 2:
+    if in_two_cases:
         figures["case_error_rate"] = ratio(score, table[:, 2], table[:, 3], seed=seed)
     return figures
+
+
+def _is_lower(text: str) -> bool:
+    return text == text.lower()
+
+
+def _is_upper(text: str) -> bool:
+    return text == text.upper()
 
 
 def _count(reference: str, hypothesis: str) -> tuple[int, int, int, int]:
