@@ -42,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     settings = parse_settings(
         EvaluationSettings, argv, prog="evaluation.py", description=__doc__ or ""
     )
+    settings.read_files()
     if settings.counted in MEETING_METRICS:
         return _score_meetings(settings)
     # Imported after the flags: --help and a mistyped flag answer at once.

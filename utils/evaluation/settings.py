@@ -162,9 +162,6 @@ class EvaluationSettings(
         _ = self.conditions
         if self.normalizer != "auto":
             normalizer(self.normalizer)
-        _ = self.conventions
-        if self.keywords is not None:
-            read_keywords(self.keywords)
         own = [name for name in _parts(self.metric) if name in OWN_METRICS]
         if len(own) > 1:
             raise UserError(
@@ -180,6 +177,16 @@ class EvaluationSettings(
     def conditions(self) -> tuple[Condition, ...]:
         """The gate's conditions; none without a gate."""
         return () if self.gate is None else read_gate(self.gate)
+
+    def read_files(self) -> None:
+        """Read the files that flags name, before any work is done.
+
+        Raises:
+            UserError: One cannot be used, or a library that a flag needs is not installed.
+        """
+        _ = self.conventions
+        if self.keywords is not None:
+            read_keywords(self.keywords)
 
     @cached_property
     def conventions(self) -> Conventions | None:
