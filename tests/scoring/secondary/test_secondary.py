@@ -35,6 +35,9 @@ def test_keywords_are_whole_words_in_any_case():
     assert (figures["keyword_recall"].count, figures["keyword_recall"].of) == (1, 2)
     assert (figures["keyword_precision"].count, figures["keyword_precision"].of) == (1, 2)
     assert figures["keyword_f1"].value == pytest.approx(0.5)
+    assert figures["keyword_recall"].note == (
+        "keywords missed most: New York (1); keywords in no reference (1): Nobody"
+    )
     assert counts.missed == {"New York": 1} and counts.absent == ("Nobody",)
 
 

@@ -95,7 +95,12 @@ def keyword_figures(score: Score, counts: Keywords, seed: int) -> dict[str, Figu
     """Return recall, precision and F1 with their intervals."""
     spoken, written, found = counts.spoken, counts.written, counts.found
     worst = [f"{word} ({times})" for word, times in counts.missed.most_common(MOST_NAMED)]
-    note = f"missed most: {', '.join(worst)}" if worst else ""
+    notes = [f"keywords missed most: {', '.join(worst)}"] if worst else []
+    if counts.absent:
+        named = ", ".join(counts.absent[:MOST_NAMED])
+        more = ", ..." if len(counts.absent) > MOST_NAMED else ""
+        notes.append(f"keywords in no reference ({len(counts.absent)}): {named}{more}")
+    note = "; ".join(notes)
     recall = ratio(score, spoken - found, spoken, seed=seed, right=True, note=note)
     precision = ratio(score, written - found, written, seed=seed, right=True)
     # F1 is 2 found / (spoken + written).
