@@ -177,7 +177,9 @@ def all_engines(
 
     def ours(path: str, audio_context: Any) -> Engine:
         engine = open_engine(path)
-        decoding = Decoding(batch_size=settings.clips, max_new_tokens=limit)
+        decoding = Decoding(
+            batch_size=settings.clips, temperature_fallback=False, max_new_tokens=limit
+        )
         decoding = replace(decoding, audio_context=audio_context)
         return lambda: [
             p.hypothesis

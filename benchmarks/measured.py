@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shlex
 import statistics
+import subprocess
+import sys
+import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from utils.cli.console import say
-from utils.cli.errors import UserError
+from utils.cli.errors import Failure, UserError
 from utils.cli.files import atomic_write
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -48,6 +52,29 @@ def spread(ratios: Sequence[float]) -> dict[str, float]:
         "minimum": min(ratios),
         "median": statistics.median(ratios),
         "maximum": max(ratios),
+    }
+
+
+def timed(command: Sequence[str]) -> dict[str, Any]:
+    """Run a command; return it with its seconds, processor seconds and peak memory in bytes.
+
+    Raises:
+        Failure: it did not end with exit code 0.
+    """
+    shown = f"python {shlex.join(command)}"
+    say(f"\n{shown}")
+    began = time.perf_counter()
+    process = subprocess.Popen([sys.executable, *command])
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise Failure(f"{command[0]} ended with exit code {process.returncode}", shown)
+    unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
+    return {
+        "command": shown,
+        "seconds": time.perf_counter() - began,
+        "processor_seconds": usage.ru_utime + usage.ru_stime,
+        "peak_bytes": usage.ru_maxrss * unit,
     }
 
 

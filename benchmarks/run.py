@@ -106,7 +106,9 @@ def pairs(settings: BenchSettings) -> dict[str, tuple[Work, Work]]:
         with torch.no_grad():
             model.generate(features, language=utterances[0].language, task="transcribe")
 
-    decoding = Decoding(batch_size=settings.clips, audio_context="dynamic")
+    decoding = Decoding(
+        batch_size=settings.clips, temperature_fallback=False, audio_context="dynamic"
+    )
     return {
         "features": (
             lambda: extractor(samples, sampling_rate=16_000),

@@ -33,7 +33,7 @@ TRAINING_FLAGS = {
     "test_data": "dataset/test.json",
     "base_model": "openai/whisper-tiny",
     "output_dir": "output/",
-    "warmup_steps": 50,
+    "warmup_steps": ANY_DEFAULT,
     # They follow the length of the run.
     "logging_steps": None,
     "eval_steps": None,

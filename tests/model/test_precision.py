@@ -11,8 +11,31 @@ from utils.model.precision import choose_precision, cpu_computes_bf16, warn_if_s
 CPU = torch.device("cpu")
 
 
-def test_a_cpu_trains_in_float32_unless_told() -> None:
-    assert choose_precision(None, None, CPU).name == "float32"
+@pytest.mark.parametrize(
+    ("has_it", "launcher", "processes", "format_"),
+    [
+        (True, None, "1", "bf16"),
+        (False, None, "1", "float32"),
+        (True, "no", "1", "float32"),
+        (True, None, "2", "float32"),
+    ],
+)
+def test_a_cpu_trains_in_bfloat16_where_it_has_arithmetic_for_it(
+    has_it: bool,
+    launcher: str | None,
+    processes: str,
+    format_: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    named = {"avx512_f": True, "avx512_bf16": has_it}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: named, raising=False)
+    monkeypatch.delenv("ACCELERATE_MIXED_PRECISION", raising=False)
+    if launcher is not None:
+        monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", launcher)
+    monkeypatch.setenv("WORLD_SIZE", processes)
+    assert choose_precision(None, None, CPU).name == format_
+    assert choose_precision(False, None, CPU).name == format_  # --fp16=False is no wish for float32
+    assert choose_precision(None, False, CPU).name == "float32"
     assert choose_precision(False, True, CPU).name == "bf16"
 
 

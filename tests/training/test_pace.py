@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,9 +32,34 @@ def test_the_pace_follows_the_length(
     assert (found.eval_steps, found.save_steps, found.logging_steps) == pace
 
 
+@pytest.mark.parametrize(
+    ("total", "in_a_pass", "dev_share", "pace"),
+    [
+        (120, 40, 1 / 8, (40, 12, 2)),  # three passes: no more than one evaluation in each
+        (60, 60, 1 / 8, (60, 6, 1)),
+        (400, 400, 1 / 100, (40, 40, 8)),  # a small dev set costs little
+        (1000, 200, 1 / 20, (100, 100, 20)),
+        (1000, 1000, 1 / 40, (250, 100, 20)),
+    ],
+)
+def test_dev_scores_take_a_tenth_of_the_time(
+    total: int, in_a_pass: int, dev_share: float, pace: tuple[int, int, int]
+) -> None:
+    found = with_pace(LoraSettings(), total, in_a_pass, dev_share)
+    assert (found.eval_steps, found.save_steps, found.logging_steps) == pace
+
+
+@pytest.mark.parametrize(
+    ("total", "given", "steps"),
+    [(1, None, 0), (40, None, 4), (120, None, 12), (9_000, None, 50), (40, 50, 50), (9_000, 0, 0)],
+)
+def test_the_warm_up_is_a_tenth_of_a_short_run(total: int, given: int | None, steps: int) -> None:
+    assert with_pace(LoraSettings(warmup_steps=given), total, total).warmup_steps == steps
+
+
 def test_what_is_given_is_taken() -> None:
     given = LoraSettings(eval_steps=1000, save_steps=500, logging_steps=100)
-    assert with_pace(given, 40, 40) == given
+    assert with_pace(given, 40, 40) == replace(given, warmup_steps=4)
     some = with_pace(LoraSettings(eval_steps=7), 40, 40)
     assert (some.eval_steps, some.save_steps, some.logging_steps) == (7, 7, 1)
 
@@ -47,7 +73,10 @@ def test_a_short_run_is_scored_often_and_its_settings_show_it(
     # Nothing can be learned: the base stays the best.
     finetune.main([*command, "--learning_rate=1e-12"])
     told = capsys.readouterr()
-    assert "schedule     6 steps; scored every 1, saved every 1, logged every 1" in told.out
+    assert (
+        "schedule     6 steps, 1 of them warm-up; scored every 1, saved every 1, logged every 1"
+        in told.out
+    )
     run = tmp_path / "tiny"
     assert [line["step"] for line in metrics(run) if "dev_cer" in line] == [0, 1, 2, 3, 4, 5, 6]
     saved = yaml.safe_load((run / "settings.yaml").read_text(encoding="utf-8"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,8 @@ from utils.model.audio_context.token_merging import MERGE_MARGIN
 from utils.transcription.decoding import Decoding
 from utils.transcription.engines.registry import ENGINES, Engine, Search, engine_kind, open_engine
 from utils.transcription.transcribe import transcribe_with_engine
+
+GREEDY = Decoding(temperature_fallback=False)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +63,7 @@ def test_thinned_silence_gives_the_text_of_30_s(engines, utterances):
         context: [
             each.hypothesis
             for each in transcribe_with_engine(
-                lambda: ours, utterances, Decoding(audio_context=context), desc=None
+                lambda: ours, utterances, replace(GREEDY, audio_context=context), desc=None
             ).predictions
         ]
         for context in ("full", "thinned", "dynamic")
@@ -125,7 +128,7 @@ def test_sampling_differs_from_the_likeliest_text(engines, utterances):
 
 @pytest.mark.parametrize("options", [{}, {"timestamps": True}, {"language": "de"}])
 def test_predictions_are_equal(engines, utterances, options):
-    decoding = Decoding(batch_size=4, **options)
+    decoding = Decoding(batch_size=4, temperature_fallback=False, **options)
     ours, theirs = (
         transcribe_with_engine(lambda e=engine: e, utterances, decoding).predictions
         for engine in engines

@@ -96,7 +96,12 @@ FEW_TOKENS = 80
 @pytest.mark.parametrize(("number", "most_tokens"), [(0, None), (1, FEW_TOKENS)])
 def test_text_equals_the_stock_long_form(demo_model, recordings, number, most_tokens):
     engine, recording = open_engine(str(demo_model)), recordings[number]
-    decoding = Decoding(audio_context="full", timestamps=True, max_new_tokens=most_tokens)
+    decoding = Decoding(
+        audio_context="full",
+        timestamps=True,
+        max_new_tokens=most_tokens,
+        temperature_fallback=False,
+    )
     (prediction,) = transcribe_with_engine(lambda: engine, [recording], decoding).predictions
     features = engine.loaded.processor(
         load_audio(recording.audio),
@@ -136,7 +141,7 @@ def test_long_and_short_ones_share_a_batch(demo_model, recordings):
 
 
 def test_engines_agree_on_long_recordings(demo_model, ct2_model, recordings):
-    decoding = Decoding(timestamps=True, max_new_tokens=FEW_TOKENS)
+    decoding = Decoding(timestamps=True, max_new_tokens=FEW_TOKENS, temperature_fallback=False)
     ours, theirs = (
         transcribe_with_engine(
             lambda p=path: open_engine(str(p)), recordings[:2], decoding

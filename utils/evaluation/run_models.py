@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from utils.cli.console import is_main_process, say, warn
 from utils.cli.data_files import read_json_object
 from utils.cli.errors import UserError
 from utils.cli.files import atomic_write
+from utils.evaluation.audio_context import suited_context
 from utils.evaluation.compatibility import expect_fit
 from utils.evaluation.models_and_sets import Model, TestSet, some_of
 from utils.evaluation.ready_predictions import read_ready
@@ -86,19 +87,32 @@ class _ModelRun:
         self.meter = MemoryMeter()
 
     @cached_property
+    def fingerprint(self) -> tuple[str, ...] | None:
+        """Of the model's files."""
+        offline = self.settings.local_files_only
+        return model_fingerprint(self.model.path, local_files_only=offline)
+
+    @property
     def cache(self) -> PredictionCache | None:
         """Where its predictions are kept."""
-        if self.settings.no_cache:
+        if self.settings.no_cache or self.fingerprint is None:
             return None
-        offline = self.settings.local_files_only
-        model = model_fingerprint(self.model.path, local_files_only=offline)
-        if model is None:
-            return None
-        key = RunKey(model, self.decoding, device_of_this_process().type)
+        key = RunKey(self.fingerprint, self.decoding, device_of_this_process().type)
         return PredictionCache(Path(self.settings.cache_dir, key.digest))
 
     def transcribe(self, test_set: TestSet) -> Transcribed:
         """What the model says of a test set, from the cache where it holds it."""
+        self.decoding = _decoding(self.settings)
+        if self.decoding.audio_context == "auto":
+            kept_in = None if self.settings.no_cache else Path(self.settings.cache_dir)
+            context = suited_context(
+                lambda: self.engine(test_set),
+                self.model,
+                test_set,
+                kept_in,
+                None if kept_in is None else self.fingerprint,
+            )
+            self.decoding = replace(self.decoding, audio_context=context)
         done = transcribe_with_engine(
             lambda: self.engine(test_set),
             test_set.utterances,

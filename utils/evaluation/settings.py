@@ -113,14 +113,16 @@ class _DecodingSettings:
     """Let the model predict timestamps. They are written with the predictions."""
     num_beams: int = 1
     """Number of beams. 1 is greedy decoding."""
-    temperature_fallback: bool = False
+    temperature_fallback: bool = True
     """Decode again at rising temperatures where the text is repetitive or improbable. Drop text
-    that is probably silence. Both use the thresholds of Whisper."""
+    that is probably silence. Both use the thresholds of Whisper. False is plain greedy or beam
+    search."""
     audio_context: Literal["auto", "dynamic", "thinned", "full"] = "auto"
     """How much of the 30 s window the encoder computes. full computes all of it. dynamic stops at
     the longest clip of the batch, for models that were trained for it. thinned computes one in four
     positions of the padding: any model gives nearly the text of full in a third of the time. auto
-    takes what the model was trained for."""
+    takes what the model was trained for; for a model that does not say, it takes thinned where the
+    loss on a few references is as low as with full, and reports it."""
     batch_size: int = 16
     """Number of utterances in a batch."""
     num_workers: int = 2

@@ -12,6 +12,7 @@ import torch.distributed as dist
 
 from utils.cli.console import is_main_process, process_count, process_rank
 from utils.cli.errors import Failure, UserError, refused_write
+from utils.parallel.cores import available_cores
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -20,8 +21,10 @@ Result = TypeVar("Result")
 def init_distributed() -> None:
     """Join the process group that the launcher's environment describes, if there is one.
 
-    NCCL on GPUs, gloo on CPUs. Does nothing in a single process or when already joined.
+    NCCL on GPUs, gloo on CPUs. A single process, or one that has joined, only takes its share of
+    the cores.
     """
+    share_cores()
     if process_count() == 1 or dist.is_initialized():
         return
     if torch.cuda.is_available():
@@ -29,6 +32,19 @@ def init_distributed() -> None:
         dist.init_process_group("nccl")
     else:
         dist.init_process_group("gloo")
+
+
+def share_cores() -> None:
+    """Let the processes of a machine share its cores, unless OMP_NUM_THREADS says how many.
+
+    PyTorch takes all cores of the machine in every process: two processes on two cores would run
+    four threads, and a container with two of sixty-four cores sixty-four.
+    """
+    if "OMP_NUM_THREADS" in os.environ:
+        return
+    processes = max(1, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    share = max(1, available_cores() // processes)
+    torch.set_num_threads(min(torch.get_num_threads(), share))
 
 
 def close_distributed() -> None:

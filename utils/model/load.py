@@ -101,11 +101,13 @@ def load_model(
 
 def _quantization(use_8bit: bool, use_4bit: bool) -> BitsAndBytesConfig | None:
     if use_4bit:
+        # A CPU computes with these weights in float32, whatever it trains in.
+        bf16 = None if torch.cuda.is_available() else False
         formats = {"bf16": torch.bfloat16, "fp16": torch.float16, "float32": torch.float32}
         return BitsAndBytesConfig(
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
-            bnb_4bit_compute_dtype=formats[choose_precision(None, None).name],
+            bnb_4bit_compute_dtype=formats[choose_precision(None, bf16).name],
         )
     return BitsAndBytesConfig(load_in_8bit=True) if use_8bit else None
 

@@ -76,3 +76,9 @@ class LoadedModel:
             max_tokens=self.whisper.config.max_target_positions,
             **options,
         )
+
+
+def stated_context(loaded: LoadedModel) -> str | None:
+    """The audio context that a model says it was trained for, if it says so."""
+    context: str | None = getattr(loaded.whisper.generation_config, "audio_context", None)
+    return context

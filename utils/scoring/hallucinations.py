@@ -130,6 +130,28 @@ def once_each(tokens: Sequence[str]) -> list[str]:
     return [*kept, *tokens[end:]]
 
 
+def describe_loops(
+    score: Score, errors: NDArray[np.int64], loops: Sequence[Loop], most: int = 3
+) -> str:
+    """Return one sentence that counts the loops, names the longest, and says what they cost.
+
+    Args:
+        score: Of a model on a test set.
+        errors: Of `without_loops` on it.
+        loops: Of `without_loops` on it; at least one.
+        most: How many are named.
+    """
+    between = " " if score.metric == "wer" else ""
+    named = [f'{each.id} ("{between.join(each.phrase)}" {each.times} times)' for each in loops]
+    more = f" and {len(loops) - most} more" if len(loops) > most else ""
+    count = "1 utterance loops" if len(loops) == 1 else f"{len(loops)} utterances loop"
+    rates = ""
+    if score.rate is not None:
+        without = int(errors.sum()) / int(score.tokens.sum())
+        rates = f"; {score.metric.upper()} {score.rate:.2%}, {without:.2%} with each phrase once"
+    return f"{count}: {', '.join(named[:most])}{more}{rates}"
+
+
 def hallucinated_in_silence(score: Score) -> Silence:
     """Return what a model hallucinated where the reference is empty."""
     places = np.flatnonzero(score.tokens == 0)

@@ -13,6 +13,7 @@ from utils.data.batching import Collator
 from utils.data.dataset import Shares, SpeechDataset
 from utils.data.labels import LabelEncoder
 from utils.manifest.languages import text_language
+from utils.model.load import load_model
 from utils.model.loaded import LoadedModel
 from utils.model.precision import choose_precision
 from utils.scoring.tokens import default_metric
@@ -27,7 +28,7 @@ from utils.training.callbacks import (
 )
 from utils.training.data import RunData
 from utils.training.dev_set import DevSet
-from utils.training.distillation import SelfDistillation
+from utils.training.distillation import SelfDistillation, Teacher
 from utils.training.loss import StepLoss
 from utils.training.memory.out_of_memory import MemoryGuard
 from utils.training.memory.plan import MemoryPlan
@@ -81,6 +82,7 @@ def make_trainer(
         collator=collator(settings, loaded, data, encoder),
         step_loss=StepLoss(settings.label_smoothing, settings.loss_chunk or 0),
         distillation=SelfDistillation(loaded.model) if distils else None,
+        teacher=teacher(settings, loaded),
         rate_factors=RateFactors.of(settings, loaded.whisper.config),
         identity=identity or {},
         skipped_steps=SkippedSteps(settings.max_bad_steps, settings.max_grad_spike),
@@ -118,6 +120,14 @@ def train_dataset(
         open_cache(settings.audio_cache, run, len(data.train)),
         Shares(settings.timestamp_prob, settings.prompt_prob),
     )
+
+
+def teacher(settings: TrainSettings, loaded: LoadedModel) -> Teacher | None:
+    """The base model, whole, where a student is cut from it."""
+    if settings.student_layers is None:
+        return None
+    base = load_model(settings.base_model, local_files_only=settings.local_files_only)
+    return Teacher(base.whisper, loaded.whisper)
 
 
 def dev_set(settings: TrainSettings, data: RunData, encoder: LabelEncoder) -> DevSet:

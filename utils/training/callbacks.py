@@ -18,6 +18,7 @@ from utils.cli.progress import progress
 from utils.model.distributed import sum_over_processes
 
 METRIC_FIELDS = ("loss", "learning_rate", "grad_norm", "dev_loss", "dev_cer", "dev_wer")
+LOOP_FIELDS = ("dev_loops", "dev_cer_without_loops", "dev_wer_without_loops")
 
 
 class RunCounters(TrainerCallback, ExportableState):
@@ -101,7 +102,8 @@ class MetricsFile(TrainerCallback):
         if not is_main_process() or not any(name in logs for name in METRIC_FIELDS):
             return
         line = {"step": state.global_step, "epoch": round(logs.get("epoch") or 0.0, 4)}
-        for name in (*METRIC_FIELDS, "examples", "audio_seconds", "seconds", "bad_steps"):
+        counts = ("examples", "audio_seconds", "seconds", "bad_steps")
+        for name in (*METRIC_FIELDS, *LOOP_FIELDS, *counts):
             value = logs.get(name)
             if isinstance(value, (int, float)) and math.isfinite(value):
                 line[name] = value

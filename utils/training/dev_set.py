@@ -5,20 +5,24 @@ B batch, T tokens.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from utils.audio.clip import Seconds
+from utils.cli.console import warn
 from utils.data.dataset import SpeechDataset, evaluation_keys
 from utils.data.labels import IGNORED
 from utils.manifest.utterance import Utterance
 from utils.model.distributed import share_of, sum_over_processes
 from utils.model.loaded import LoadedModel
+from utils.scoring.hallucinations import describe_loops, without_loops
 from utils.transcription.decoding import Decoding
 from utils.transcription.score import score_of
+
+WITHOUT_LOOPS = "_without_loops"
 
 
 @dataclass(frozen=True)
@@ -37,17 +41,30 @@ class DevSet:
     decoding: Decoding
     metric: str
 
-    def error_rate(self, loaded: LoadedModel, desc: str) -> float:
+    def error_rates(self, loaded: LoadedModel, desc: str) -> dict[str, float]:
         """What chooses the checkpoint, over all processes: `ErrorCounts.rank` of generated text.
 
         That is the corpus rate; on a dev set without words, the hallucinated tokens an utterance.
 
         Args:
             loaded: a whole model.
-            desc: what the progress bar says.
+            desc: what the progress bar says, and the warning about loops.
+
+        Returns:
+            `dev_cer` or `dev_wer`; where utterances loop also their number, `dev_loops`, and the
+            rate with each repeated phrase once, `dev_cer_without_loops`.
         """
         score = score_of(loaded, self.utterances, self.decoding, metric=self.metric, desc=desc)
-        return score.counts.rank
+        name = f"dev_{self.metric}"
+        found = {name: score.counts.rank}
+        errors, loops = without_loops(score)
+        if loops:
+            warn(f"{desc}: {describe_loops(score, errors, loops)}")
+            tokens = int(score.tokens.sum())
+            if tokens:
+                found[f"{name}{WITHOUT_LOOPS}"] = int(errors.sum()) / tokens
+            found["dev_loops"] = len(loops)
+        return found
 
     @torch.no_grad()
     def loss(
@@ -80,3 +97,33 @@ class DevSet:
             tokens += labels.ne(IGNORED).sum().item()
         total, tokens = sum_over_processes(total, tokens)
         return total / max(tokens, 1.0)
+
+
+def choice_that_loops_made(events: Sequence[dict[str, Any]], metric: str) -> str | None:
+    """Say that, but for loops, another step would have had the lowest dev error.
+
+    Args:
+        events: of the Trainer's log.
+        metric: "cer" or "wer".
+
+    Returns:
+        A sentence; None where loops decided nothing.
+    """
+    name = f"dev_{metric}"
+    scored = [each for each in events if name in each]
+    if not scored:
+        return None
+
+    def without(event: dict[str, Any]) -> float:
+        return float(event.get(f"{name}{WITHOUT_LOOPS}", event[name]))
+
+    best, other = min(scored, key=lambda each: each[name]), min(scored, key=without)
+    if without(other) >= without(best):
+        return None
+    count = f"{other['dev_loops']:.0f} utterance" + ("s" if other["dev_loops"] > 1 else "")
+    return (
+        f"loops decided which checkpoint is the best: at step {other['step']} {count} of the dev "
+        f"set looped, and its {metric.upper()} is {other[name]:.2%}; with each repeated phrase "
+        f"once it is {without(other):.2%}, and {without(best):.2%} at step {best['step']}, "
+        "which is kept"
+    )

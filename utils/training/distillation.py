@@ -1,4 +1,4 @@
-"""Replayed utterances taught by the base model itself, in place of their texts.
+"""What a model learns from another: replayed utterances from its base, a student from its teacher.
 
 On utterances of `--keep_data` the model is to go on answering as its base does (learning without
 forgetting, arXiv 1606.09282): the loss is the divergence of its distribution from the base's at
@@ -17,6 +17,9 @@ import torch
 from torch.nn import functional
 
 from utils.data.labels import IGNORED
+
+SOFTENED = 2.0
+"""Temperature of both distributions."""
 
 
 class SelfDistillation:
@@ -67,6 +70,70 @@ class SelfDistillation:
         finally:
             model.train(was_training)
         return logits
+
+
+class Teacher:
+    """A whole model that teaches the one that was cut from it, on the states of one encoder.
+
+    distil-whisper's objective (arXiv 2311.00430): cross-entropy with the text and the divergence
+    from the teacher's probabilities, softened by a temperature of 2, with equal weights.
+
+    Args:
+        whisper: the teacher; its encoder is given up for the student's, which is frozen.
+        student: what is trained.
+    """
+
+    def __init__(self, whisper: Any, student: Any) -> None:
+        self.whisper = whisper.eval().requires_grad_(False)
+        self.whisper.model.encoder = student.model.encoder
+
+    def encoded(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """A micro-batch with the encoder's output in the place of `input_features`."""
+        rest = dict(inputs)
+        features = rest.pop("input_features")
+        self.whisper.to(features.device)
+        with torch.no_grad():
+            states = self.whisper.model.encoder(
+                features, merge_stride=rest.get("merge_stride", 0)
+            ).last_hidden_state
+        return {**rest, "encoder_outputs": (states,)}
+
+    def loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
+        """Divergence from the teacher, nats, summed over the tokens that count.
+
+        Args:
+            model: the student, without what processes wrap around it.
+            inputs: of `encoded`, with `decoder_input_ids (B, T)` and `labels (B, T)`.
+
+        Returns:
+            Scalar, 0 for a student that answers as its teacher.
+        """
+        names = ("encoder_outputs", "decoder_input_ids", "merge_stride")
+        read = {name: inputs[name] for name in names if name in inputs}
+        counts = inputs["labels"] != IGNORED
+        with torch.no_grad():
+            target = self.whisper(**read).logits[counts].float().div(SOFTENED).log_softmax(-1)
+        found = model(**read).logits[counts].float().div(SOFTENED).log_softmax(-1)
+        divergence = functional.kl_div(found, target, reduction="sum", log_target=True)
+        return divergence * SOFTENED**2
+
+
+def taught_loss(
+    teacher: Teacher | None, model: Any, inputs: dict[str, Any], num_items: Any
+) -> tuple[torch.Tensor | None, dict[str, Any]]:
+    """A teacher's part of a step's loss, and the micro-batch with its encoder's output.
+
+    Args:
+        teacher: None teaches nothing.
+        model: the student, without what processes wrap around it.
+        inputs: a micro-batch.
+        num_items: tokens that count in the whole step; this micro-batch's if None.
+    """
+    if teacher is None:
+        return None, inputs
+    encoded = teacher.encoded(inputs)
+    tokens = inputs["labels"].ne(IGNORED).sum() if num_items is None else num_items
+    return teacher.loss(model, encoded) / tokens, encoded
 
 
 def replay_loss(

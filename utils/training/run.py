@@ -22,7 +22,7 @@ from utils.manifest.languages import language_code
 from utils.model.adapters.attach import count_parameters
 from utils.model.adapters.base_digest import expect_base
 from utils.model.compilation import compile_layers
-from utils.model.distributed import barrier, on_main_process
+from utils.model.distributed import barrier, on_main_process, share_cores
 from utils.model.folders import BEST, FINAL, clear_run, model_name
 from utils.model.load import load_model, with_digest
 from utils.model.loaded import LoadedModel
@@ -39,6 +39,7 @@ from utils.training.audio_context.probe import settled_context
 from utils.training.best_average import BestAverage
 from utils.training.build import make_trainer
 from utils.training.data import RunData, read_augmenter, read_data, read_manifests
+from utils.training.dev_set import choice_that_loops_made
 from utils.training.generation_settings import allow_what_is_taught
 from utils.training.memory.plan import fit_to_memory
 from utils.training.rate_search import (
@@ -120,6 +121,7 @@ def join_processes(settings: TrainSettings, run: Path) -> TrainingArguments:
     Raises:
         UserError: if the settings cannot go with what the launcher asks for.
     """
+    share_cores()
     sharing = sharing_asked_for()
     refuse_what_is_not_there(settings)
     refuse_unshardable(sharing, settings)
@@ -206,7 +208,7 @@ def prepare(
     set_seed(settings.seed)  # data order and augmentation have seeds of their own
     sampler = make_sampler(data.train, batch_plan(settings, loaded), data.augmenter)
     total = total_steps(settings, sampler)
-    settings = with_pace(settings, total, sampler.num_steps)
+    settings = with_pace(settings, total, sampler.num_steps, len(data.dev) / len(data.train))
     loaded = make_trainable(loaded, total)
     memory = fit_to_memory(settings, loaded, sampler)
     if settings.auto_batch and start.checkpoint is not None:
@@ -248,8 +250,9 @@ def describe(settings: TrainSettings, loaded: LoadedModel, data: RunData) -> Non
 def describe_pace(settings: TrainSettings, total: int) -> None:
     """Say how long the run is, and how often it is scored, saved and logged."""
     say(
-        f"schedule     {total} steps; scored every {settings.eval_steps}, saved every "
-        f"{settings.save_steps}, logged every {settings.logging_steps}"
+        f"schedule     {total} steps, {settings.warmup_steps} of them warm-up; scored every "
+        f"{settings.eval_steps}, saved every {settings.save_steps}, logged every "
+        f"{settings.logging_steps}"
     )
 
 
@@ -296,6 +299,9 @@ def finish(settings: TrainSettings, trainer: WhisperTrainer) -> None:
     if trainer.skipped_steps.total:
         warn(f"steps without a usable gradient, which were skipped: {trainer.skipped_steps.total}")
     warn_of_failures(trainer.all_failures())
+    decided = choice_that_loops_made(state.log_history, trainer.dev.metric)
+    if decided is not None:
+        warn(decided)
     metric = trainer.dev.metric.upper()
     place = "the average" if average_is_best else f"step {state.best_global_step}"
     say_result(f"best         {run / BEST}: dev {metric} {state.best_metric:.2%} at {place}")

@@ -12,6 +12,7 @@ from utils.model.adapters.base_digest import expect_base
 from utils.model.adapters.continued import Asked, continue_adapter
 from utils.model.audio_context.encoder import FlexibleWhisper
 from utils.model.distributed import on_main_process
+from utils.model.fewer_layers import keep_decoder_layers
 from utils.model.loaded import LoadedModel
 from utils.model.new_tokens import new_ids
 from utils.training.settings.adapters import AdapterSettings
@@ -70,13 +71,15 @@ def free_weights(settings: FullSettings, whisper: FlexibleWhisper) -> None:
     Raises:
         UserError: if more layers are to be frozen than there are.
     """
+    if settings.student_layers is not None:
+        keep_decoder_layers(whisper, settings.student_layers)
     encoder, decoder = whisper.model.encoder, whisper.model.decoder
     if settings.freeze_layers > len(encoder.layers):
         raise UserError(
             f"--freeze_layers={settings.freeze_layers}: the encoder has {len(encoder.layers)}",
             "--freeze_encoder=True keeps all of it.",
         )
-    if settings.freeze_encoder:
+    if settings.freeze_encoder or settings.student_layers is not None:
         whisper.freeze_encoder()
     elif settings.freeze_layers:
         for module in (encoder.conv1, encoder.conv2, *encoder.layers[: settings.freeze_layers]):

@@ -25,7 +25,7 @@ from utils.model.loaded import LoadedModel
 from utils.training.audio_context.plan import make_sampler
 from utils.training.callbacks import RunCounters
 from utils.training.dev_set import DevSet
-from utils.training.distillation import SelfDistillation, replay_loss
+from utils.training.distillation import SelfDistillation, Teacher, replay_loss, taught_loss
 from utils.training.loader_wait import LoaderWatch
 from utils.training.loss import StepLoss
 from utils.training.parameter_groups import RateFactors, group_parameters
@@ -52,6 +52,7 @@ class WhisperTrainer(ResumableTrainer):
         rate_factors: learning rates that differ between weights.
         identity: what the run is; kept with its best weights.
         distillation: teaches what the base model says, if asked for.
+        teacher: of a student.
         **options: as of `ResumableTrainer`.
     """
 
@@ -70,6 +71,7 @@ class WhisperTrainer(ResumableTrainer):
         rate_factors: RateFactors,
         identity: dict[str, Any],
         distillation: SelfDistillation | None = None,
+        teacher: Teacher | None = None,
         **options: Any,
     ) -> None:
         self.sharing = sharing_asked_for()
@@ -91,6 +93,7 @@ class WhisperTrainer(ResumableTrainer):
         self.rate_factors = rate_factors
         self.identity = identity
         self.distillation = distillation
+        self.teacher = teacher
         self.loader_watch = LoaderWatch(self.args.dataloader_num_workers)
 
     @property
@@ -195,12 +198,14 @@ class WhisperTrainer(ResumableTrainer):
         bare = self.accelerator.unwrap_model(model)
         inputs = {**inputs, "merge_stride": self.loaded.merge_stride}
         taught, inputs = replay_loss(self.distillation, bare, inputs, num_items_in_batch)
+        by_teacher, inputs = taught_loss(self.teacher, bare, inputs, num_items_in_batch)
         inputs |= self.step_loss.model_inputs(inputs["labels"])
         loss, outputs = super().compute_loss(
             model, inputs, return_outputs=True, num_items_in_batch=num_items_in_batch, **options
         )
-        if taught is not None:
-            loss = loss + taught * self.accelerator.num_processes  # gradients are averaged
+        for part in (taught, by_teacher):
+            if part is not None:
+                loss = loss + part * self.accelerator.num_processes  # gradients are averaged
         penalty = orthogonality_penalty(bare)
         if penalty is not None:
             # Once a step: every process adds it, and their gradients are averaged.
@@ -234,9 +239,9 @@ class WhisperTrainer(ResumableTrainer):
         loaded = replace(self.loaded, model=model, audio_context=self.audio_context)
         desc = f"dev set, step {self._step}"
         window = WINDOW_SECONDS if self.audio_context == "full" else 0.0
-        error = self.dev.error_rate(loaded, desc)
+        rates = self.dev.error_rates(loaded, desc)
         loss = self.dev.loss(loaded, self.data_collator, window, self.step_loss.chunk)
-        return {"dev_loss": loss, f"dev_{self.dev.metric}": error}
+        return {"dev_loss": loss, **rates}
 
     def averaged(self) -> AbstractContextManager[None]:
         """While it lasts the model has the weights that are scored and kept."""

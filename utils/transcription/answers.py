@@ -8,12 +8,14 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
 from utils.data.labels import LabelEncoder
 from utils.transcription.decoding import Decoding
 from utils.transcription.engines.registry import DecodingResult, Engine, Search, States
+from utils.transcription.loops import ends_in_loop
 from utils.transcription.transcript import compression_ratio
 
 
@@ -90,9 +92,10 @@ class Answers:
             patience=settings.patience,
             length_penalty=settings.length_penalty,
             suppressed=settings.suppress_tokens,
+            stop_loops=settings.temperature_fallback,
         )
         if settings.temperature > 0:
-            search = replace(search, seed=self._seed(settings.temperature, requests))
+            search = replace(search, **self._seeds(settings.temperature, requests))
         found = self.engine.generate(states, prompts, search)
         self.tokens += sum(len(each.ids) for each in found)
         if settings.temperature_fallback:
@@ -108,32 +111,46 @@ class Answers:
         search: Search,
     ) -> list[DecodingResult]:
         """Decode the rows whose text looks wrong again, at rising temperatures."""
+        attempts = [[each] for each in found]
         for temperature in self.decoding.fallback_temperatures:
-            wrong = [place for place, each in enumerate(found) if self._looks_wrong(each)]
+            wrong = [place for place, each in enumerate(attempts) if self._looks_wrong(each[-1])]
             if not wrong:
                 break
-            seed = self._seed(temperature, [requests[place] for place in wrong])
-            again = replace(search, num_beams=1, temperature=temperature, seed=seed)
+            seeds = self._seeds(temperature, [requests[place] for place in wrong])
+            again = replace(search, num_beams=1, temperature=temperature, **seeds)
             retried = self.engine.generate(self.engine.select(states, wrong), prompts[wrong], again)
             self.tokens += sum(len(each.ids) for each in retried)
             for place, each in zip(wrong, retried, strict=True):
-                found[place] = each
-        return found
+                attempts[place].append(each)
+        return [self._best(each) for each in attempts]
 
-    def _seed(self, temperature: float, requests: Sequence[Request]) -> int:
+    def _best(self, attempts: Sequence[DecodingResult]) -> DecodingResult:
+        """The attempt that is kept: as faster-whisper chooses."""
+        if not self._looks_wrong(attempts[-1]):
+            return attempts[-1]
+        plain = [each for each in attempts if not self._repeats(each)]
+        return max(plain, key=lambda each: each.mean_logprob) if plain else attempts[-1]
+
+    def _seeds(self, temperature: float, requests: Sequence[Request]) -> dict[str, Any]:
         """The same numbers are drawn whatever was decoded before, and on any process."""
-        names = "\0".join(each.id for each in requests)
-        return zlib.crc32(f"{self.decoding.seed} {temperature} {names}".encode())
+
+        def seed(names: Sequence[str]) -> int:
+            text = "\0".join(names)
+            return zlib.crc32(f"{self.decoding.seed} {temperature} {text}".encode())
+
+        names = [each.id for each in requests]
+        return {"seed": seed(names), "seeds": tuple(seed([name]) for name in names)}
 
     def _looks_wrong(self, found: DecodingResult) -> bool:
         """Whether text repeats itself or is unlikely; silence is neither."""
         if self._is_silence(found):
             return False
-        repeats = compression_ratio(self.encoder.decode(found.ids))
-        return (
-            repeats > self.decoding.compression_ratio_threshold
-            or found.mean_logprob < self.decoding.logprob_threshold
-        )
+        return self._repeats(found) or found.mean_logprob < self.decoding.logprob_threshold
+
+    def _repeats(self, found: DecodingResult) -> bool:
+        """Whether text repeats itself: as tokens at its end, or so that zlib shrinks it."""
+        ratio = compression_ratio(self.encoder.decode(found.ids))
+        return ratio > self.decoding.compression_ratio_threshold or ends_in_loop(found.ids)
 
     def _is_silence(self, found: DecodingResult) -> bool:
         settings = self.decoding

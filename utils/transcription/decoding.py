@@ -38,7 +38,8 @@ class Decoding:
         max_new_tokens: most tokens an answer may have; None: as many as the model's generation
             settings (`max_length`) and the decoder have room for.
         temperature_fallback: whether a window whose text looks wrong is decoded again by sampling
-            at rising temperatures.
+            at rising temperatures. Where no attempt looks right, the likeliest that does not repeat
+            itself is taken, or else the last.
         compression_ratio_threshold: text that zlib shrinks more than so many times repeats
             itself, and looks wrong.
         logprob_threshold: a mean log-probability (nats a token) below it looks wrong.
@@ -67,7 +68,7 @@ class Decoding:
     audio_context: AudioContext = "auto"
     num_workers: int = 2
     max_new_tokens: int | None = None
-    temperature_fallback: bool = False
+    temperature_fallback: bool = True
     compression_ratio_threshold: float = 2.4
     logprob_threshold: float = -1.0
     no_speech_threshold: float = 0.6

@@ -55,7 +55,9 @@ def test_cut_windows_come_to_mean_what_full_windows_do(
     pair = PairCollator(loaded.log_mel)([clips[ExampleKey(row, 0, 0.0)] for row in range(8)])
 
     def transcribed(context: str) -> list[Prediction]:
-        decoding = Decoding(language="zh", audio_context=context, max_new_tokens=20)
+        decoding = Decoding(
+            language="zh", audio_context=context, max_new_tokens=20, temperature_fallback=False
+        )
         return transcribe(loaded, unheard, decoding)
 
     full = [prediction.hypothesis for prediction in transcribed("full")]

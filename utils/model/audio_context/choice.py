@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from utils.audio.features import pad_samples
+from utils.audio.features import WINDOW_SAMPLES, pad_samples
 from utils.audio.load import load_audio
 from utils.cli.errors import UserError
 from utils.data.labels import IGNORED
@@ -91,7 +91,11 @@ def context_losses(
             samples = load_audio(utterance.audio)
         except UserError:
             continue
+        if len(samples) > WINDOW_SAMPLES:
+            continue
         encoded = loaded.label_encoder(language=language, task=task).encode(utterance)
+        if len(encoded.labels) > loaded.whisper.config.max_target_positions:
+            continue
         ids = torch.tensor([encoded.decoder_input_ids]), torch.tensor([encoded.labels])
         for kind in kinds:
             windows = Windows.of(kind, loaded.context_margin)

@@ -9,8 +9,8 @@ from utils.cli.console import process_count, process_rank, say, warn
 from utils.cli.errors import UserError
 from utils.data.batching import BatchPlan, StepSampler
 from utils.data.dataset import TrainingTable
-from utils.model.loaded import LoadedModel
-from utils.training.audio_context.probe import UNDECIDED, stated_context
+from utils.model.loaded import LoadedModel, stated_context
+from utils.training.audio_context.probe import UNDECIDED
 from utils.training.settings.common import TrainSettings
 
 

@@ -30,12 +30,6 @@ LEAST_SAVING = 0.25
 """Share of the windows of 30 s below which leaving out silence is not worth a question."""
 
 
-def stated_context(loaded: LoadedModel) -> str | None:
-    """The audio context that a model says it was trained for, if it says so."""
-    context: str | None = getattr(loaded.whisper.generation_config, "audio_context", None)
-    return context
-
-
 def settled_context(
     settings: TrainSettings,
     loaded: LoadedModel,

@@ -23,6 +23,8 @@ from utils.training.settings.common import TrainSettings
 
 RUN_FILE = "run.json"
 
+FOLLOWING = ("eval_steps", "warmup_steps")
+"""Follow from the run's length where they are not given."""
 NO_SAY = frozenset(
     {
         # Where things are and what is said and kept.
@@ -60,8 +62,7 @@ def run_identity(
         sounds: of `sounds_of`.
     """
     fields = {field.name for field in dataclasses.fields(settings)} - NO_SAY
-    if settings.eval_steps is None:  # it follows from the rest
-        fields.remove("eval_steps")
+    fields -= {name for name in FOLLOWING if getattr(settings, name) is None}
     named = {name: getattr(settings, name) for name in sorted(fields)}
     base = model_fingerprint(settings.base_model, local_files_only=settings.local_files_only)
     found = {
@@ -117,7 +118,7 @@ def differences(recorded: dict[str, Any], now: dict[str, Any]) -> list[str]:
     for name in [*recorded, *(name for name in now if name not in recorded)]:
         old, new = recorded.get(name, "not set"), now.get(name, "not set")
         # It may follow from the rest; and what was begun earlier does not know its sounds.
-        is_optional = name == "eval_steps" or (name.endswith(IN_IDENTITY) and name not in recorded)
+        is_optional = name in FOLLOWING or (name.endswith(IN_IDENTITY) and name not in recorded)
         if old == new or (is_optional and "not set" in (old, new)):
             continue
         if isinstance(old, dict) and isinstance(new, dict):

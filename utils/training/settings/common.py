@@ -58,6 +58,11 @@ class TrainSettings(
         return 1.0
 
     @property
+    def student_layers(self) -> int | None:
+        """Decoder layers of a student that the base model teaches."""
+        return None
+
+    @property
     def ema_decay(self) -> float | None:
         """What a moving average of the weights keeps of itself at each step."""
         return None

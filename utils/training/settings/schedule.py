@@ -18,8 +18,8 @@ class ScheduleSettings:
     """Stop after so many steps, whatever num_train_epochs says; -1: no limit."""
     learning_rate: float | None = 1e-3
     """Highest learning rate."""
-    warmup_steps: int = 50
-    """Steps over which the learning rate rises from 0."""
+    warmup_steps: int | None = None
+    """Steps over which the learning rate rises from 0. None: a tenth of the run, at most 50."""
     per_device_train_batch_size: int = 8
     """Utterances a process computes at once; not used with batch_seconds or batch_tokens."""
     gradient_accumulation_steps: int = 1
@@ -56,6 +56,8 @@ class ScheduleSettings:
         for name in ("per_device_train_batch_size", "gradient_accumulation_steps"):
             if getattr(self, name) < 1:
                 raise UserError(f"--{name}={getattr(self, name)}: expected at least 1")
+        if (self.warmup_steps or 0) < 0:
+            raise UserError(f"--warmup_steps={self.warmup_steps}: expected 0 or more, or None")
         for name in ("batch_seconds", "batch_tokens"):
             value = getattr(self, name)
             if value is not None and not value > 0:

@@ -11,8 +11,9 @@ class SelectionSettings:
     """Evaluation on the way, the model that is kept, and trackers."""
 
     eval_steps: int | None = None
-    """Steps between two evaluations on the dev set; the last step is always evaluated. None: about
-    ten evaluations in the run, and at least one in each pass over the data."""
+    """Steps between two evaluations on the dev set; the last step is always evaluated. None: up to
+    ten evaluations in the run, as many as take about a tenth of its time, and at least one in each
+    pass over the data."""
     eval_on_start: bool = True
     """Score the dev set before the first step, so that the curve shows where it began."""
     per_device_eval_batch_size: int = 8

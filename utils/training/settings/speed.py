@@ -16,7 +16,8 @@ class SpeedSettings:
     fp16: bool | None = None
     """Train in float16; None chooses by what the device can do."""
     bf16: bool | None = None
-    """Train in bfloat16; None chooses by what the device can do."""
+    """Train in bfloat16; None takes it on GPUs that have it, and on CPUs that have arithmetic for
+    it (avx512_bf16, amx_bf16) in runs of one process."""
     gradient_checkpointing: bool | Literal["auto"] = "auto"
     """Recompute each layer in the backward pass instead of keeping its activations: a third more
     time for a fraction of the memory. auto: only where the batch would not fit otherwise."""

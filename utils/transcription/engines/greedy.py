@@ -17,11 +17,15 @@ from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 
 from utils.model.audio_context.encoder import FlexibleWhisper
 from utils.model.integrity import expect_finite_logits
+from utils.transcription.loops import ends_in_loop
+
+LOOPS_EVERY = 8
+"""Tokens between two looks for loops."""
 
 LogitsRule = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """(token ids so far `(B, T)`, logits `(B, V)`) -> logits `(B, V)`."""
-Choice = Callable[[torch.Tensor], torch.Tensor]
-"""logits `(B, V)` -> the chosen ids int64 `(B,)`."""
+Choice = Callable[[torch.Tensor, Sequence[int]], torch.Tensor]
+"""(logits `(B, V)`, the rows that they are of) -> the chosen ids int64 `(B,)`."""
 
 
 def whisper_cache() -> EncoderDecoderCache:
@@ -43,7 +47,7 @@ class Found(NamedTuple):
     watched: float
 
 
-def likeliest(logits: torch.Tensor) -> torch.Tensor:
+def likeliest(logits: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
     """The likeliest token of each row."""
     return logits.argmax(-1)
 
@@ -98,6 +102,7 @@ class GreedyDecoder:
         scored: bool = False,
         watched: tuple[int, int] | None = None,
         merge_stride: int = 0,
+        stop_loops: bool = False,
     ) -> list[Found]:
         """Decode a batch.
 
@@ -110,6 +115,7 @@ class GreedyDecoder:
             scored: whether log-probabilities are summed; they cost a pass over the vocabulary.
             watched: a position of the prompt and a token, whose probability there is wanted.
             merge_stride: that the states were computed with.
+            stop_loops: whether a row ends where it repeats itself (`ends_in_loop`).
         """
         rows = torch.arange(len(prompts), device=prompts.device)
         prefix = prompts
@@ -129,13 +135,16 @@ class GreedyDecoder:
             logits += self.first if number == 0 else self.never
             if rule is not None:
                 logits = rule(prefix, logits)
-            best = choose(logits)
+            best = choose(logits, rows.tolist())
             if scored:
                 chosen = logits.gather(1, best[:, None]).squeeze(1) - logits.logsumexp(-1)
                 sums[rows.cpu()] += chosen.double().cpu()
             going = best != self.end
             for row, token in zip(rows[going].tolist(), best[going].tolist(), strict=True):
                 answers[row].append(token)
+            if stop_loops and number % LOOPS_EVERY == LOOPS_EVERY - 1:
+                caught = [ends_in_loop(answers[row]) for row in rows.tolist()]
+                going &= ~torch.tensor(caught, device=going.device)
             if not going.any():
                 break
             if not going.all():

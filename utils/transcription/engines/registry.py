@@ -42,12 +42,15 @@ class Search:
         num_beams: 1 is greedy search.
         timestamps: whether Whisper's rules for timestamps hold.
         temperature: 0 takes the likeliest token, above it samples.
-        seed: of the sampling.
+        seed: of the sampling of a batch, for an engine that cannot draw for each row.
+        seeds: of each row, so that what it says does not depend on the batch that it is in.
         confidence: whether log-probabilities and the probability of no speech are wanted.
         best_of: samples of which the likeliest is taken, at a temperature above 0.
         patience: how many times `num_beams` answers are finished; None: once.
         length_penalty: exponent of an answer's length; None: the library's own.
         suppressed: ids that are never generated; None: those of the model's settings.
+        stop_loops: whether an answer that is caught in a loop may be cut off there; an engine that
+            cannot goes on to `max_new_tokens`.
     """
 
     max_new_tokens: int
@@ -55,11 +58,13 @@ class Search:
     timestamps: bool = False
     temperature: float = 0.0
     seed: int = 0
+    seeds: tuple[int, ...] = ()
     confidence: bool = False
     best_of: int = 1
     patience: float | None = None
     length_penalty: float | None = None
     suppressed: tuple[int, ...] | None = None
+    stop_loops: bool = False
 
 
 @dataclass(frozen=True)

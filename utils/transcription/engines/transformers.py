@@ -161,10 +161,11 @@ class TransformersEngine:
             prompts.repeat_interleave(attempts, 0),
             search.max_new_tokens,
             rule,
-            _Sampler(search) if sampling else likeliest,
+            _Sampler(search, len(prompts) * attempts) if sampling else likeliest,
             scored=search.confidence or attempts > 1,
             watched=self._no_speech_at(prompts) if search.confidence else None,
             merge_stride=states.merge_stride,
+            stop_loops=search.stop_loops,
         )
         means = [(ids, total / (len(ids) + 1), silent) for ids, total, silent in found]
         return [
@@ -276,14 +277,28 @@ class _FiniteOnly(LogitsProcessor):
 
 
 class _Sampler:
-    """Draws tokens at a temperature, the same ones for the same seed."""
+    """Draws tokens at a temperature: for each row the same ones for the same seed.
 
-    def __init__(self, search: Search) -> None:
+    Args:
+        search: its temperature, its seeds, and how often each row is tried.
+        rows: of the batch, each attempt counted.
+    """
+
+    def __init__(self, search: Search, rows: int) -> None:
         self.temperature = search.temperature
+        seeds = search.seeds or tuple(search.seed + row for row in range(rows))
+        attempts = rows // len(seeds)
         # Drawn on the CPU, so that the device has no part in the numbers.
-        self.random = torch.Generator().manual_seed(search.seed)
+        self.random = [
+            torch.Generator().manual_seed(seed + attempt)
+            for seed in seeds
+            for attempt in range(attempts)
+        ]
 
-    def __call__(self, logits: torch.Tensor) -> torch.Tensor:
+    def __call__(self, logits: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
         chances = (logits / self.temperature).softmax(-1).cpu()
-        drawn = torch.multinomial(chances, 1, generator=self.random).squeeze(1)
-        return drawn.to(logits.device)
+        drawn = [
+            torch.multinomial(chance, 1, generator=self.random[row])
+            for chance, row in zip(chances, rows, strict=True)
+        ]
+        return torch.cat(drawn).to(logits.device)
