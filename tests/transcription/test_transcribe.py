@@ -57,7 +57,7 @@ def test_greedy_search_equals_the_librarys(
     ours = engine.generate(states, prompts, search)
     rule = engine._timestamp_rule(len(prompt)) if timestamps else None
     theirs = engine._beam_search(states, prompts, search, rule)
-    assert [each.ids for each in ours] == [tuple(ids) for ids, _ in theirs]
+    assert [each.ids for each in ours] == [tuple(ids) for ids, *_ in theirs]
 
 
 def test_order_and_batch_size_do_not_change_the_text(
