@@ -33,6 +33,7 @@ def printed_table(script: str, measured: str) -> list[str]:
     ("page", "script", "measured"),
     [
         ("results.md", "real_speech", "real_speech"),
+        ("training.md", "defaults", "defaults"),
         ("speed.md", "train_speed", "train_speed"),
         ("speed.md", "context_table", "context_demo"),
         ("speed.md", "thinned_silence", "thinned_silence"),
