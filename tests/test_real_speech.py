@@ -11,6 +11,7 @@ import pytest
 
 SETS = ("zh_aishell_S0150", "en_speechocean762")
 CLIPS = 2
+KINDS = ("multilingual", *SETS)
 
 
 def run(repository: Path, *flags: str) -> subprocess.CompletedProcess[str]:
@@ -26,9 +27,9 @@ def test_without_recordings_it_is_skipped_by_name(repository: Path, tmp_path: Pa
 
 
 def test_an_unknown_set_is_refused(repository: Path) -> None:
-    done = run(repository, "--sets=zh,fr")
+    done = run(repository, "--runs=zh,fr")
     assert done.returncode == 2
-    assert "--sets=fr: expected zh, en" in done.stderr
+    assert "--runs=fr: expected zh, en, zh_keep, zh_full" in done.stderr
 
 
 @pytest.mark.slow
@@ -37,17 +38,19 @@ def test_an_unknown_set_is_refused(repository: Path) -> None:
 def test_a_few_clips_are_trained_on_and_the_test_part_is_only_scored(
     repository: Path, shared: Path, tmp_path: Path
 ) -> None:
-    name = SETS[0]
-    data = tmp_path / "data" / name
-    data.mkdir(parents=True)
-    (data / "audio").symlink_to(shared / "data" / name / "audio")
-    for part in ("train", "dev", "test"):
-        lines = (shared / "data" / name / f"{part}.jsonl").read_text("utf-8").splitlines()
-        (data / f"{part}.jsonl").write_text("\n".join(lines[:CLIPS]) + "\n", "utf-8")
+    for name in KINDS:
+        data = tmp_path / "data" / name
+        data.mkdir(parents=True)
+        for source in (shared / "data" / name).iterdir():
+            if source.suffix == ".jsonl":
+                lines = source.read_text("utf-8").splitlines()
+                (data / source.name).write_text("\n".join(lines[:CLIPS]) + "\n", "utf-8")
+            else:
+                (data / source.name).symlink_to(source)
     output = tmp_path / "real.json"
     done = run(
         repository,
-        "--sets=zh",
+        "--runs=zh",
         f"--base_model={shared / 'models' / 'whisper-base'}",
         f"--data={tmp_path / 'data'}",
         "--num_train_epochs=1",
@@ -56,13 +59,14 @@ def test_a_few_clips_are_trained_on_and_the_test_part_is_only_scored(
     )
     assert done.returncode == 0, done.stderr[-2000:]
     measured = json.loads(output.read_text("utf-8"))["sets"]["zh"]
-    assert measured["scores"].keys() == {"greedy", "fallback"}
+    assert measured["scores"].keys() == {"zh", "en", "multilingual"}
     for scores in measured["scores"].values():
-        assert scores.keys() == {"before", "after"}
+        assert scores.keys() == {"base", "tuned", "half"}
         assert all(score["utterances"] == CLIPS for score in scores.values())
     with_test = {
         step for step, cost in measured["steps"].items() if "/test.jsonl" in cost["command"]
     }
-    assert with_test == {"greedy", "fallback"}
+    assert with_test == {"score"}
     assert all(cost["peak_bytes"] > 1e8 for cost in measured["steps"].values())
-    assert "| zh | greedy | before | CER" in done.stdout
+    assert measured["curve"][0][0] == 0
+    assert "| zh | zh | base | CER" in done.stdout
