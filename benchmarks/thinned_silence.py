@@ -2,6 +2,8 @@ r"""How close the answers on cut and thinned windows are to those on windows of 
 
     python benchmarks/thinned_silence.py --model=../shared/models/whisper-base \
         --data=../shared/data/zh_aishell_S0150/test.jsonl
+    python benchmarks/thinned_silence.py --table=True --picture=docs/images/thinned-windows.png \
+        --beside=benchmarks/results/thinned_silence_en.json
 
 The model transcribes some clips on windows of 30 s; then its own transcripts are teacher-forced on
 shorter windows. For each stride of the silence (0 cuts it off, 1 is all of it): how many positions
@@ -56,6 +58,10 @@ class ThinnedSilenceSettings:
     """File for the measurements."""
     table: bool = False
     """Print the table of docs/speed.md from --output; nothing is measured."""
+    picture: str | None = None
+    """PNG to draw: divergence over positions, of --output and of --beside."""
+    beside: tuple[str, ...] = ()
+    """Files of further measurements for --picture, separated by commas."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -67,7 +73,39 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not settings.table:
         found = {"machine": machine(), "settings": vars(settings), **measure(settings)}
         write_measured(settings.output, {"schema": 1, **found})
+    if settings.picture is not None:
+        draw(
+            [read_measured(path) for path in (settings.output, *settings.beside)], settings.picture
+        )
     say(table(read_measured(settings.output)))
+
+
+def draw(measured: Sequence[dict[str, Any]], picture: str) -> None:
+    """Draw how far the answers diverge from those on 30 s, over the positions computed."""
+    from utils.report.figures.curves import COLOURS, new_figure, save_figure
+
+    figure, axes = new_figure()
+    for found, colour in zip(measured, COLOURS, strict=False):
+        rows = {int(stride): row for stride, row in found["rows"].items() if stride != "1"}
+        points = sorted(
+            (row["positions"], row["divergence"], stride) for stride, row in rows.items()
+        )
+        label = f"{Path(found['settings']['data']).parent.name}, {found['mean_seconds']:.1f} s"
+        places, heights = [p[0] for p in points], [p[1] for p in points]
+        axes.plot(places, heights, color=colour, marker="o", linewidth=2, label=label)
+        # Both have the same strides, in the same order.
+        for position, divergence, stride in points if found is measured[0] else ():
+            text = "cut off" if stride == 0 else f"1 in {stride}"
+            axes.annotate(
+                text, (position, divergence), xytext=(5, 5), textcoords="offset points", fontsize=7
+            )
+    axes.set_yscale("log")
+    axes.set_title(
+        "Divergence from 30 s (nats a token), positions computed", loc="left", fontsize=11
+    )
+    axes.set_xlabel("encoder positions of 1500")
+    axes.legend(frameon=False)
+    save_figure(figure, Path(picture))
 
 
 def measure(settings: ThinnedSilenceSettings) -> dict[str, Any]:

@@ -37,6 +37,7 @@ def printed_table(script: str, measured: str) -> list[str]:
         ("speed.md", "train_speed", "train_speed"),
         ("speed.md", "context_table", "context_demo"),
         ("speed.md", "thinned_silence", "thinned_silence"),
+        ("speed.md", "thinned_silence", "thinned_silence_en"),
         ("evaluation.md", "engines", "engines"),
         ("evaluation.md", "coverage", "coverage"),
         ("validation.md", "data_scale", "data_scale"),
