@@ -39,6 +39,7 @@ def test_a_changed_one_is_read_or_refused(kinds: list[Reader], tmp_path: Path) -
     [
         ("config.json", '"encoder_layers": 2', '"encoder_layers": 10000000'),
         ("config.json", '"d_model": 16', '"d_model": "16"'),
+        ("config.json", '"use_cache": true', '"use_cache": [[]]'),
         ("config.json", '"vocab_size": 51865', '"vocab_size": 51864'),
         ("config.json", '"model_type": "whisper"', '"model_type": "bert"'),
         ("generation_config.json", '"bos_token_id": 50257', '"bos_token_id": 51865'),
@@ -51,7 +52,7 @@ def test_a_changed_one_is_read_or_refused(kinds: list[Reader], tmp_path: Path) -
 def test_what_a_model_says_of_itself_must_hold(
     kinds: list[Reader], tmp_path: Path, name: str, good: str, bad: str
 ) -> None:
-    reader = next(each for each in kinds if each.name == name and len(each.good) > 300)
+    reader = [each for each in kinds if each.name == name and len(each.good) > 300][-1]
     assert good.encode() in reader.good
     changed = reader.good.replace(good.encode(), bad.encode())
     assert read_one(reader, changed, tmp_path / "input") == "refused"

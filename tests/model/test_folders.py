@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
+import json
 from pathlib import Path
 
 import pytest
 
-from utils.cli.errors import Failure
-from utils.model.folders import clear_run, model_name, remove_remains, write_folder
+from utils.cli.errors import Failure, UserError
+from utils.model.folders import clear_run, model_name, read_base_path, remove_remains, write_folder
 
 
 @pytest.mark.parametrize("path", ["openai/whisper-tiny", "models/whisper-tiny/", "./whisper-tiny"])
@@ -56,3 +57,11 @@ def test_what_a_killed_process_left_is_removed_and_what_it_was_replacing_comes_b
     remove_remains(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"a", "b", ".mine"}
     assert (tmp_path / "a" / "weights").read_text() == "old"
+
+
+def test_an_adapter_on_itself_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "adapter_config.json").write_text(
+        json.dumps({"base_model_name_or_path": str(tmp_path)})
+    )
+    with pytest.raises(UserError, match="an adapter too"):
+        read_base_path(tmp_path)

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import finetune
+import utils.training.run  # noqa: F401 (what it imports finds the library whole)
 from utils.cli.errors import UserError, run_script
 from utils.training.requests import (
     expect_optimizer,

@@ -45,7 +45,7 @@ def expect_sound_folder(folder: Path) -> None:
     if config:
         _expect_fields(folder / "config.json", config, _CONFIG)
         _expect_sizes(folder, config)
-    vocabulary = config.get("vocab_size", MOST)
+    vocabulary = config.get("vocab_size") or MOST
     generation = folder / "generation_config.json"
     for path, content in ((folder / "config.json", config), (generation, _read(generation))):
         _expect_fields(path, content, _GENERATION)

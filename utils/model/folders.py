@@ -157,7 +157,7 @@ def read_base_path(adapter: Path) -> str:
     """The base model that an adapter folder names.
 
     Raises:
-        UserError: if the folder holds no adapter.
+        UserError: if the folder holds no adapter, or its base is one.
     """
     config = adapter / "adapter_config.json"
     if not config.is_file():
@@ -172,5 +172,10 @@ def read_base_path(adapter: Path) -> str:
         raise UserError(
             f"{config}: base_model_name_or_path is {shown(base)}; expected a model's path or name",
             hint,
+        )
+    if Path(base, "adapter_config.json").is_file():  # perhaps this one itself
+        raise UserError(
+            f"the base model of the adapter {adapter} is {base}, an adapter too",
+            f"Merge that one first: python merge_lora.py --lora_model={base}",
         )
     return base

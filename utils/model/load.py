@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from transformers import BitsAndBytesConfig, GenerationConfig, WhisperProcessor
 from transformers.utils import logging as transformers_logging
@@ -33,7 +34,8 @@ WEIGHTS = (WHOLE_WEIGHTS, SHARDED_WEIGHTS)
 TOKENIZER_FILES = ("tokenizer.json", "vocab.json")
 _UNLOADABLE = (
     *(OSError, ValueError, LookupError, RuntimeError, SafetensorError),
-    *(TypeError, AttributeError, ArithmeticError),  # a value of another type in a JSON file
+    # A value of another type in a JSON file.
+    *(TypeError, AttributeError, ArithmeticError, StrictDataclassError),
 )
 FEATURE_FILES = ("preprocessor_config.json", "processor_config.json")
 
@@ -116,11 +118,6 @@ def _load_adapter(path: str, source: str, **options: bool) -> LoadedModel:
     from peft import PeftModel
 
     base_path = read_base_path(Path(source))
-    if Path(base_path, "adapter_config.json").is_file():
-        raise UserError(
-            f"{path} is an adapter whose base model {base_path} is an adapter too",
-            "Merge that one first: python merge_lora.py --lora_model=" + base_path,
-        )
     try:
         base = load_model(base_path, **options)
     except UserError as error:

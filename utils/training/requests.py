@@ -110,13 +110,20 @@ def _expect_steps_of_launcher(environment: Mapping[str, str], settings: TrainSet
     ):
         asked = environment.get(variable, "auto")
         # One batch a step is also what accelerate writes where nobody asked.
-        if asked.lower() in ("auto", "none", "", "1", "1.0") or float(asked) == value:
+        if asked.lower() in ("auto", "none", "", "1", "1.0") or _is_number(asked, value):
             continue
         raise UserError(
             f"`accelerate launch` was asked for {asked} where --{flag}={value:g}",
             f"Set {flag.replace('max_grad_norm', 'gradient_clipping')}: auto in its file; "
             f"--{flag} decides.",
         )
+
+
+def _is_number(text: str, value: float) -> bool:
+    try:
+        return float(text) == value
+    except ValueError:
+        return False
 
 
 def expect_precision(accelerator: Any, arguments: Any) -> None:
