@@ -93,6 +93,8 @@ def test_marks_are_compared_between_right_words_and_case_in_right_words():
 
 def test_texts_without_marks_or_in_one_case_have_no_such_rate():
     assert writing_figures(score_of([("ALL LOUD", "all loud.")]), 0) == {}
+    rarely = [("a (laugh)", "A, laugh!"), *[("b", "b.")] * 20]
+    assert writing_figures(score_of(rarely), 0) == {}
     chinese = writing_figures(score_of([("你好,吗?", "你好,吗?")], "cer", "chinese"), 0)
     assert chinese["punctuation_error_rate"].value == 0 and "case_error_rate" not in chinese
 

@@ -22,6 +22,8 @@ from utils.scoring.score import Score
 from utils.scoring.secondary.figure import Figure, ratio
 
 # An apostrophe, point, comma or hyphen inside a word belongs to it: don't, 3.5, well-known.
+# References of which fewer have a mark are written without punctuation, but for a bracket.
+PUNCTUATED = 0.1
 _LETTER = rf"[\p{{L}}\p{{M}}\p{{N}}--{HAN}]"
 _PIECE = regex.compile(rf"(?P<word>{HAN}|{_LETTER}+(?:['.,:-]{_LETTER}+)*)|\p{{P}}", regex.V1)
 _MARK = regex.compile(r"\p{P}")
@@ -37,12 +39,14 @@ def writing_figures(score: Score, seed: int) -> dict[str, Figure]:
         seed: Of the intervals' bootstrap.
 
     Returns:
-        Those that the references have something to say about: none of punctuation where they have
-        no marks, none of case where every word is in one case.
+        Those that the references have something to say about: none of punctuation where fewer than
+        a tenth of them have marks, none of case where every word is in one case.
     """
     references = [each.reference for each in score.predictions]
     in_two_cases = not all(map(_is_lower, references)) and not all(map(_is_upper, references))
-    if not in_two_cases and not any(map(_MARK.search, references)):
+    marked = sum(1 for text in references if _MARK.search(text))
+    is_punctuated = marked and marked >= len(references) * PUNCTUATED
+    if not in_two_cases and not is_punctuated:
         return {}
     rows = [
         _count(each.reference, each.hypothesis if each.status == "ok" else "")
@@ -50,9 +54,9 @@ def writing_figures(score: Score, seed: int) -> dict[str, Figure]:
     ]
     table = np.array(rows, dtype=np.int64).reshape(-1, 4)
     figures = {}
-    if table[:, 1].any():
+    if is_punctuated and table[:, 1].any():
         figures["punctuation_error_rate"] = ratio(score, table[:, 0], table[:, 1], seed=seed)
-    if in_two_cases:
+    if in_two_cases and table[:, 3].any():
         figures["case_error_rate"] = ratio(score, table[:, 2], table[:, 3], seed=seed)
     return figures
 
