@@ -104,14 +104,15 @@ def test_a_rate_that_does_not_exist_is_inconclusive():
     silent = score_predictions([Prediction("a", "", "x")], "cer", "none")
     gate = answer_gate(parse_gate("cer<=1"), [Measured("new", silent, None)])
     assert gate.answer == "inconclusive"
-    assert gate.verdicts[0].sentence == "inconclusive: cer<=1 for new: cer has no value"
+    assert gate.verdicts[0].sentence == "inconclusive: cer<=1 for new: CER has no value"
 
 
 def test_verdicts_are_sentences_with_numbers():
     gate = answer_gate(parse_gate("cer<=0.5, cer.delta<=0, failed<=3"), [measured()])
     assert [verdict.sentence for verdict in gate.verdicts] == [
-        "regress: cer<=0.5 for new: cer is 1 (95 %: 0.9 to 1.1)",
-        "pass: cer.delta<=0 for new against old: cer.delta is -0.15 (95 %: -0.2 to -0.1)",
+        "regress: cer<=0.5 for new: CER is 100.00 % (95 %: 90.00 to 110.00 %)",
+        "pass: cer.delta<=0 for new against old: CER change is -15.00 points "
+        "(95 %: -20.00 to -10.00 points)",
         "pass: failed<=3 for new: failed is 1",
     ]
     assert gate.sentence == "the gate does not pass: a condition is not met"

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-SAMPLE_RATE = 16_000
+from utils.audio.load import SAMPLE_RATE
+
 HOP_LENGTH = 160  # 10 ms per frame
 WINDOW_LENGTH = 400  # 25 ms
 SAMPLES_BEFORE = SAMPLES_AFTER = WINDOW_LENGTH // 2  # of a frame's centre, that its window takes in

@@ -7,7 +7,8 @@ import soxr
 
 from utils.audio.clip import AudioRef
 from utils.audio.decode import decode_audio
-from utils.audio.features import SAMPLE_RATE
+
+SAMPLE_RATE = 16_000  # Hz; what Whisper was trained on
 
 
 def load_audio(reference: AudioRef) -> np.ndarray:

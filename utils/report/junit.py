@@ -1,7 +1,7 @@
 """The report as JUnit XML, which most systems of continuous integration show as tests.
 
-Every condition of the gate is a test; without a gate, every score is one that fails where
-something could not be transcribed.
+Every condition of the gate is a test, and so is every score: it fails where something could not be
+transcribed. Without a gate nothing was asked of the scores, and they are marked as skipped.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def format_junit(report_data: ReportData, title: str) -> str:
     gate = report_data.results["gate"]
     if gate:
         _suite(root, "gate", [_condition(report_data, each) for each in gate["conditions"]])
-    _suite(root, "scores", [_score(each) for each in report_data.results["scores"]])
+    _suite(root, "scores", [_score(each, bool(gate)) for each in report_data.results["scores"]])
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=False) + "\n"
 
@@ -80,7 +80,7 @@ def _lines_behind(report_data: ReportData, condition: dict[str, Any]) -> list[st
     return lines
 
 
-def _score(score: dict[str, Any]) -> ElementTree.Element:
+def _score(score: dict[str, Any], has_gate: bool) -> ElementTree.Element:
     metric = score["metric"].upper()
     case = ElementTree.Element(
         "testcase",
@@ -91,6 +91,9 @@ def _score(score: dict[str, Any]) -> ElementTree.Element:
     if lost:
         message = f"{lost} of {score['utterances']} utterances have no transcript"
         ElementTree.SubElement(case, "failure", message=message)
+    elif not has_gate:
+        message = "no gate was given: the score is reported, not judged (--gate of evaluation.py)"
+        ElementTree.SubElement(case, "skipped", message=message)
     return case
 
 

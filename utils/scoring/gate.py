@@ -97,13 +97,14 @@ class Verdict:
     @property
     def sentence(self) -> str:
         """The verdict in words, with its numbers."""
-        value = "has no value" if self.value is None else f"is {self.value:.4g}"
+        name, unit, write = _units(self.condition)
+        value = "has no value" if self.value is None else f"is {write(self.value)}{unit}"
         interval = self.interval
         certainty = []
         if interval:
             # An open end at 0 is the smallest number there is (statistics.py).
-            low = "above 0" if 0 < interval[0] < SMALLEST_SHOWN else f"{interval[0]:.4g}"
-            certainty.append(f"95 %: {low} to {interval[1]:.4g}")
+            low = "above 0" if 0 < interval[0] < SMALLEST_SHOWN else write(interval[0])
+            certainty.append(f"95 %: {low} to {write(interval[1])}{unit}")
         certainty += [self.doubt] if self.doubt else []
         sure = f" ({'; '.join(certainty)})" if certainty else ""
         against = f" against {self.baseline}" if self.baseline else ""
@@ -111,8 +112,17 @@ class Verdict:
         where = "" if told else f" on {self.test_set}"
         return (
             f"{self.answer}: {self.condition} for {self.model}{against}{where}: "
-            f"{self.condition.measure} {value}{sure}"
+            f"{name} {value}{sure}"
         )
+
+
+def _units(condition: Condition) -> tuple[str, str, Callable[[float], str]]:
+    """Return how a measure is called in a sentence, its unit, and how its numbers are written."""
+    if condition.reads.certain:
+        return condition.measure, "", lambda value: f"{value:.4g}"
+    name, _, delta = condition.measure.partition(".")
+    unit = " points" if delta else " %"
+    return name.upper() + (" change" if delta else ""), unit, lambda value: f"{100 * value:.2f}"
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from utils.audio.clip import AudioRef
 from utils.audio.decode import AudioError
-from utils.audio.features import SAMPLE_RATE
-from utils.audio.load import load_audio
+from utils.audio.load import SAMPLE_RATE, load_audio
 from utils.report.report_data import SetView
 
 # A few seconds of decoding, as for the loudness.

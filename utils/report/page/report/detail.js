@@ -4,6 +4,7 @@ const MARK_WORDS = { sub: 'substituted for', del: 'deleted', ins: 'inserted' };
 let rawTexts = null;
 
 async function showDetail(number, lines) {
+  const turn = (showDetail.latest = (showDetail.latest || 0) + 1);
   const [id, reference, ...hypotheses] = lines;
   const asked = models.map((_, m) => m).filter((m) => data.errors[m][number] !== ABSENT);
   const set = overview.sets[setNumber(number)];
@@ -18,7 +19,7 @@ async function showDetail(number, lines) {
     alignment(displayMetric(set.metric, reference), reference, asked.map((m) => hypotheses[m]), asked, box.clientWidth - 32),
     legend(set.metric, displayMetric(set.metric, reference)),
   ];
-  if (state.row !== '' && state.row !== String(number)) return;
+  if (turn !== showDetail.latest) return; // something else was chosen meanwhile
   box.replaceChildren(...content);
   box.scrollTop = 0;
 }

@@ -205,6 +205,7 @@ async function openState() {
   update();
   if (state.row === '') {
     document.body.classList.remove('reading');
+    showDetail.latest = (showDetail.latest || 0) + 1;
     $('detail').replaceChildren();
     return;
   }
