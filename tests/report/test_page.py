@@ -11,7 +11,9 @@ import pytest
 
 from tests.browser import Browser, accessibility_violations, find_programs, open_browser
 from tests.report.conftest import HOSTILE, LINES
+from utils.manifest.read import read_manifest
 from utils.report.forms import make_forms
+from utils.sources.corrections import correct, read_corrections
 
 pytestmark = pytest.mark.skipif(
     find_programs() is None, reason="chromium or chromedriver is not installed"
@@ -358,3 +360,34 @@ def test_sound_is_drawn_with_the_times_of_what_is_said(browser: Browser):
         "new MouseEvent('click', {bubbles: true}))"
     )
     browser.wait("document.querySelector('#detail audio').currentTime >= 0.1")
+
+
+def test_lines_are_corrected_with_the_keyboard_and_exported(browser: Browser, evaluated: Path):
+    select(browser, "zh-2")
+    browser.run(PRESS, "e")
+    assert browser.run("return document.activeElement.id") == "correct-text"
+    assert browser.run("return document.activeElement.value") == "打开客厅的灯"
+    browser.type_into("correct-text", "打开卧室的灯")
+    browser.run(
+        "document.activeElement.dispatchEvent(new KeyboardEvent('keydown',"
+        "{key: 'Enter', ctrlKey: true, bubbles: true}))"
+    )
+    select(browser, "silence")
+    browser.run(PRESS, "x")
+    browser.wait("document.querySelectorAll('.corrected').length === 2")
+    assert browser.run("return document.getElementById('corrections').textContent").startswith(
+        "2 lines corrected"
+    )
+    browser.run(
+        "const make = URL.createObjectURL; URL.createObjectURL = (blob) => {"
+        "blob.text().then((text) => { window.exported = text; }); return make(blob); };"
+        "document.getElementById('export').click()"
+    )
+    browser.wait("window.exported")
+    lines = [json.loads(line) for line in browser.run("return window.exported").splitlines()]
+    path = evaluated / "corrections.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    fixed = correct(list(read_manifest(evaluated / "set.jsonl")), read_corrections(str(path)), "c")
+    assert {each.id for each in fixed} == {line[0] for line in LINES} - {"silence"}
+    assert next(each.sentence for each in fixed if each.id == "zh-2") == "打开卧室的灯"
+    browser.run("localStorage.clear()")

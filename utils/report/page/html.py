@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from utils.cli.files import atomic_write
+from utils.manifest.languages import LANGUAGES
 from utils.report.page.compact import error_columns, pack, pack_labels, text_blocks
 from utils.report.page.sound import find_sound
 from utils.report.page.utterance_labels import Labels
@@ -40,6 +41,7 @@ SCRIPTS = (
     "spread",
     "player",
     "detail",
+    "corrections",
     "list",
     "paper",
 )
@@ -83,9 +85,11 @@ def _page_parts(
     """Yield the page's text piece by piece; see `write_html`."""
     script = "\n".join(_read(f"{name}.js") for name in (*SCRIPTS, MAIN))
     script = f"(() => {{\n'use strict';\n{script}\n}})();"
+    names = ((code, html.escape(name)) for code, name in LANGUAGES.items())
     blanks = {
         "TITLE": html.escape(title),
         "STYLE": _read("page.css"),
+        "LANGUAGES": "".join(f'<option value="{code}">{name}</option>' for code, name in names),
         "SCRIPT": script,
         "SCRIPT_HASH": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     }
@@ -105,7 +109,15 @@ def _page_parts(
         "verdicts": [each.to_json() for each in best_first(verdicts(report_data.results))],
         "loops": [loops for view in sets for loops in _loops(view)],
         "notes": [*report_data.notes, *_about_sound(sound.missing)],
-        "sets": [{"name": v.name, "metric": v.metric, "utterances": len(v.ids)} for v in sets],
+        "sets": [
+            {
+                "name": each.name,
+                "metric": each.metric,
+                "utterances": len(each.ids),
+                "manifest": each.test_data,
+            }
+            for each in sets
+        ],
         "analyses": analyses,
         "made": report_data.results.get("made") or {},
         "paths": list(map(str, report_data.paths)),

@@ -18,7 +18,8 @@ async function showDetail(number, lines) {
     ...(await asWritten(number, asked, [reference, ...asked.map((m) => hypotheses[m])])),
     alignment(displayMetric(set.metric, reference), reference, asked.map((m) => hypotheses[m]), asked, box.clientWidth - 32),
     legend(set.metric, displayMetric(set.metric, reference)),
-  ];
+    correctionForm(number, id, await referenceAsWritten(number)),
+  ].filter(Boolean);
   if (turn !== showDetail.latest) return; // something else was chosen meanwhile
   box.replaceChildren(...content);
   box.scrollTop = 0;
@@ -103,11 +104,19 @@ function displayMetric(metric, reference) {
   return metric === 'cer' && SPACED.test(reference) ? 'wer' : metric;
 }
 
+async function rawLines(number) {
+  rawTexts = rawTexts || new Texts([...document.getElementsByClassName('raw-block')], 2 + models.length, 4096);
+  return (await rawTexts.read([number])).get(number);
+}
+
+async function referenceAsWritten(number) {
+  return overview.hasRaw ? (await rawLines(number))[1] : null;
+}
+
 // The texts as they came, first, and the normalised form beneath where it differs.
 async function asWritten(number, asked, normalised) {
   if (!overview.hasRaw) return [];
-  rawTexts = rawTexts || new Texts([...document.getElementsByClassName('raw-block')], 2 + models.length, 4096);
-  const lines = (await rawTexts.read([number])).get(number);
+  const lines = await rawLines(number);
   const texts = [lines[1], ...asked.map((m) => lines[2 + m])];
   const names = ['REF', ...asked.map((m) => models[m])];
   const rows = names.flatMap((name, i) => [el('dt', { dir: 'auto' }, name), writtenText(texts[i], normalised[i])]);

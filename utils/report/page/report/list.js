@@ -46,7 +46,7 @@ function listRow(position, number, lines) {
   return emptyRow(position,
     el('span', { class: 'line reference', dir: 'auto' }, lines[1] || '(no speech)'),
     el('span', { class: 'line hypothesis', dir: 'auto' }, hypothesis),
-    el('span', { class: 'line meta' }, el('span', { dir: 'auto' }, lines[0]), ` · ${clock(data.seconds[number])}`),
+    el('span', { class: 'line meta' }, el('span', { dir: 'auto' }, lines[0]), ` · ${clock(data.seconds[number])}`, correctionMark(number, lines[0])),
     el('span', { class: 'wrong' }, errorWords(model, number)));
 }
 
@@ -99,6 +99,8 @@ function onListKey(event) {
   } else if (event.key === ' ') {
     event.preventDefault();
     playOrPause();
+  } else {
+    onCorrectionKey(event);
   }
 }
 

@@ -237,6 +237,7 @@ async function start() {
   texts = new Texts([...document.getElementsByClassName('block')], 2 + models.length, 4096);
   data = await readColumns();
   showCharts();
+  showCorrections();
   fillMenus();
   listen();
   await openState();
