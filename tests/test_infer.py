@@ -7,7 +7,9 @@ import json
 import shutil
 import subprocess
 import sys
+import threading
 from dataclasses import replace
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,9 +28,12 @@ from utils.manifest.read import read_manifest
 from utils.manifest.utterance import Utterance
 from utils.model.load import load_model
 from utils.model.official_names import official_name
+from utils.parallel.journal import Journal
+from utils.parallel.shards import parse_shard
 from utils.transcription.decoding import Decoding
 from utils.transcription.engines.openai import load_openai
 from utils.transcription.engines.registry import open_engine
+from utils.transcription.infer.inputs import find_sources
 from utils.transcription.infer.sound import StoredSamples, read_samples
 from utils.transcription.transcribe import transcribe_with_engine
 from utils.transcription.windows import WindowDecoder
@@ -341,6 +346,41 @@ def test_standard_input_patterns_shards_and_names(run, clips, tmp_path, monkeypa
     assert names == {"one.wav.txt", "one.flac.txt", "two.txt", "three.txt", "with, comma.txt"}
     assert run("--audio_path=in/with, comma.wav", "--output_dir=comma").code == 0
     assert Path("comma/with, comma.txt").is_file()
+
+
+def test_pages_and_feeds_are_downloaded_once_and_dead_ones_named(tmp_path, clips, monkeypatch):
+    pytest.importorskip("yt_dlp", reason="yt-dlp is an extra")
+    monkeypatch.chdir(tmp_path)
+    good = sorted((clips / "en").iterdir())[0]
+    for name in ("direct.wav", "first.wav", "second.wav"):
+        shutil.copy(good, tmp_path / name)
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *args: Any) -> None:
+            asked.append(self.path)
+
+    asked: list[str] = []
+    with ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        items = "".join(
+            f"<item><title>{name}</title><link>{url}/{name}.wav</link>"
+            f'<enclosure url="{url}/{name}.wav" type="audio/wav"/></item>'
+            for name in ("first", "gone", "second")
+        )
+        channel = f"<channel><title>talks</title>{items}</channel>"
+        (tmp_path / "feed.xml").write_text(f'<rss version="2.0">{channel}</rss>')
+        journal = Journal(tmp_path / "out" / "infer.jsonl")
+        named = [f"{url}/direct.wav", f"{url}/feed.xml"]
+        found, missing = find_sources(named, tmp_path / "out", journal, parse_shard(None))
+        assert [each.path.read_bytes() == good.read_bytes() for each in found] == [True] * 3
+        assert [each.id for each in missing] == [f"{url}/gone.wav"]
+        assert len({each.stem for each in found}) == 3
+        asked.clear()
+        again, _ = find_sources(named, tmp_path / "out", journal, parse_shard(None))
+        assert [each.path for each in again] == [each.path for each in found]
+        assert not [path for path in asked if path in ("/direct.wav", "/first.wav", "/second.wav")]
+        server.shutdown()
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ PAD_MS = 200
 # is, 37 s at this peak), so it hears all at one level; noise is not raised by more than 20 dB.
 PEAK = 0.9
 MOST_GAIN = 10.0
-BLOCK_SECONDS: Seconds = 120.0  # the detector takes 60 MB for so much
+BLOCK_SECONDS: Seconds = 60.0  # the detector takes 30 MB for so much
 SURENESS = 0.5  # what the detector's authors take
 
 
@@ -71,7 +71,7 @@ def speech_of(path: Path, length: Seconds, longest: Seconds) -> list[Stretch]:
 def speech_throughout(
     read: Callable[[Seconds, Seconds], np.ndarray], length: Seconds, longest: Seconds
 ) -> list[Stretch]:
-    """Find where somebody speaks, two minutes at a time; nothing is cut where two of them meet.
+    """Find where somebody speaks, a minute at a time; nothing is cut where two of them meet.
 
     Args:
         read: gives samples, float32 `(num_samples,)` at 16 kHz, from one second to another.

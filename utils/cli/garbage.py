@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+
+_M_MMAP_THRESHOLD = -3  # malloc.h
+_LARGE_BLOCK = 1 << 20
 
 
 @contextmanager
@@ -21,3 +25,16 @@ def garbage_collection_paused() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+def return_freed_memory() -> None:
+    """Give large blocks back to the system from now on as soon as they are freed (glibc alone).
+
+    The C library would keep them, in pieces into which the next ones do not fit. Encoding takes a
+    tenth longer for it.
+    """
+    gc.collect()
+    with suppress(OSError, AttributeError, TypeError):
+        library = ctypes.CDLL(None)
+        library.mallopt(_M_MMAP_THRESHOLD, _LARGE_BLOCK)
+        library.malloc_trim(0)

@@ -15,6 +15,7 @@ from utils.audio.clip import AudioRef, Seconds
 from utils.audio.features import FRAMES_PER_SECOND, WINDOW_SECONDS
 from utils.cli.console import say
 from utils.cli.errors import UserError
+from utils.cli.garbage import return_freed_memory
 from utils.cli.progress import progress
 from utils.manifest.durations import known_durations
 from utils.manifest.utterance import Utterance
@@ -41,7 +42,7 @@ from utils.transcription.transcript import (
 from utils.transcription.windows import WindowDecoder
 from utils.transcription.writers import SubtitleLayout, clock, formats_of, write_transcript
 
-WINDOWS_ON_A_CPU = 4
+WINDOWS_ON_A_CPU = 3
 """Of long recordings, that are decoded together there: more cost memory (what the decoder keeps of
 16 windows of 30 s are 600 MB with whisper-base) and save little time. Beams count as windows."""
 DETECTED_IN = 5  # stretches of a recording, whose language most decide
@@ -107,6 +108,10 @@ class Run:
         groups = [[left[i] for i in group] for group in self._groups(durations)]
         self.bar: Any = progress(total=round(total), desc="transcribing", unit="s")
         with self.bar:
+            if any((seconds or 0.0) > WINDOW_SECONDS for seconds in durations):
+                # While weights are read they are in memory twice: before any sound is there.
+                _ = self.decoder
+                return_freed_memory()
             for recordings in self._read_ahead(groups):
                 self._transcribe_group(recordings)
 
