@@ -45,6 +45,8 @@ class Settings:
     shard: str | None = None
     """Prepare only this part of the speakers, such as 2/8. The archive must have been downloaded
     before. `custom.py manifest` joins the parts."""
+    overwrite: bool = False
+    """Replace existing manifests even if lines of them would be lost."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -70,6 +72,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         punctuation=punctuation,
         num_workers=max(1, num_workers),
         shard=shard,
+        overwrite=settings.overwrite,
     )
     tell(prepared)
 

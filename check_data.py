@@ -116,6 +116,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if num_workers is None:
         num_workers = min(MOST_WORKERS, os.cpu_count() or 1)
     paths = [manifest_of(path) for path in settings.data]
+    _say_languages(paths)
     shard = parse_shard(settings.shard)
     kept = Kept(_name(settings), fresh=not settings.resume)
     here, look = _inspectors_here(settings), _look(settings)
@@ -173,6 +174,18 @@ def _inspectors_here(settings: Settings) -> list[Inspector]:
     encoder = loaded.label_encoder(language=language or "en", timestamps=True)
     decoding = Decoding(language=language, batch_size=settings.batch_size)
     return [too_many_tokens(encoder), contradictions(loaded, decoding)]
+
+
+def _say_languages(paths: Sequence[Path]) -> None:
+    """Say in which languages each manifest is, and how that is known."""
+    from utils.cli.console import say
+    from utils.manifest.read import scan_manifest
+    from utils.manifest.text_language import with_languages
+
+    for path in paths:
+        manifest, _ = scan_manifest(path)
+        if len(manifest):
+            say(f"language     {path}: {with_languages(manifest.utterances, None)[1].told()}")
 
 
 def _write(diagnosis: Diagnosis, settings: Settings, shard: Shard) -> None:

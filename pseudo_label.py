@@ -35,7 +35,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         from utils.manifest.write import path_from_manifest, write_manifest
         from utils.parallel.journal import Journal
         from utils.parallel.shards import parse_shard
-        from utils.sources.prepare import nothing_left, summarise, tell, write_left_out
+        from utils.sources.prepare import (
+            language_notes,
+            nothing_left,
+            summarise,
+            tell,
+            write_left_out,
+        )
         from utils.transcription.pseudo.labels import label, sift
         from utils.transcription.pseudo.recordings import collect, cut
 
@@ -62,6 +68,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     write_manifest(manifest, seen)
     written = summarise({"train": manifest}, {"train": kept}, left_out, left_out_file)
     tell(written, log.result)
+    for note in language_notes(kept, None):
+        log.result(note)
 
 
 if __name__ == "__main__":

@@ -499,3 +499,16 @@ def test_the_result_says_what_was_written(here: Path, tmp_path: Path) -> None:
     assert prepared.utterances == {"train": 6, "dev": 3, "test": 3}
     assert prepared.seconds == {"train": 3.0, "dev": 1.5, "test": 1.5}
     assert prepared.left_out == []
+
+
+def test_lines_of_a_larger_manifest_are_not_lost(here: Path, tmp_path: Path) -> None:
+    archive = write_archive(tmp_path / "a.tgz", corpus_files())
+    run(archive)
+    path = Path("dataset/dev.json")
+    more = path.read_bytes() + path.read_bytes().splitlines()[0].replace(b".wav", b"-2.wav") + b"\n"
+    path.write_bytes(more)
+    with pytest.raises(UserError, match=r"1 of its .* lines would be lost"):
+        run(archive)
+    assert path.read_bytes() == more
+    run(archive, "--overwrite=True")
+    assert path.read_bytes() != more

@@ -255,3 +255,24 @@ def test_lines_are_not_lost_in_silence(brought: Path) -> None:
     custom.main(argv)  # nothing is lost by more
     assert len(read_manifest("out/train.json")) == 3
     custom.main([*argv, "--split=0.4/0.3/0.3", "--split_by=utterance"])  # nor by other parts
+
+
+def test_several_tables_are_kept_apart_or_joined(brought: Path) -> None:
+    for name, row in (("train", "a.wav,one"), ("dev", "b.wav,two")):
+        Path(f"{name}.csv").write_text(f"path,sentence\n{row}\n")
+    custom.main(["table", "--path=train.csv,dev.csv", "--output_dir=out"])
+    assert texts(list(read_manifest("out/dev.json"))) == [("b.wav", "two")]
+    custom.main(["table", "--path=train.csv,dev.csv", "--parts=join", "--output_dir=one"])
+    assert texts(list(read_manifest("one/train.json"))) == AB
+
+
+def test_languages_are_told_and_a_clash_with_the_script_is_named(
+    brought: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = "path,sentence\na.wav,the weather is nice today\nb.wav,今天天气很好\n"
+    table(content, "--language=Chinese")
+    told = capsys.readouterr().out
+    assert "language: Chinese 100 % (by --language)" in told
+    assert "about 1 of 2 texts are not written in the script" in told
+    table(content)
+    assert "English 50 % (as the text reads)" in capsys.readouterr().out

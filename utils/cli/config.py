@@ -43,8 +43,27 @@ def read_config(path: str, types_by_name: Mapping[str, Any]) -> dict[str, Given]
             )
         if name in given:
             raise UserError(f"{place}: {name!r} is given twice", "Keep one of the two lines.")
-        given[name] = _given(value_node, types_by_name[name], f"{place}: {name}")
+        read = _given(value_node, types_by_name[name], f"{place}: {name}")
+        given[name] = read if "output" in name else _beside(read, Path(path).expanduser().parent)
     return given
+
+
+def _beside(given: Given, folder: Path) -> Given:
+    """Take a path that is not there relative to the current folder relative to the file's folder.
+
+    Settings that a run wrote, and those in configs/, are relative to where they are used; a file
+    that travels with its data names what lies beside it.
+    """
+
+    def found(text: str) -> str:
+        is_path = "/" in text or PurePath(text).suffix != ""
+        if not is_path or text.startswith("/") or Path(text).exists():
+            return text
+        return str(folder / text) if (folder / text).exists() else text
+
+    value = given.value
+    value = found(value) if isinstance(value, str) else [found(each) for each in value]
+    return dataclasses.replace(given, value=value)
 
 
 def _given(node: yaml.Node, field_type: Any, place: str) -> Given:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import difflib
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -87,8 +88,19 @@ def split_list(value: str) -> list[str] | str:
     if '"' in inner and inner.isprintable():  # only then may an item hold a comma
         items = next(csv.reader([inner], skipinitialspace=True), [])
     else:
-        items = inner.split(",")
+        items = _paths_whole(inner.split(","))
     return [item.strip().strip("\"'") for item in items if item.strip()]
+
+
+def _paths_whole(items: list[str]) -> list[str]:
+    """Put together again what is the path of a file with commas in its name."""
+    whole: list[str] = []
+    while items:
+        ends = range(len(items), 1, -1)
+        count = next((end for end in ends if os.path.exists(",".join(items[:end]))), 1)
+        whole.append(",".join(items[:count]))
+        items = items[count:]
+    return whole
 
 
 def nearest(name: str, known: Iterable[str], prefix: str) -> str:

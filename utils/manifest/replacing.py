@@ -30,7 +30,9 @@ def expect_same_source(path: Path, source: str, hint: str) -> None:
         raise UserError(f"{path} is there already and holds other data than {source}", hint)
 
 
-def expect_nothing_lost(files: Sequence[tuple[Path, Path]]) -> None:
+def expect_nothing_lost(
+    files: Sequence[tuple[Path, Path]], letters_alone: bool = False, folder: str = "--output_dir"
+) -> None:
     """Refuse to replace files of which a line is in none of the new ones.
 
     Lines are compared by where their sound is and by their text; what else a line says may change,
@@ -38,21 +40,24 @@ def expect_nothing_lost(files: Sequence[tuple[Path, Path]]) -> None:
 
     Args:
         files: pairs of a file, which need not be there, and of the new one that will replace it.
+        letters_alone: texts may differ in punctuation.
+        folder: the flag that names another folder.
 
     Raises:
         UserError: naming the file, how many of its lines would be lost, and the first.
     """
     if not any(old.exists() for old, _ in files):
         return
-    kept = {_content(line, old) for old, new in files for line in _lines(new)}
+    kept = {_content(line, old, letters_alone) for old, new in files for line in _lines(new)}
     for old, _ in files:
         lines = list(_lines(old)) if old.exists() else []
-        lost = [line for line in lines if _content(line, old) not in kept]
+        lost = [line for line in lines if _content(line, old, letters_alone) not in kept]
         if lost:
             raise UserError(
                 f"{old} is there already and holds other data: {len(lost)} of its {len(lines)} "
                 f"lines would be lost, the first: {lost[0].decode('utf-8', 'replace')[:120]}",
-                "move it away, choose another folder with --output_dir or another --name, or give "
+                f"move it away, choose another folder with {folder}"
+                f"{' or another --name' if folder == '--output_dir' else ''}, or give "
                 "--overwrite=True to replace it",
             )
 
@@ -62,13 +67,15 @@ def _lines(path: Path) -> Iterator[bytes]:
         yield from (line.strip() for line in file if line.strip())
 
 
-def _content(line: bytes, path: Path) -> int:
+def _content(line: bytes, path: Path, letters_alone: bool) -> int:
     """Return a hash of what a line of a manifest holds; of one of another form, of all of it."""
     try:
         value = json.loads(line)
         audio, text = value["audio"], value["sentence"]
         file = os.path.abspath(path.parent / audio["path"])
         place = [audio.get(each) for each in ("start_time", "end_time", "offset", "channel")]
+        if letters_alone:
+            text = "".join(filter(str.isalnum, text))
         return hash64(json.dumps([file, place, text]))
     except (ValueError, TypeError, KeyError, AttributeError):
         return hash64(line.decode("utf-8", "replace"))

@@ -12,6 +12,7 @@ What the user brought is only read; whatever is unpacked goes to a folder of its
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,7 +23,7 @@ from utils.audio.decode import AudioError
 from utils.cli.errors import UserError
 from utils.manifest.durations import measured_durations
 from utils.manifest.joining import join_chinese
-from utils.manifest.replacing import expect_same_source
+from utils.manifest.replacing import expect_nothing_lost, expect_same_source
 from utils.manifest.utterance import Utterance
 from utils.manifest.write import path_from_manifest, write_manifest
 from utils.parallel.shards import WHOLE, Shard
@@ -48,6 +49,7 @@ def prepare_aishell(
     punctuation: tuple[str, Punctuate] | None = None,
     num_workers: int = 1,
     shard: Shard = WHOLE,
+    overwrite: bool = False,
 ) -> Prepared:
     """Unpack AISHELL-1 where needed and write one manifest per split.
 
@@ -60,6 +62,7 @@ def prepare_aishell(
             its answers are remembered in `target_dir`; None leaves them as published.
         num_workers: how many speakers are unpacked at a time.
         shard: the part of the speakers that is prepared; its files get the part's name.
+        overwrite: whether manifests are replaced though lines of theirs would be lost.
 
     Returns:
         What was written, and everything that was left out with its reason.
@@ -69,9 +72,11 @@ def prepare_aishell(
             other data would be replaced.
     """
     manifests = {split: shard.named(manifest_dir / f"{split}.json") for split in SPLITS}
-    for path in manifests.values():
+    for path in [] if overwrite else manifests.values():  # before gigabytes are unpacked
         expect_same_source(
-            path, SOURCE, "move it away, or choose another folder with --annotation_text"
+            path,
+            SOURCE,
+            "move it away, choose another folder with --annotation_text, or give --overwrite=True",
         )
     folders = unpack_aishell(source, target_dir, num_workers, shard)
     transcripts, left_out = read_transcripts(_transcript_of(folders))
@@ -108,7 +113,7 @@ def prepare_aishell(
     if shard.count > 1 and not any(by_split.values()):  # the other parts may hold more
         write_left_out(left_out_file, sorted(left_out))
         return summarise(manifests, {}, sorted(left_out), left_out_file)
-    return _write(manifests, by_split, sorted(left_out), left_out_file)
+    return _write(manifests, by_split, sorted(left_out), left_out_file, overwrite)
 
 
 def read_transcripts(path: Path) -> tuple[dict[str, str], list[LeftOut]]:
@@ -188,11 +193,24 @@ def _write(
     by_split: Mapping[str, Sequence[Utterance]],
     left_out: Sequence[LeftOut],
     left_out_file: Path,
+    overwrite: bool,
 ) -> Prepared:
     filled = {split: each for split, each in by_split.items() if each}
     if not filled:
         raise nothing_left(left_out)
-    for split, utterances in filled.items():
-        write_manifest(manifests[split], utterances)
+    new = {
+        split: manifests[split].with_name(f".{split}.{os.getpid()}.new.json") for split in filled
+    }
+    try:
+        for split, utterances in filled.items():
+            write_manifest(new[split], utterances)
+        if not overwrite:
+            pairs = [(manifests[split], new[split]) for split in filled]
+            expect_nothing_lost(pairs, letters_alone=True, folder="--annotation_text")
+        for split in filled:
+            os.replace(new[split], manifests[split])
+    finally:
+        for path in new.values():
+            path.unlink(missing_ok=True)
     write_left_out(left_out_file, left_out)
     return summarise(manifests, filled, left_out, left_out_file)

@@ -19,6 +19,7 @@ from utils.cli.errors import UserError
 from utils.manifest.utterance import Utterance
 from utils.sources.audio.paths import AudioFinder
 from utils.sources.files import (
+    AUDIO_SUFFIXES,
     audio_files,
     expect_folder,
     found_by_pattern,
@@ -31,6 +32,7 @@ from utils.sources.files import (
 from utils.sources.parts import parts_of_paths
 from utils.sources.source_data import LeftOut, SourceData, SourceSettings
 from utils.sources.tables.cells import text_rows
+from utils.sources.text.lists import ENDINGS, texts_of_lists
 from utils.sources.text.transcripts import is_label_track
 
 METADATA = ("metadata.csv", "metadata.tsv", "metadata.jsonl")
@@ -44,7 +46,7 @@ _Texts = dict[Path, dict[str, Any]]
 
 @dataclass(frozen=True, kw_only=True)
 class FolderSettings(SourceSettings):
-    """Recordings with a .txt beside each, with metadata.csv or .jsonl, or with names as labels."""
+    """Recordings with texts beside them or in lists, with metadata, or with names as labels."""
 
     path: str
     """The folder. It is searched with all its subfolders; nothing in it is changed."""
@@ -124,11 +126,20 @@ def _texts_beside(
 
     Names are compared as they read, whatever Unicode form or case of the ending they have.
     """
-    beside = {
-        _read_name(path): path
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() == ".txt" and not is_hidden(path, folder) and path.is_file()
-    }
+    files = [path for path in sorted(folder.rglob("*")) if not is_hidden(path, folder)]
+    files = [path for path in files if path.suffix.lower() in ENDINGS and path.is_file()]
+    beside = {_read_name(path): path for path in files if path.suffix.lower() == ".txt"}
+    for path in files:  # a.wav.trn of THCHS-30, a.normalized.txt of LibriTTS
+        if path.suffix.lower() == ".trn":
+            beside.setdefault(_read_name(path), path)
+        for ending in (".trn", *AUDIO_SUFFIXES, ".normalized"):
+            if path.stem.endswith(ending) and path.suffix.lower() in (".txt", ".trn"):
+                beside.setdefault(_read_name(path.with_suffix("")), path)
+    if not any(_read_name(path) in beside for path in audio):
+        listed, missing = texts_of_lists(audio, files, encoding)
+        if listed:
+            unheard = [LeftOut(name, "text without audio") for name in missing]
+            return {path: {"sentence": text} for path, text in listed.items()}, unheard
     texts: _Texts = {}
     left_out: list[LeftOut] = []
     known = set()
@@ -138,6 +149,8 @@ def _texts_beside(
             continue
         known.add(text)
         content = read_text(text, encoding)
+        if text.suffix.lower() == ".trn":
+            content = content.split("\n")[0]  # below it are syllables and sounds
         if is_label_track(content):
             left_out.append(LeftOut(path.relative_to(folder).as_posix(), LABEL_TRACK))
             continue

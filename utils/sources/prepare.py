@@ -20,6 +20,7 @@ from utils.manifest.joining import join_sentences
 from utils.manifest.replacing import expect_nothing_lost
 from utils.manifest.spelled_times import spelled_times
 from utils.manifest.split import PARTS, parse_shares, split_utterances
+from utils.manifest.text_language import with_languages
 from utils.manifest.utterance import Utterance
 from utils.manifest.write import path_from_manifest, write_manifest
 from utils.parallel.shards import Shard, parse_shard
@@ -97,10 +98,23 @@ def prepare(source_data: SourceData, settings: SourceSettings, name: str) -> Pre
         )
         for each in usable
     ]
+    notes = [*source_data.notes, *language_notes(usable, language)]
     parts = _parts(complete, source_data, settings, names)
     _write(files, parts, settings)
     write_left_out(left_out_file, left_out)
-    return summarise(files, parts, left_out, left_out_file, source_data.notes)
+    return summarise(files, parts, left_out, left_out_file, notes)
+
+
+def language_notes(utterances: Sequence[Utterance], given: str | None) -> list[str]:
+    """Say in which languages utterances are, how that is known, and where their script differs."""
+    _, shares = with_languages(utterances, given)
+    notes = [f"language: {shares.told()}"]
+    if shares.clashes:
+        notes.append(
+            f"warning: about {shares.clashes} of {len(utterances)} texts are not written in the "
+            f"script of their language; the first, {shares.first}"
+        )
+    return notes
 
 
 def _part_names(source_data: SourceData, settings: SourceSettings) -> list[str]:

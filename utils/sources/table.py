@@ -35,8 +35,9 @@ _FOUND_SHARE = 0.5
 class TableSettings(SourceSettings):
     """A csv, tsv or xlsx table with a row for each utterance; Common Voice and LJSpeech too."""
 
-    path: str
-    """The table, or a folder with train, dev and test, as Common Voice is unpacked."""
+    path: tuple[str, ...]
+    """The table, several separated by commas (train.csv,dev.csv), or a folder with train, dev and
+    test, as Common Voice is unpacked."""
     audio_dir: str | None = None
     """Folder that the table's audio paths are relative to. None: the table's own folder, or clips/
     (Common Voice) or wavs/ (LJSpeech) in it."""
@@ -107,12 +108,21 @@ def gather(settings: TableSettings) -> SourceData:
         UserError: there is no such table, it cannot be read, or it lacks a column that is named
             (those that it has are listed); or none of its files is where it should be.
     """
-    path = Path(settings.path)
-    if path.is_dir():
-        tables = _tables_of(path)
-        return joined_parts((each.stem, _gather(each, settings)) for each in tables)
-    expect_file(path, "a table: csv, tsv or xlsx")
-    return _gather(path, settings)
+    tables: list[Path] = []
+    for path in map(Path, settings.path):
+        if not path.is_dir():
+            expect_file(path, "a table: csv, tsv or xlsx")
+        tables += _tables_of(path) if path.is_dir() else [path]
+    if len(tables) == 1 and not Path(settings.path[0]).is_dir():
+        return _gather(tables[0], settings)
+    stems = [each.stem for each in tables]
+    names = [
+        each.stem if stems.count(each.stem) == 1 else each.with_suffix("").as_posix()
+        for each in tables
+    ]
+    return joined_parts(
+        (name, _gather(each, settings)) for name, each in zip(names, tables, strict=True)
+    )
 
 
 def _tables_of(folder: Path) -> list[Path]:
