@@ -34,10 +34,11 @@ class ConvertSettings:
     """Model or adapter: a folder, or a name on the hub."""
     format: str = "ct2"
     """Format to write: ct2 (CTranslate2, for faster-whisper and evaluation.py), openai (the .pt
-    file of openai-whisper), ggml (whisper.cpp, Buzz), onnx (transformers.js), or all of them."""
+    file of openai-whisper), ggml (whisper.cpp, Buzz), onnx (transformers.js), sherpa
+    (sherpa-onnx), or all of them."""
     quantization: str | None = None
     """Type of the weights, such as float16, int8 or q5_0; None is the format's usual one: float32
-    for ct2 and onnx, float16 for openai, f16 for ggml."""
+    for ct2, onnx and sherpa, float16 for openai, f16 for ggml."""
     output_dir: str = "models/"
     """The model is written to <output_dir>/<name of the model>-<format>/. The name of the
     quantization is appended if one is given."""

@@ -12,7 +12,7 @@ from utils.cli.errors import UserError
 from utils.export.formats import FORMATS, chosen_formats, find_format
 from utils.export.parity import limit_of
 
-for library in ("ctranslate2", "pywhispercpp", "onnxruntime", "whisper"):
+for library in ("ctranslate2", "pywhispercpp", "onnxruntime", "sherpa_onnx", "whisper"):
     pytest.importorskip(library)
 
 
@@ -22,15 +22,15 @@ def test_all_writes_what_each_format_can_hold_and_says_the_rest(
     flags = [f"--model_path={demo_model}", f"--output_dir={tmp_path}", "--clips=1"]
     assert convert_to(*flags, "--format=all") == 1
     written = {path.name for path in tmp_path.iterdir()}
-    assert written == {"base-ct2", "base-ggml", "base-onnx"}
+    assert written == {"base-ct2", "base-ggml", "base-onnx", "base-sherpa"}
     told = capsys.readouterr()
     assert "openai: the tokenizer of" in told.out
-    assert "1 of 4 formats were not written: openai" in told.err
+    assert "1 of 5 formats were not written: openai" in told.err
 
 
 def test_formats_without_the_quantization_are_left_out():
     chosen, lacking = chosen_formats("all", "int8")
-    assert chosen == {"ct2": "int8", "ggml": "q8_0", "onnx": "int8"}
+    assert chosen == {"ct2": "int8", "ggml": "q8_0", "onnx": "int8", "sherpa": "int8"}
     assert lacking == ["openai"]
 
 

@@ -56,6 +56,21 @@ def test_whisper_cpp_transcribes_it(model, tmp_path):
     assert all(token < 50_257 for token in answer.ids)
 
 
+def test_sherpa_onnx_transcribes_it(model, tmp_path):
+    pytest.importorskip("sherpa_onnx")
+    import numpy as np
+
+    from utils.export.parity import Question
+    from utils.export.sherpa import metadata, read, write
+
+    loaded = load_model(str(model))
+    write(loaded, tmp_path, "int8")
+    question = Question("silence", np.zeros(480_000, np.float32), "en", (1, 2))
+    (answer,) = read(loaded, tmp_path, "int8").answers([question])
+    assert len(answer.ids) <= loaded.whisper.generation_config.max_length
+    assert metadata(loaded)["is_multilingual"] == str(int(loaded.multilingual))
+
+
 def test_const_mes_program_is_refused_128_mel_bins(like_large_v3, convert_to, tmp_path, capsys):
     flags = [f"--model_path={like_large_v3}", f"--output_dir={tmp_path}", "--clips=1"]
     assert convert_to(*flags, "--format=ggml", "--program=const-me") == 2

@@ -21,6 +21,7 @@ _FILES = {
     "pywhispercpp": "requirements/ggml.txt",
     "kaldialign": "requirements/scoring.txt",
     "meeteval": "requirements/scoring.txt",
+    "sherpa_onnx": "requirements/sherpa.txt",
     "sounddevice": "requirements/microphone.txt",
     "whisper": "requirements/openai.txt",
     "tiktoken": "requirements/openai.txt",

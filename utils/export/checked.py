@@ -30,6 +30,7 @@ def export_checked(
     clips: Sequence[Utterance],
     write: Writer,
     read: Opener,
+    at_most_bits: int = 32,
 ) -> Parity:
     """Write a model in another form and hold it to what the original says.
 
@@ -40,6 +41,8 @@ def export_checked(
         clips: utterances of at most 30 s that both transcribe.
         write: writes the new form.
         read: opens it in the program that it is for.
+        at_most_bits: fewer than 32 for a program whose input is not the original's; it is allowed
+            what weights of so many bits are.
 
     Returns:
         How far they say the same.
@@ -60,7 +63,7 @@ def export_checked(
         write(loaded, folder, quantization)
         parity = replace(
             compare(loaded, read(loaded, folder, quantization), clips),
-            limit=limit_of(quantization),
+            limit=max(limit_of(quantization), limit_of(str(at_most_bits))),
             original_bytes=sum(4 * weights.numel() for weights in loaded.whisper.parameters()),
             bytes=folder_bytes(folder),
         )

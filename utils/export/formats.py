@@ -60,6 +60,11 @@ FORMATS: dict[str, Format] = {
         "utils.export.onnx",
         ("float32", "float16", "int8"),
     ),
+    "sherpa": Format(
+        "the ONNX graphs and tokens of sherpa-onnx",
+        "utils.export.sherpa",
+        ("float32", "float16", "int8"),
+    ),
 }
 ALL = "all"
 """Stands for every format."""

@@ -47,6 +47,21 @@ def write(loaded: LoadedModel, folder: Path, quantization: str) -> None:
     """
     from utils.export.onnx_whisper import decoder_graph, encoder_graph
 
+    expect_gelu(loaded)
+    ending = ENDINGS[quantization]
+    graphs = {ENCODER: encoder_graph, DECODER: decoder_graph}
+    for name, build in graphs.items():
+        build(loaded.whisper, quantization).save(folder / FOLDER / f"{name}{ending}.onnx")
+    loaded.whisper.config.save_pretrained(folder)
+    save_side_files(loaded.processor, loaded.whisper.generation_config, folder)
+
+
+def expect_gelu(loaded: LoadedModel) -> None:
+    """See that a model computes what the graphs do.
+
+    Raises:
+        UserError: it has another activation, or scales its embedding.
+    """
     config = loaded.whisper.config
     if config.activation_function != "gelu" or config.scale_embedding:
         raise UserError(
@@ -54,12 +69,6 @@ def write(loaded: LoadedModel, folder: Path, quantization: str) -> None:
             f"scale_embedding {config.scale_embedding}; ONNX export knows 'gelu' and False",
             "Use --format=ct2.",
         )
-    ending = ENDINGS[quantization]
-    graphs = {ENCODER: encoder_graph, DECODER: decoder_graph}
-    for name, build in graphs.items():
-        build(loaded.whisper, quantization).save(folder / FOLDER / f"{name}{ending}.onnx")
-    config.save_pretrained(folder)
-    save_side_files(loaded.processor, loaded.whisper.generation_config, folder)
 
 
 def read(loaded: LoadedModel, folder: Path, quantization: str) -> Reader:

@@ -39,6 +39,7 @@ class Graph:
         self.weights: dict[str, np.ndarray] = {}
         self.inputs: list[onnx.ValueInfoProto] = []
         self.outputs: list[onnx.ValueInfoProto] = []
+        self.metadata: dict[str, str] = {}
 
     def op(self, kind: str, *inputs: str, name: str | None = None, **attributes: Any) -> str:
         """Apply an operation with one result, and return the result's name."""
@@ -173,6 +174,7 @@ class Graph:
         )
         opset = [helper.make_opsetid("", OPSET)]
         model = helper.make_model(graph, opset_imports=opset, ir_version=IR_VERSION)
+        helper.set_model_props(model, self.metadata)
         path.parent.mkdir(parents=True, exist_ok=True)
         size = sum(values.nbytes for values in self.weights.values())
         beside = f"{path.name}_data" if size > LARGEST_FILE else None

@@ -28,29 +28,44 @@ def encoder_graph(whisper: Any, quantization: str) -> Graph:
         whisper: FlexibleWhisper.
         quantization: as of `Graph`.
     """
-    config, encoder = whisper.config, whisper.model.encoder
+    config = whisper.config
     graph = Graph("encoder", quantization)
     frames = 2 * config.max_source_positions
     x = graph.takes("input_features", ["batch_size", config.num_mel_bins, frames])
-    for name, layer in (("conv1", encoder.conv1), ("conv2", encoder.conv2)):
-        weight = graph.weight(f"{name}.weight", _array(layer.weight))
-        bias = graph.weight(f"{name}.bias", _array(layer.bias))
-        stride = list(layer.stride)
-        x = graph.gelu(graph.op("Conv", x, weight, bias, pads=[1, 1], strides=stride))
-    x = graph.op("Transpose", x, perm=[0, 2, 1])
-    x = graph.op("Add", x, graph.weight("positions", _array(encoder.embed_positions.weight)))
-    for number, layer in enumerate(encoder.layers):
-        name = f"layers.{number}"
-        attended = graph.norm(x, f"{name}.attention_norm", layer.self_attn_layer_norm)
-        heads = _Heads(graph, f"{name}.attention", layer.self_attn)
-        keys, values = heads.keys_values(attended)
-        x = graph.op("Add", x, heads.attend(attended, keys, values))
-        x = _feed_forward(graph, x, name, layer)
-    x = graph.norm(x, "norm", encoder.layer_norm)
-    graph.op("Identity", x, name="last_hidden_state")
+    graph.op("Identity", encode(graph, whisper, x), name="last_hidden_state")
     positions = config.max_source_positions
     graph.gives("last_hidden_state", ["batch_size", positions, config.d_model])
     return graph
+
+
+def encode(graph: Graph, whisper: Any, x: str, *, cut: bool = False) -> str:
+    """Features `(B, M, F)` to states `(B, P, D)`.
+
+    Args:
+        graph: of an encoder.
+        whisper: FlexibleWhisper.
+        x: the features.
+        cut: whether F may be fewer than 30 s.
+    """
+    encoder = whisper.model.encoder
+    places = graph.weight("positions", array(encoder.embed_positions.weight))
+    for name, layer in (("conv1", encoder.conv1), ("conv2", encoder.conv2)):
+        weight = graph.weight(f"{name}.weight", array(layer.weight))
+        bias = graph.weight(f"{name}.bias", array(layer.bias))
+        stride = list(layer.stride)
+        x = graph.gelu(graph.op("Conv", x, weight, bias, pads=[1, 1], strides=stride))
+    x = graph.op("Transpose", x, perm=[0, 2, 1])
+    if cut:
+        places = graph.op("Slice", places, graph.constant([0]), graph.dimension(x, 1))
+    x = graph.op("Add", x, places)
+    for number, layer in enumerate(encoder.layers):
+        name = f"layers.{number}"
+        attended = graph.norm(x, f"{name}.attention_norm", layer.self_attn_layer_norm)
+        heads = Heads(graph, f"{name}.attention", layer.self_attn)
+        keys, values = heads.keys_values(attended)
+        x = graph.op("Add", x, heads.attend(attended, keys, values))
+        x = feed_forward(graph, x, name, layer)
+    return graph.norm(x, "norm", encoder.layer_norm)
 
 
 def decoder_graph(whisper: Any, quantization: str) -> Graph:
@@ -70,13 +85,13 @@ def decoder_graph(whisper: Any, quantization: str) -> Graph:
     cache = _Cache(graph, config, graph.dimension(ids, 0))
     begin = graph.dimension(cache.take(0, "decoder", "key"), 2)
     end = graph.op("Add", begin, graph.dimension(ids, 1))
-    table = graph.table("tokens", _array(decoder.embed_tokens.weight))
-    places = graph.weight("positions", _array(decoder.embed_positions.weight))
+    table = graph.table("tokens", array(decoder.embed_tokens.weight))
+    places = graph.weight("positions", array(decoder.embed_positions.weight))
     placed = graph.op("Slice", places, begin, end, graph.constant([0]))
     x = graph.op("Add", graph.rows(table, ids), placed)
     known = graph.dimension(cache.take(0, "encoder", "key"), 2)
     unseen = graph.op("Slice", states, known, graph.constant([FAR]), graph.constant([1]))
-    mask = _causal_mask(graph, begin, end)
+    mask = causal_mask(graph, begin, end)
     for number, layer in enumerate(decoder.layers):
         name = f"layers.{number}"
         parts = (
@@ -85,16 +100,16 @@ def decoder_graph(whisper: Any, quantization: str) -> Graph:
         )
         for part, attention, norm in parts:
             attended = graph.norm(x, f"{name}.{part}_norm", norm)
-            heads = _Heads(graph, f"{name}.{part}_attention", attention)
+            heads = Heads(graph, f"{name}.{part}_attention", attention)
             new = heads.keys_values(attended if part == "decoder" else unseen)
             keys, values = cache.extend(number, part, new)
             hidden = mask if part == "decoder" else None
             x = graph.op("Add", x, heads.attend(attended, keys, values, hidden))
-        x = _feed_forward(graph, x, name, layer)
+        x = feed_forward(graph, x, name, layer)
     x = graph.norm(x, "norm", decoder.layer_norm)
     tied = whisper.proj_out.weight.data_ptr() == decoder.embed_tokens.weight.data_ptr()
     if not tied:
-        table = graph.table("projection", _array(whisper.proj_out.weight))
+        table = graph.table("projection", array(whisper.proj_out.weight))
     graph.op("Identity", graph.project(x, table), name="logits")
     graph.gives("logits", ["batch_size", "length", config.vocab_size])
     cache.declare_outputs()
@@ -148,30 +163,33 @@ class _Cache:
                     self.graph.gives(f"present.{number}.{part}.{kind}", shape)
 
 
-class _Heads:
+class Heads:
     """One layer's attention."""
 
     def __init__(self, graph: Graph, name: str, layer: Any) -> None:
         self.graph, self.name, self.layer = graph, name, layer
 
-    def _project(self, x: str, part: str) -> str:
+    def project(self, x: str, part: str) -> str:
+        """`(B, T, D)` to `(B, T, D)`, by the layer's `q_proj`, `k_proj`, `v_proj` or `out_proj`."""
         module = getattr(self.layer, part)
-        bias = None if module.bias is None else _array(module.bias)
-        return self.graph.linear(x, f"{self.name}.{part}", _array(module.weight), bias)
+        bias = None if module.bias is None else array(module.bias)
+        return self.graph.linear(x, f"{self.name}.{part}", array(module.weight), bias)
 
-    def _split(self, x: str) -> str:
+    def split(self, x: str) -> str:
         """`(B, T, D)` to `(B, H, T, K)`."""
         sizes = [0, 0, self.layer.num_heads, self.layer.head_dim]  # 0: as it is
         parted = self.graph.op("Reshape", x, self.graph.constant(sizes))
         return self.graph.op("Transpose", parted, perm=[0, 2, 1, 3])
 
     def keys_values(self, x: str) -> tuple[str, str]:
-        return self._split(self._project(x, "k_proj")), self._split(self._project(x, "v_proj"))
+        """Both `(B, H, T, K)`."""
+        return self.split(self.project(x, "k_proj")), self.split(self.project(x, "v_proj"))
 
     def attend(self, x: str, keys: str, values: str, mask: str | None = None) -> str:
+        """What `x (B, T, D)` takes from keys and values; the mask is added to the scores."""
         graph = self.graph
         scale = graph.constant(self.layer.head_dim**-0.5, np.float32)
-        queries = self._split(graph.op("Mul", self._project(x, "q_proj"), scale))
+        queries = self.split(graph.op("Mul", self.project(x, "q_proj"), scale))
         scores = graph.op("MatMul", queries, graph.op("Transpose", keys, perm=[0, 1, 3, 2]))
         if mask is not None:
             scores = graph.op("Add", scores, mask)
@@ -179,18 +197,19 @@ class _Heads:
         turned = graph.op("Transpose", mixed, perm=[0, 2, 1, 3])
         width = self.layer.num_heads * self.layer.head_dim
         joined = graph.op("Reshape", turned, graph.constant([0, 0, width]))
-        return self._project(joined, "out_proj")
+        return self.project(joined, "out_proj")
 
 
-def _feed_forward(graph: Graph, x: str, name: str, layer: Any) -> str:
+def feed_forward(graph: Graph, x: str, name: str, layer: Any) -> str:
+    """A layer's second half, `(B, T, D)` to `(B, T, D)`."""
     inner = graph.norm(x, f"{name}.final_norm", layer.final_layer_norm)
-    inner = graph.linear(inner, f"{name}.fc1", _array(layer.fc1.weight), _array(layer.fc1.bias))
+    inner = graph.linear(inner, f"{name}.fc1", array(layer.fc1.weight), array(layer.fc1.bias))
     inner = graph.gelu(inner)
-    inner = graph.linear(inner, f"{name}.fc2", _array(layer.fc2.weight), _array(layer.fc2.bias))
+    inner = graph.linear(inner, f"{name}.fc2", array(layer.fc2.weight), array(layer.fc2.bias))
     return graph.op("Add", x, inner)
 
 
-def _causal_mask(graph: Graph, begin: str, end: str) -> str:
+def causal_mask(graph: Graph, begin: str, end: str) -> str:
     """float32 `(T, past + T)`: what is added to the scores."""
     scalar = graph.constant([], np.int64)
     zero, one = graph.constant(0), graph.constant(1)
@@ -201,6 +220,7 @@ def _causal_mask(graph: Graph, begin: str, end: str) -> str:
     return graph.op("Where", later, hidden, seen)
 
 
-def _array(weights: Any) -> np.ndarray:
-    array: np.ndarray = weights.detach().float().numpy()
-    return array
+def array(weights: Any) -> np.ndarray:
+    """A tensor's values in float32."""
+    values: np.ndarray = weights.detach().float().numpy()
+    return values
