@@ -163,15 +163,19 @@ def open_whisper_cpp(model: str, threads: int, beams: int = 1) -> Program:
     import numpy as np
     from pywhispercpp.model import Model
 
+    options: dict[str, Any] = {
+        "n_threads": threads,
+        "print_progress": False,
+        "print_realtime": False,
+        "language": "en" if ".en" in Path(model).parent.name else "auto",
+    }
+    if beams > 1:
+        options["beam_search"] = {"beam_size": beams, "patience": -1.0}
     loaded = Model(
         model,
         params_sampling_strategy=1 if beams > 1 else 0,
-        n_threads=threads,
-        print_progress=False,
-        print_realtime=False,
         redirect_whispercpp_logs_to=None,
-        language="en" if ".en" in Path(model).parent.name else "auto",
-        **({"beam_search": {"beam_size": beams, "patience": -1.0}} if beams > 1 else {}),
+        **options,
     )
 
     def one(file: str) -> str:

@@ -90,11 +90,11 @@ def decoder_graph(
             rows, whole = _fill(graph, _layer(graph, cache, number), new, offset, end)
             filled[kind].append(whole)
             seen.append(heads.split(rows))
-        x = graph.op("Add", x, heads.attend(attended, *seen, mask))
+        x = graph.op("Add", x, heads.attend(attended, seen[0], seen[1], mask))
         attended = graph.norm(x, f"{name}.encoder_norm", layer.encoder_attn_layer_norm)
         heads = Heads(graph, f"{name}.encoder_attention", layer.encoder_attn)
         sound = [heads.split(_layer(graph, each, number)) for each in cross]
-        x = graph.op("Add", x, heads.attend(attended, *sound))
+        x = graph.op("Add", x, heads.attend(attended, sound[0], sound[1]))
         x = feed_forward(graph, x, name, layer)
     x = graph.norm(x, "norm", decoder.layer_norm)
     if whisper.proj_out.weight.data_ptr() != decoder.embed_tokens.weight.data_ptr():
