@@ -38,6 +38,7 @@ def printed_table(script: str, measured: str) -> list[str]:
         ("speed.md", "context_table", "context_demo"),
         ("speed.md", "thinned_silence", "thinned_silence"),
         ("speed.md", "thinned_silence", "thinned_silence_en"),
+        ("conversion.md", "conversion", "conversion"),
         ("evaluation.md", "engines", "engines"),
         ("evaluation.md", "coverage", "coverage"),
         ("validation.md", "data_scale", "data_scale"),
