@@ -1,7 +1,7 @@
 """infer.py beside other programs: the same model, the same sound, one thread, one machine.
 
     python benchmarks/inference.py --models=../shared/models/whisper-base
-    python benchmarks/inference.py --table=True       # the tables of docs/inference.md
+    python benchmarks/inference.py --table=True       # the tables
 
 openai-whisper, faster-whisper, whisper.cpp and the pipeline of transformers transcribe what
 infer.py transcribes. Every recording is first written as a WAV file of 16 kHz, so that all read the
@@ -60,12 +60,12 @@ class Competitor:
 
 COMPETITORS = {
     "infer.py": Competitor("infer", "model"),
-    "infer.py, thinned": Competitor("infer", "thinned"),
-    "infer.py, CTranslate2 float32": Competitor("infer ct2", "ct2:float32"),
-    "infer.py, CTranslate2 int8": Competitor("infer ct2", "ct2:int8"),
+    "infer.py thinned": Competitor("infer", "thinned"),
+    "infer.py CTranslate2 float32": Competitor("infer ct2", "ct2:float32"),
+    "infer.py CTranslate2 int8": Competitor("infer ct2", "ct2:int8"),
     "openai-whisper": Competitor("openai", "openai:float16"),
     "faster-whisper float32": Competitor("faster-whisper", "ct2:float32"),
-    "faster-whisper float32, 5 beams": Competitor("faster-whisper", "ct2:float32", {"beams": 5}),
+    "faster-whisper float32 5 beams": Competitor("faster-whisper", "ct2:float32", {"beams": 5}),
     "faster-whisper int8": Competitor("faster-whisper", "ct2:float32", {"compute_type": "int8"}),
     "whisper.cpp f16": Competitor("whisper.cpp", "ggml:f16"),
     "transformers pipeline": Competitor("pipeline", "model"),
@@ -94,7 +94,7 @@ class InferenceBenchSettings:
     output: Path = Path("benchmarks/results/inference.json")
     """File for the measurements; what it holds of other models stays."""
     table: bool = False
-    """Print the tables of docs/inference.md from --output; nothing is run."""
+    """Print the tables from --output; nothing is run."""
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.programs if name not in COMPETITORS]
@@ -187,7 +187,7 @@ def convert(form: str, model: str, target: Path) -> None:
 
 def answer_path(name: str, model: str, number: int, settings: InferenceBenchSettings) -> Path:
     """Where a run's answer is kept."""
-    file = f"{name.replace(', ', '-').replace(' ', '-')}-{number}.json"
+    file = f"{name.replace(' ', '-')}-{number}.json"
     return settings.work_dir / Path(model).name / "runs" / file
 
 
@@ -297,7 +297,7 @@ def figures_of(runs: Sequence[dict[str, Any]], utterances: Sequence[Any]) -> dic
 
 
 def tables(found: dict[str, Any]) -> str:
-    """The tables of docs/inference.md, one for each model."""
+    """One table for each model."""
     from utils.report.tables import markdown_table
 
     parts = []
