@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
-import json
+import importlib
+from pathlib import Path
 
 import pytest
 
-for library in ("ctranslate2", "pywhispercpp", "onnxruntime", "whisper"):
+for library in ("ctranslate2", "pywhispercpp", "onnxruntime", "sherpa_onnx", "whisper"):
     pytest.importorskip(library)
 
 pytestmark = [pytest.mark.requires_shared, pytest.mark.timeout(600)]
 
 
+@pytest.fixture(scope="module")
+def original(shared: Path):
+    """The model as it is, which encodes the clip once for all forms."""
+    from utils.export.parity import Original
+    from utils.model.load import load_model
+
+    return Original(load_model(str(shared / "models" / "whisper-base")), keep=True)
+
+
 @pytest.mark.parametrize(
     ("form", "quantization"),
-    [("ct2", "float32"), ("openai", "float16"), ("ggml", "f16"), ("onnx", "float16")],
+    [
+        *(("ct2", "float32"), ("openai", "float16"), ("ggml", "f16"), ("onnx", "float16")),
+        ("sherpa", "float16"),
+    ],
 )
-def test_jfk_is_transcribed_word_for_word(form, quantization, shared, convert_to, tmp_path):
-    model = shared / "models" / "whisper-base"
-    data = f"--data={shared / 'data' / 'en_single' / 'all.jsonl'}"
-    flags = [f"--model_path={model}", f"--output_dir={tmp_path}", "--clips=1", data]
-    assert convert_to(*flags, f"--format={form}", f"--quantization={quantization}") == 0
-    folder = tmp_path / f"whisper-base-{form}-{quantization}"
-    parity = json.loads((folder / "conversion.json").read_text())["parity"]
-    assert parity["equal"] == parity["clips"] == 1
-    assert parity["largest_logit_difference"] < 0.5
+def test_jfk_is_transcribed_word_for_word(form, quantization, original, shared, tmp_path):
+    from utils.export.formats import find_format
+    from utils.export.parity import summarize, transcribe_both
+    from utils.manifest.read import read_manifest
+
+    clip = next(iter(read_manifest(shared / "data" / "en_single" / "all.jsonl")))
+    module = importlib.import_module(find_format(form, quantization)[0].module)
+    loaded = original.engine.loaded
+    module.write(loaded, tmp_path, quantization)
+    reader = module.read(loaded, tmp_path, quantization)
+    parity = summarize(list(transcribe_both(original, reader, [clip])))
+    assert parity.differing == ()
+    assert (parity.largest_logit_difference or 0.0) < 0.5
