@@ -40,6 +40,7 @@ def printed_table(script: str, measured: str) -> list[str]:
         ("speed.md", "thinned_silence", "thinned_silence_en"),
         ("conversion.md", "conversion", "conversion"),
         ("evaluation.md", "engines", "engines"),
+        ("inference.md", "inference", "inference"),
         ("evaluation.md", "coverage", "coverage"),
         ("validation.md", "data_scale", "data_scale"),
     ],
