@@ -6,9 +6,10 @@
 Makes manifests of 10 thousand, 1 million and 10 million lines in a temporary folder, and some FLAC
 files. Each measurement runs in a process of its own: opening a manifest for the first time and for
 the second, walking through its lines, checking what it says, checking it with its sounds, packing
-them into tars. Writes benchmarks/results/data_scale.json (the machine, every single measurement)
-and the table in docs/validation.md. Lines a second of processor time do not depend on what else the
-machine does.
+them into tars; and starting a run of two processes, up to the end of its first step. Writes
+benchmarks/results/data_scale.json (the machine, every single measurement) and the tables in
+docs/validation.md. Lines a second of processor time do not depend on what else the machine does.
+With --started=0, or with --lines=0 --clips=0, a part stays as it was measured before.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.measured import REPOSITORY, read_measured, write_measured
 from benchmarks.report_scale import machine
 from benchmarks.scale.made import write_clips, write_lines
+from benchmarks.scale.start import start, write_run_data
 from utils.cli.console import say
 from utils.cli.errors import run_script
 from utils.cli.files import atomic_write
@@ -47,6 +49,10 @@ class BenchSettings:
     """Lines of the manifests."""
     checked: int = 10_000_000
     """Manifests of more lines are opened and walked through only."""
+    started: tuple[int, ...] = (1_000_000,)
+    """Lines of the manifests with which a run is started."""
+    processes: int = 2
+    """Processes of that run."""
     clips: int = 2000
     """FLAC files that are checked with their sound, and packed."""
     clip_seconds: float = 10.0
@@ -70,27 +76,56 @@ def main(argv: Sequence[str] | None = None) -> None:
     settings = parse_settings(BenchSettings, argv, prog="data_scale.py", description=__doc__ or "")
     os.chdir(REPOSITORY)
     if settings.table:
-        say(table(read_measured(settings.output)))
+        found = read_measured(settings.output)
+        say(f"{table(found)}\n{start_table(found)}")
         return
-    found: dict[str, Any] = {"schema": 1, "machine": machine(), "measured": []}
+    found: dict[str, Any] = {"schema": 1, "machine": machine(), "measured": [], "started": []}
+    if Path(settings.output).is_file():  # what is not measured anew stays
+        found |= {n: read_measured(settings.output).get(n, []) for n in _kept(settings)}
     with tempfile.TemporaryDirectory(dir=settings.folder) as folder:
         for measured in _measurements(settings, Path(folder)):
             say(table_line(measured))
             found["measured"].append(measured)
             write_measured(settings.output, found)
+        for measured in _starts(settings, Path(folder)):
+            say(start_line(measured))
+            found["started"].append(measured)
+            write_measured(settings.output, found)
     if settings.page:
-        before, after = around_table(Path(settings.page).read_text(encoding="utf-8"))
+        page = Path(settings.page).read_text(encoding="utf-8")
+        for name, made in (("bench-data", table(found)), ("starts", start_table(found))):
+            before, after = around_table(page, name)
+            page = before + made + after
         with atomic_write(settings.page) as handle:
-            handle.write(before + table(found) + after)
-        say(f"wrote the table in {settings.page}")
+            handle.write(page)
+        say(f"wrote the tables in {settings.page}")
+
+
+def _kept(settings: BenchSettings) -> list[str]:
+    """Name what of an earlier file stays, because nothing of its kind is asked for."""
+    kept = [] if any(settings.lines) or settings.clips else ["machine", "measured"]
+    return kept if any(settings.started) else [*kept, "started"]
+
+
+def _starts(settings: BenchSettings, folder: Path) -> Iterator[dict[str, Any]]:
+    """Start a run, and start it again, with each number of lines."""
+    for lines in filter(None, settings.started):
+        place = folder / str(lines)
+        place.mkdir()
+        train, dev = write_run_data(place, lines, settings.seed)
+        for name in ("first start", "second start"):
+            load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+            measured = start(train, dev, place, settings.processes)
+            yield {"name": name, "lines": lines, "load": load, **measured}
 
 
 def _measurements(settings: BenchSettings, folder: Path) -> Iterator[dict[str, Any]]:
     workers = settings.workers or os.cpu_count() or 1
-    clips = write_clips(folder, settings.clips, settings.clip_seconds, settings.seed)
-    for name, what in ON_CLIPS.items():
+    if settings.clips:
+        clips = write_clips(folder, settings.clips, settings.clip_seconds, settings.seed)
+    for name, what in ON_CLIPS.items() if settings.clips else ():
         yield {"name": name, **measure(what, clips, workers, folder)}
-    for number in settings.lines:
+    for number in filter(None, settings.lines):
         manifest = folder / "lines.jsonl"
         write_lines(manifest, number, settings.seed)
         for name, what in ON_LINES.items():
@@ -117,18 +152,41 @@ def measure(what: str, manifest: Path, workers: int, folder: Path) -> dict[str, 
     return {"workers": workers, **measured}
 
 
-BEGIN, END = "<!-- make bench-data -->\n", "<!-- end -->\n"
+END = "<!-- end -->\n"
 HEADER = (
     "| | lines | seconds | lines a second | lines a second of a core | MB/s | memory (MB) |\n"
     "|---|---:|---:|---:|---:|---:|---:|\n"
 )
 
 
-def around_table(page: str) -> tuple[str, str]:
-    """Return what stands before and after the table on a page."""
-    before, _, rest = page.partition(BEGIN)
+START_HEADER = (
+    "| | lines | processes | seconds to the first step | processor seconds of all "
+    "| memory of one (MB) | with mapped files (MB) | load before |\n"
+    "|---|---:|---:|---:|---:|---:|---:|---:|\n"
+)
+
+
+def around_table(page: str, name: str) -> tuple[str, str]:
+    """Return what stands before and after a table on a page."""
+    begin = f"<!-- {name} -->\n"
+    before, _, rest = page.partition(begin)
     _, _, after = rest.partition(END)
-    return before + BEGIN, END + after
+    return before + begin, END + after
+
+
+def start_table(found: Mapping[str, Any]) -> str:
+    """Return the starts of runs as Markdown."""
+    return START_HEADER + "".join(f"{start_line(each)}\n" for each in found["started"])
+
+
+def start_line(measured: Mapping[str, Any]) -> str:
+    """Return the start of a run as a line of the second table in docs/validation.md."""
+    load = "" if measured["load"] is None else f"{measured['load']:.1f}"
+    return (
+        f"| {measured['name']} | {measured['lines']:,} | {measured['processes']} "
+        f"| {measured['seconds']:.0f} | {measured['processor_seconds']:.0f} "
+        f"| {measured['own_bytes'] / 1e6:.0f} | {measured['resident_bytes'] / 1e6:.0f} | {load} |"
+    )
 
 
 def table(found: Mapping[str, Any]) -> str:

@@ -91,7 +91,7 @@ def start(train: Path, dev: Path, folder: Path, processes: int) -> dict[str, Any
         code = process.wait()
     if code or not _first_step(output):
         raise Failure(f"the run ended with {code}:\n{said.read_text(encoding='utf-8')[-3000:]}")
-    return {"seconds": seconds, **watch.found()}
+    return {"processes": processes, "seconds": seconds, **watch.found()}
 
 
 def _first_step(output: Path) -> bool:

@@ -76,7 +76,7 @@ def grow(
     read = read_data(settings, loaded, manifests)
     laps.append(time.perf_counter())
     plan = batch_plan(settings, loaded)
-    make_sampler(read.train, plan).steps()
+    list(make_sampler(read.train, plan).steps())
     laps.append(time.perf_counter())
     clock = StepClock()
     trainer = make_trainer(settings, arguments, loaded, MemoryPlan(plan), read, Start())

@@ -95,7 +95,7 @@ def test_wide_steps_hold_a_quarter_of_the_clips_whoever_computes_them() -> None:
     found = []
     for micro, accumulation, processes in ((8, 1, 1), (4, 2, 1), (2, 1, 4)):
         plan = BatchPlan(micro, accumulation, processes, full_share=0.1)
-        steps = StepSampler([2.0] * 400, plan).steps()
+        steps = list(StepSampler([2.0] * 400, plan).steps())
         assert {len(step) for step, window in steps if window == 30.0} == {2}
         found.append([(step.tolist(), window) for step, window in steps])
     assert found[0] == found[1] == found[2]

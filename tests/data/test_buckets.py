@@ -101,7 +101,7 @@ def test_the_same_clips_meet_however_many_processes_share_a_step() -> None:
     found = []
     for accumulation, processes in ((4, 1), (2, 2), (1, 4)):
         plan = BatchPlan(8, accumulation, processes, batch_seconds=30, full_share=0.1)
-        steps = StepSampler(durations, plan, tokens_of(durations)).steps()
+        steps = list(StepSampler(durations, plan, tokens_of(durations)).steps())
         found.append([(sorted(step.tolist()), window) for step, window in steps])
     assert found[0] == found[1] == found[2]
 
@@ -118,7 +118,7 @@ def test_members_of_a_step_change_from_pass_to_pass() -> None:
 def test_full_windows_come_in_smaller_steps_with_clips_of_all_lengths() -> None:
     durations = mixed_lengths(4000)
     plan = BatchPlan(8, batch_seconds=240, full_share=0.05, tail_share=0.05)
-    steps = StepSampler(durations, plan).steps()
+    steps = list(StepSampler(durations, plan).steps())
     full = [step for step, window in steps if window == 30.0]
     assert max(len(step) for step in full) == 8
     lengths = np.array([durations[row] for step in full for row in step])

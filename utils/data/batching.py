@@ -160,17 +160,16 @@ class StepSampler(Sampler[list[ExampleKey]]):
         """Micro-batches of this process in an epoch."""
         return self.num_steps * self.plan.accumulation
 
-    def steps(self) -> list[tuple[np.ndarray, float]]:
-        """The epoch's steps in order: rows, int64 `(examples,)`, and the seconds of the window."""
+    def steps(self) -> Iterator[tuple[np.ndarray, float]]:
+        """Yield the epoch's steps: rows, int64 `(examples,)`, and the seconds of the window."""
         rng = np.random.default_rng([self.plan.seed, self.epoch])
         bucketed, full_context = self.layout.draw(rng)
         drawn = [*bucketed, *full_context]
         order = rng.permutation(len(drawn)).tolist()
         contexts, tails = self._draws(len(drawn))
-        return [
-            (drawn[place], self._window(drawn[place], number, contexts[place], tails[place]))
-            for number, place in enumerate(order)
-        ]
+        for number, place in enumerate(order):
+            step = drawn[place]
+            yield step, self._window(step, number, contexts[place], tails[place])
 
     def _draws(self, num_steps: int) -> tuple[np.ndarray, np.ndarray]:
         """What decides about each drawn step's window, float64 `(num_steps,)`: context and tail.

@@ -75,8 +75,13 @@ def disagreement(first: str, second: str, language: str | None) -> float:
     >>> disagreement("Good morning!", "good evening", "en")
     0.5
     """
+    edits, *tokens = edits_between(first, second, language)
+    return edits / max(tokens) if edits else 0.0
+
+
+def edits_between(first: str, second: str, language: str | None) -> tuple[int, int, int]:
+    """Return how many tokens two texts differ in, and how many each has; as `disagreement`."""
     normalize = normalizer(choose_normalizer(language, remove_pun=True, to_simple=True))
     tokenize = tokenizer_of(default_metric([language]))
     one, other = tokenize(normalize(first)), tokenize(normalize(second))
-    longer = max(len(one), len(other))
-    return Levenshtein.distance(one, other) / longer if longer else 0.0
+    return Levenshtein.distance(one, other), len(one), len(other)

@@ -9,10 +9,11 @@ from dataclasses import replace
 from utils.audio.clip import Seconds
 from utils.audio.probe import AudioFacts
 from utils.model.loaded import LoadedModel
-from utils.transcription.confidence import confidences, disagreement
+from utils.transcription.confidence import confidences, edits_between
 from utils.transcription.decoding import Decoding
 from utils.transcription.transcribe import transcribe
 from utils.validation.findings import Finding, Inspector, Line
+from utils.validation.model_errors import CONTRADICTED, heard
 
 # A model is believed over a transcript only where both are far apart: half of the words differ, and
 # a token of the transcript is e^1.5 (4.5) times less probable than one of what the model hears.
@@ -24,6 +25,9 @@ _SMALLEST = 1e-9  # of a probability
 
 def contradictions(loaded: LoadedModel, decoding: Decoding) -> Inspector:
     """Return a look at the transcripts that a model contradicts, the worst with most weight.
+
+    It also yields how far each transcript is from what the model hears; `model_errors.judged` sees
+    these of all lines together, and keeps the contradictions only of a model that is a judge.
 
     A model makes errors too, most of all on speech unlike its training data: listen before you
     change anything.
@@ -47,7 +51,10 @@ def contradictions(loaded: LoadedModel, decoding: Decoding) -> Inspector:
             utterance = replace(
                 line.utterance, sentences=None, language=each.language or line.utterance.language
             )
-            apart = disagreement(utterance.sentence, each.hypothesis, utterance.language)
+            edits, *tokens = edits_between(utterance.sentence, each.hypothesis, utterance.language)
+            apart = edits / max(1, *tokens)
+            if each.status == "ok":
+                yield heard(line, edits, tokens[0])
             if each.status == "ok" and each.hypothesis.strip() and apart >= LEAST_DISAGREEMENT:
                 suspects.append((line, utterance, each.hypothesis, apart))
         stated = confidences(loaded, [utterance for _, utterance, _, _ in suspects], decoding)
@@ -62,6 +69,6 @@ def contradictions(loaded: LoadedModel, decoding: Decoding) -> Inspector:
                     f"the model hears {text!r}: {apart:.0%} apart, and "
                     f"{math.exp(min(nats, 20.0)):.0f} times as probable a token"
                 )
-                yield line.finding("warning", "contradicted by the model", message, nats)
+                yield line.finding("warning", CONTRADICTED, message, nats)
 
     return inspect

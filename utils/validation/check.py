@@ -17,6 +17,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,6 +37,7 @@ from utils.parallel.shards import WHOLE, Shard
 from utils.validation.diagnosis import Diagnosis, LineRecords, write_findings
 from utils.validation.findings import Finding, Inspector, Summary
 from utils.validation.journal import CheckJournal
+from utils.validation.model_errors import judged
 from utils.validation.pairs import check_pairs
 from utils.validation.records import (
     LISTED,
@@ -256,7 +258,7 @@ def _ordered(
     for each in opened:
         path = each.manifest.path
         streams: list[Iterable[tuple[int, int, Finding]]] = [
-            *(each.listed(), journal.findings(path), pairs_of(path))
+            *(each.listed(), judged(partial(journal.findings, path), path), pairs_of(path))
         ]
         for _, _, found in heapq.merge(*streams, key=lambda item: item[:2]):
             yield found
