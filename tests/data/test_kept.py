@@ -19,12 +19,13 @@ from utils.data import kept, make_table, sounds
 from utils.data.dataset import TrainingTable
 from utils.data.kept import is_whole, kept_folder
 from utils.data.labels import LabelEncoder
-from utils.data.make_table import training_table
+from utils.data.make_table import open_table, training_table, write_rows
 from utils.data.table import Row
 from utils.manifest.read import read_manifest
 from utils.manifest.utterance import Utterance
 from utils.manifest.write import write_manifest
 from utils.model.load import load_model
+from utils.parallel.shards import Shard
 
 
 @pytest.fixture(scope="module")
@@ -165,6 +166,19 @@ def test_another_text_language_limit_or_tokenizer_is_another_table(
     assert table.utterances[0].sentence == "别的"
     folders.add(table.rows.files[0].parent.parent)
     assert len(folders) == 4
+
+
+def test_processes_that_cannot_keep_it_find_what_the_others_made(
+    manifest: Path, encoder: LabelEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = opened(manifest, encoder)
+    folders = []
+    for number in (1, 2):
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / f"of process {number}"))
+        share = Shard(number, 2)
+        folders.append(write_rows(read_manifest(manifest), encoder, (0.1, 30.0), share))
+    assert folders[0] != folders[1]
+    assert same(open_table(folders, read_manifest(manifest)), whole)
 
 
 USE = """

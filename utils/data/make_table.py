@@ -76,7 +76,7 @@ def training_table(
     Raises:
         UserError: if nothing is left, or a language or task is unknown to the tokenizer.
     """
-    return open_table(write_rows(manifest, encoder, (min_len, max_len)), manifest)
+    return open_table([write_rows(manifest, encoder, (min_len, max_len))], manifest)
 
 
 def write_rows(
@@ -97,7 +97,7 @@ def write_rows(
         UserError: as of `training_table`.
     """
     folder = kept_folder(_name(manifest, encoder, limits))
-    places = _parts(folder, manifest)[share.number - 1 :: share.count]
+    places = _parts([folder], manifest)[share.number - 1 :: share.count]
     stale = [(number, place) for number, place in places if not _is_current(place)]
     lines = sum(len(_lines_of(manifest, number)) for number, _ in stale)
     bar: tqdm[None] = progress(total=lines, desc=f"reading {manifest.path}", unit="utt")
@@ -112,13 +112,18 @@ def write_rows(
     return folder
 
 
-def open_table(folder: Path, manifest: Manifest) -> TrainingTable:
-    """The table whose parts `write_rows` wrote into a folder.
+def open_table(folders: Sequence[Path], manifest: Manifest) -> TrainingTable:
+    """The table whose parts `write_rows` wrote.
+
+    Args:
+        folders: of all shares, in their order: the same one, unless the user's cache cannot be
+            written to.
+        manifest: the one that was given to it.
 
     Raises:
         UserError: nothing is left.
     """
-    places = [place for _, place in _parts(folder, manifest)]
+    places = [place for _, place in _parts(folders, manifest)]
     rows = open_rows(places)
     dropped = [each for place in places for each in read_dropped(place)]
     if not len(rows):
@@ -132,10 +137,10 @@ def open_table(folder: Path, manifest: Manifest) -> TrainingTable:
     )
 
 
-def _parts(folder: Path, manifest: Manifest) -> list[tuple[int, Path]]:
-    """Number and place of each part of a table."""
+def _parts(folders: Sequence[Path], manifest: Manifest) -> list[tuple[int, Path]]:
+    """Number and place of each part of a table; the shares take turns."""
     many = -(-len(manifest) // PART_LINES)
-    return [(number, folder / f"{number:05d}") for number in range(many)]
+    return [(number, folders[number % len(folders)] / f"{number:05d}") for number in range(many)]
 
 
 def _lines_of(manifest: Manifest, number: int) -> Sequence[Utterance]:

@@ -130,8 +130,8 @@ def shared_table(
     Raises:
         UserError: as of `training_table`, in every process.
     """
-    made = in_shares(lambda share: write_rows(manifest, encoder, limits, share))
-    return open_table(made[0], manifest)
+    folders = in_shares(lambda share: write_rows(manifest, encoder, limits, share))
+    return open_table(folders, manifest)
 
 
 def in_shares(write: Callable[[Shard], Path]) -> list[Path]:
