@@ -131,7 +131,8 @@ def measure(model: str, name: str, settings: ContradictionSettings) -> dict[str,
     if model == "noisy":
         add_noise(loaded.whisper, settings.noise)
     every = [u for part in PARTS for u in read_manifest(settings.data / SETS[name] / part)]
-    lines, wrong = planted(every[:: len(every) // settings.lines], settings.wrong, settings.seed)
+    some = every[:: max(1, len(every) // settings.lines)][: settings.lines]
+    lines, wrong = planted(some, settings.wrong, settings.seed)
     language = {"zh": "en", "en": "zh"}[name] if model == "other-language" else name
     lines = [replace(each, language=language) for each in lines]
     began = time.process_time()
