@@ -80,6 +80,7 @@ def test_a_run_leaves_its_files(finished: Path) -> None:
         "metrics.jsonl",
         "run.json",
         "settings.yaml",
+        "sounds.npz",
         "tensorboard",
     }
 
