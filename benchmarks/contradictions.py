@@ -89,10 +89,11 @@ def main(argv: Sequence[str] | None = None) -> None:
             if absent:
                 say(f"skipped: {model} on {name}: {', '.join(absent)} not found")
                 continue
+            measured = measure(model, name, settings)
             known = settings.output.is_file()
             found = read_measured(settings.output) if known else {"measured": {}}
             found["machine"] = machine()
-            found["measured"][f"{model} {name}"] = measure(model, name, settings)
+            found["measured"][f"{model} {name}"] = measured
             write_measured(settings.output, found)
     say("\n" + table(read_measured(settings.output)))
 
