@@ -25,6 +25,7 @@ ELSEWHERE = {
     "voice without text": "tests/validation/test_inspect.py",
     "too many tokens": "tests/validation/test_inspect.py",
     "contradicted by the model": "tests/transcription/test_contradictions.py",
+    "the model contradicts most lines": "tests/transcription/test_contradictions.py",
     "empty manifest": "tests/validation/test_check.py",
 }
 
@@ -110,6 +111,7 @@ def kinds(repository: Path) -> set[str]:
     in_variables = {
         *("broken line", "repeated id", "empty manifest"),
         *("nearly the same audio", "nearly the same audio in two sets"),
+        *("contradicted by the model", "the model contradicts most lines"),
     }
     return found | in_variables
 
