@@ -76,8 +76,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     settings = parse_settings(BenchSettings, argv, prog="data_scale.py", description=__doc__ or "")
     os.chdir(REPOSITORY)
     if settings.table:
-        found = read_measured(settings.output)
-        say(f"{table(found)}\n{start_table(found)}")
+        earlier = read_measured(settings.output)
+        say(f"{table(earlier)}\n{start_table(earlier)}")
         return
     found: dict[str, Any] = {"schema": 1, "machine": machine(), "measured": [], "started": []}
     if Path(settings.output).is_file():  # what is not measured anew stays
