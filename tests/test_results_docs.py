@@ -44,7 +44,6 @@ def printed_table(script: str, measured: str) -> list[str]:
         ("evaluation.md", "coverage", "coverage"),
         ("validation.md", "data_scale", "data_scale"),
         ("validation.md", "contradictions", "contradictions"),
-        ("validation.md", "contradictions", "contradictions"),
     ],
 )
 def test_every_measured_table_stands_on_its_page(page: str, script: str, measured: str) -> None:
