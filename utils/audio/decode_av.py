@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -28,6 +29,39 @@ _INDEXED_CONTAINERS = ("mp4", "matroska", "webm")
 _PREROLL: Seconds = 0.5
 
 
+# What these kinds of file hold is the names of others, on this machine or elsewhere; or they stand
+# for a device. A sound is in its file: one that somebody sent must not bring in this machine's.
+_LISTS_AND_DEVICES = frozenset(
+    {
+        *("concat", "concatf", "hls", "applehttp", "dash", "webm_dash_manifest", "imf", "lavfi"),
+        *("image2", "image2pipe", "sdp", "rtsp", "rtp", "sap", "avisynth", "vapoursynth", "vobsub"),
+        *("smoothstreaming", "tee", "segment", "stream_segment", "ssegment", "fifo"),
+    }
+)
+
+
+@lru_cache(maxsize=1)
+def _options() -> dict[str, str]:
+    import av
+
+    kinds = [name for name in av.formats_available if not _LISTS_AND_DEVICES & set(name.split(","))]
+    return {"format_whitelist": ",".join(sorted(kinds)), "protocol_whitelist": "file"}
+
+
+def open_container(source: str | BinaryIO) -> Any:
+    """Open a file with PyAV; playlists and other lists of files are none.
+
+    Args:
+        source: path, or content.
+
+    Raises:
+        av.error.FFmpegError: it is no kind of file that holds sound itself.
+    """
+    import av
+
+    return av.open(source, options=_options())
+
+
 def av_blocks(ref: AudioRef) -> Iterator[tuple[np.ndarray, int]]:
     """Decode the wanted piece of a file.
 
@@ -40,7 +74,7 @@ def av_blocks(ref: AudioRef) -> Iterator[tuple[np.ndarray, int]]:
     import av
 
     try:
-        with av.open(open_source(ref)) as container:
+        with open_container(open_source(ref)) as container:
             if container.format.name == "mp3":  # behind something that is no tag
                 yield from mpeg_blocks(ref)
                 return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from utils.audio.clip import AudioRef, Seconds
-from utils.audio.decode_av import sound_chunks, sound_track, stated_duration
+from utils.audio.decode_av import open_container, sound_chunks, sound_track, stated_duration
 from utils.audio.limits import (
     AudioError,
     describe,
@@ -61,7 +61,7 @@ def _av_length(ref: AudioRef) -> tuple[Seconds, int]:
     import av
 
     try:
-        with av.open(open_source(ref)) as container:
+        with open_container(open_source(ref)) as container:
             if container.format.name == "mp3":
                 return mpeg_length(ref)[0], mpeg_channels(ref)
             stream = sound_track(ref, container)

@@ -12,6 +12,7 @@ import soxr
 
 from utils.audio.clip import Seconds
 from utils.audio.decode import AudioError
+from utils.audio.decode_av import open_container
 from utils.audio.features import SAMPLE_RATE
 from utils.cli.leftovers import unfinished
 
@@ -50,7 +51,7 @@ def _mono(source: Path) -> Iterator[np.ndarray]:
     import av
 
     try:
-        with av.open(str(source)) as container:
+        with open_container(str(source)) as container:
             if not container.streams.audio:
                 raise AudioError(f"{source} has no sound track", "is it a recording?")
             planar = av.AudioResampler(format="fltp")

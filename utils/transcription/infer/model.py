@@ -93,7 +93,7 @@ def open_model(settings: InferSettings, decoding: Decoding) -> Engine:
         only_file(settings.model_path),
         local_files_only=settings.local_files_only,
         name=settings.engine,
-        compute=_compute(settings),
+        compute=compute_of(settings),
     )
     _expect_language(settings, engine.multilingual, decoding)
     if decoding.patience is not None and not getattr(engine, "has_patience", False):
@@ -131,7 +131,12 @@ def _expect_language(settings: InferSettings, multilingual: bool, decoding: Deco
         )
 
 
-def _compute(settings: InferSettings) -> Compute:
+def compute_of(settings: InferSettings) -> Compute:
+    """Where and how the settings want to compute, with a word where they cannot be followed.
+
+    Raises:
+        UserError: there is no such device.
+    """
     device = settings.device
     if device is not None and device.partition(":")[0] not in ("cpu", "cuda", "mps"):
         raise UserError(f"--device={device} is no device", "write cpu, cuda, cuda:1 or mps")
