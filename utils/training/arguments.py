@@ -65,8 +65,10 @@ def training_arguments(settings: TrainSettings, run: Path) -> TrainingArguments:
         optim=optimizer_name(settings.optim),
         use_cpu=on_cpu,
         ddp_backend="gloo" if on_cpu and process_count() > 1 else None,
-        # Layers that are left out of a step get no gradient.
-        ddp_find_unused_parameters=settings.layer_drop > 0,
+        # Layers that are left out of a step get no gradient. And without this search DDP orders its
+        # buckets anew after the first step, also of a continued run: three processes or more would
+        # then add the same gradients up in another order than a run left alone.
+        ddp_find_unused_parameters=settings.layer_drop > 0 or process_count() > 2,
         remove_unused_columns=False,
         report_to=settings.trackers,
         disable_tqdm=True,
