@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from utils.audio.clip import Seconds
 from utils.audio.load import SAMPLE_RATE
@@ -150,20 +150,21 @@ class Service:
             self.settings.max_audio_seconds,
             self.settings.vad_filter,
         )
-        asking: asyncio.Future[Sound] | None = None
+        working: asyncio.Future[Any] | None = None
         try:
             if size is not None and size <= COPIED_AT_ONCE:
                 _copy(file, path)
             else:
-                await asyncio.to_thread(_copy, file, path)
-            asking = asyncio.ensure_future(self.readers.ask(upload, timeout))
-            sound: Sound = await asyncio.shield(asking)
+                working = asyncio.ensure_future(asyncio.to_thread(_copy, file, path))
+                await asyncio.shield(working)
+            working = asyncio.ensure_future(self.readers.ask(upload, timeout))
+            sound: Sound = await asyncio.shield(working)
             return sound
         except asyncio.CancelledError:
-            # The reader may still write: what it leaves is removed when it has answered.
-            if asking is not None:
-                asking.add_done_callback(lambda done: done.exception())
-                asking.add_done_callback(lambda _: _remove(upload.samples_path))
+            # A thread or a reader may still write: what it leaves is removed when it has ended.
+            if working is not None:
+                working.add_done_callback(lambda done: done.exception())
+                working.add_done_callback(lambda _: _remove(path, upload.samples_path))
             raise
         except UserError as error:
             _remove(upload.samples_path)
@@ -311,6 +312,7 @@ def _copy(file: BinaryIO, path: str) -> None:
         shutil.copyfileobj(file, copy, COPIED_AT_ONCE)
 
 
-def _remove(path: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
+def _remove(*paths: str) -> None:
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
