@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -20,6 +21,7 @@ from utils.report.analyses.registry import analyse
 from utils.report.analyses.text import FEWEST_OCCURRENCES, _vocabulary_table
 from utils.report.forms import FORMS
 from utils.report.github import _command
+from utils.report.page.sound import find_sound
 from utils.report.page.utterance_labels import labels_of_all
 from utils.report.report_data import read_report_data
 from utils.report.summary import COMMENT_BYTES, _fitted
@@ -252,3 +254,19 @@ def test_what_is_gone_or_changed_is_said(copied: Copied):
     assert any("gone.jsonl is gone" in note for note in notes)
     assert any("states 1 errors" in note for note in notes)
     assert make(f"--results={path}", "--forms=html") == 0
+
+
+def test_the_channel_that_was_heard_is_a_label_and_never_the_mixture_is_played(
+    evaluated: Path, tmp_path: Path
+):
+    report_data = read_report_data([evaluated / "report" / "results.json"])
+    (view,) = report_data.sets
+    heard = {
+        id: replace(each, audio=replace(each.audio, channel=place % 2))
+        for place, (id, each) in enumerate(view.utterances.items())
+    }
+    view = replace(view, utterances=heard)
+    assert labels_of_all([view])["channel"] == ["0", "1"] * 4
+    sound = find_sound([view], tmp_path / "page.html", embed_mb=0, order=[])
+    reasons = {sound.reasons[entry] for entry in sound.files}
+    assert len(reasons) == 8 and all("plays only where it is embedded" in each for each in reasons)

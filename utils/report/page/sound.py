@@ -106,6 +106,8 @@ def _entry(
         return f"The sound {ref.path} was gone when this page was made."
     if ref.offset is not None:
         return f"The sound is inside {ref.path}; it plays only where it is embedded."
+    if ref.channel is not None:
+        return f"Channel {ref.channel} of {ref.path} was heard; it plays only where it is embedded."
     if Path(ref.path).suffix.lower() not in TYPES:
         return f"Browsers do not play {ref.path}; it plays only where it is embedded."
     folder, name = os.path.split(ref.path)

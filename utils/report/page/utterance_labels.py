@@ -40,10 +40,17 @@ def labels_of(view: SetView, *, loudness: bool | None = None) -> Labels:
     utterances = [view.utterances.get(id) for id in view.ids]
     if view.utterances:
         labels["task"] = [(each and each.task) or "" for each in utterances]
+        labels["channel"] = [_channel(each) for each in utterances]
         if loudness if loudness is not None else len(lines) <= MOST_LISTENED:
             labels["loudness"] = _loudness(utterances)
         labels.update(_own_fields(utterances))
     return labels
+
+
+def _channel(utterance: Utterance | None) -> str:
+    """Return the number of the channel that is heard alone, as the manifest counts; "" for all."""
+    channel = utterance.audio.channel if utterance else None
+    return "" if channel is None else str(channel)
 
 
 def _tells_apart(values: Sequence[str]) -> bool:

@@ -98,6 +98,10 @@ def _entry(finding: Finding, line: Line | None, folder: Path) -> dict[str, str]:
     }
     if line is not None:
         entry["text"] = line.utterance.sentence[:LONGEST_TEXT]
+        channel = line.utterance.audio.channel
+        if channel is not None:
+            # The player knows no channels: the reader must know which one the line is of.
+            entry["place"] += f", channel {channel} alone (the player plays all)"
         if isinstance(line.probed, AudioFacts):
             entry["audio"] = _address(line.utterance.audio, folder)
     return entry
