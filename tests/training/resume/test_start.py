@@ -86,7 +86,9 @@ def test_checkpoints_of_which_nothing_is_known_are_not_replaced_unasked(tmp_path
         refuse_foreign_folder(tmp_path, TrainSettings())
     assert "--resume_from_checkpoint=auto" in caught.value.hint
     refuse_foreign_folder(tmp_path, TrainSettings(overwrite_output_dir=True))
-    (old / "trainer_state.json").write_text("{}")
+    (old / "trainer_state.json").write_text('{"global_step": 10}')
+    for part in ("optimizer.pt", "scheduler.pt", "rng_state.pth"):
+        (old / part).write_bytes(b"")
     refuse_foreign_folder(tmp_path, TrainSettings(resume_from_checkpoint="auto"))
     assert begin(tmp_path, resume_from_checkpoint="auto") == Start(str(old))
 
