@@ -39,7 +39,10 @@ FENCED = re.compile(
     r"(?:<!-- not run by the tests: (.+?) -->\s*\n)?^```bash\n(.*?)^```$", re.M | re.S
 )
 MODULES = {"pip", "pytest", "venv", "pre_commit", "tensorboard.main"}
-OTHER_PROGRAMS = {"cat", "cd", "ffmpeg", "git", "printf", "source", "tensorboard", ".ci/run"}
+OTHER_PROGRAMS = {
+    *("cat", "cd", "ffmpeg", "git", "printf", "source", "tensorboard", ".ci/run"),
+    "sherpa-onnx-offline",
+}
 UTTERANCES = {"train": 8, "dev": 3, "test": 4}
 
 

@@ -23,8 +23,10 @@ for name in ("fork", "pread", "pwrite", "getuid", "geteuid", "killpg", "getpgid"
              "register_at_fork", "posix_fadvise", "chown", "wait4", "WNOHANG"):
     if hasattr(os, name):
         delattr(os, name)
-for name in [name for name in dir(signal) if name.startswith("SIG") and name != "SIGINT"]:
-    if name not in ("SIG_DFL", "SIG_IGN"):
+for name in [name for name in dir(signal) if name.startswith("SIG")]:
+    # Windows has these.
+    if name not in ("SIG_DFL", "SIG_IGN", "SIGABRT", "SIGFPE", "SIGILL", "SIGINT", "SIGSEGV",
+                    "SIGTERM"):
         delattr(signal, name)
 
 root = Path.cwd()

@@ -154,7 +154,7 @@ def test_what_help_calls_yes_or_no_is_read_in_any_spelling(script, settings_of):
         ["finetune_all.py", "--timestamps=Flase"],
         ["finetune_all.py", "--max_steps=two"],
         ["custom.py", "table", "--path=a.csv", "--overwrite=maybe"],
-        ["evaluation.py", "--metric=CER"],
+        ["evaluation.py", "--batch_size=two"],
     ],
     ids=" ".join,
 )

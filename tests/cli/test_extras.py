@@ -129,7 +129,13 @@ def test_a_module_is_expected_by_the_flag_that_needs_it():
 
 @pytest.mark.parametrize(("module", "file"), extras._FILES.items())
 def test_the_file_that_is_named_for_a_module_installs_it(module: str, file: str, repository: Path):
-    distributions = {"itn": "WeTextProcessing", "whisper": "openai-whisper"}
+    distributions = {
+        "itn": "WeTextProcessing",
+        "multipart": "python-multipart",
+        "python_multipart": "python-multipart",
+        "sherpa_onnx": "sherpa-onnx",
+        "whisper": "openai-whisper",
+    }
     name = distributions.get(module, module)
     lines = (repository / file).read_text("utf-8")
     assert re.search(rf"^{re.escape(name)}\b", lines, flags=re.M), lines

@@ -211,7 +211,8 @@ def prepared(corpus: str, content: bytes, folder: Path, recordings: Path) -> Pre
             (folder / CORPORA[other][1]).write_text(CORPORA[other][2](str(folder)))
     (folder / name).write_bytes(content)
     path = folder if command in ("folder", "kaldi", "subtitles") else folder / name
-    settings = SOURCES[command].settings(path=str(path), output_dir=str(folder / "out"))
+    paths = (str(path),) if command == "table" else str(path)  # one command takes several tables
+    settings = SOURCES[command].settings(path=paths, output_dir=str(folder / "out"))
     try:
         return prepare(SOURCES[command].gather(settings), settings, command)
     except UserError as error:
@@ -295,6 +296,6 @@ def test_a_table_that_unpacks_to_hundreds_of_times_its_size_is_refused(
     (tmp_path / "bomb").mkdir()
     path = tmp_path / "bomb" / "t.xlsx"
     path.write_bytes(buffer.getvalue())
-    settings = SOURCES["table"].settings(path=str(path))
+    settings = SOURCES["table"].settings(path=(str(path),))
     with pytest.raises(UserError, match=r"t\.xlsx unpacks to more than 200 times its size"):
         SOURCES["table"].gather(settings)

@@ -37,8 +37,8 @@ def test_a_whole_folder_has_no_damage(finished: Path) -> None:
         (lambda folder: os.truncate(folder / "weights", 7), "weights has 7 bytes, expected 2560"),
         (lambda folder: (folder / "below" / "part").unlink(), "part is missing"),
         (lambda folder: (folder / CHECKSUMS).unlink(), "it has no checksums.json"),
-        (lambda folder: os.truncate(folder / CHECKSUMS, 50), "checksums.json cannot be read"),
-        (lambda folder: (folder / CHECKSUMS).write_text("[]"), "checksums.json cannot be read"),
+        (lambda folder: os.truncate(folder / CHECKSUMS, 50), "checksums.json: not JSON"),
+        (lambda folder: (folder / CHECKSUMS).write_text("[]"), "checksums.json holds a list"),
     ],
 )
 def test_every_kind_of_damage_is_named(

@@ -133,9 +133,10 @@ def test_two_processes_train_like_one_and_resume(
         assert (adapter.is_adapter, whole.is_adapter) == (True, False)
     for kind in ("lora", "all", "resumed"):
         verdict = json.loads((tmp_path / kind / "tiny" / "average.json").read_text())
-        assert verdict["kept"] is True  # no text changes in so few steps, so none is better
+        one = alone / ("lora" if kind == "lora" else "all") / "tiny" / "average.json"
+        assert verdict["kept"] == json.loads(one.read_text())["kept"]
         assert [each["step"] for each in verdict["averaged"]] == [2, 4]
-    # The best is the average of two steps, the final one the last step's.
+    # The best is the average of two steps if that is no worse, the final one the last step's.
     for name in ("checkpoint-best", "checkpoint-final"):
         model_file, adapter_file = f"{name}/model.safetensors", f"{name}/adapter_model.safetensors"
         same_weights(tmp_path / "all", alone / "all", model_file, 1e-3)
@@ -187,7 +188,7 @@ def test_the_stage_is_read_from_a_deepspeed_file_too(tmp_path: Path) -> None:
     wish["ACCELERATE_DEEPSPEED_CONFIG_FILE"] = str(file)
     assert sharing_asked_for(wish) == "ZeRO 1"
     file.write_text(json.dumps({"zero_optimization": {"stage": 0}}))
-    with pytest.raises(UserError, match="ZeRO stage 0; expected 1, 2 or 3"):
+    with pytest.raises(UserError, match=r"ZeRO stage 0 \(zero_optimization of .*\); expected"):
         sharing_asked_for(wish)
 
 

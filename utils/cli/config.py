@@ -6,6 +6,7 @@ Flags and plain YAML values are spelled alike; a value quoted in YAML is taken t
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path, PurePath
@@ -57,9 +58,9 @@ def _beside(given: Given, folder: Path) -> Given:
 
     def found(text: str) -> str:
         is_path = "/" in text or PurePath(text).suffix != ""
-        if not is_path or text.startswith("/") or Path(text).exists():
+        if not is_path or text.startswith("/") or os.path.exists(text):
             return text
-        return str(folder / text) if (folder / text).exists() else text
+        return str(folder / text) if os.path.exists(folder / text) else text
 
     value = given.value
     value = found(value) if isinstance(value, str) else [found(each) for each in value]

@@ -231,4 +231,6 @@ def _several(value: list[str] | str | None) -> tuple[str, ...]:
 
 
 def _parts(metric: str) -> list[str]:
-    return [part.strip() for part in metric.split(",") if part.strip()]
+    """Return the names; those of our own metrics in any case, as CER."""
+    names = [part.strip() for part in metric.split(",") if part.strip()]
+    return [name.lower() if name.lower() in OWN_METRICS else name for name in names]
