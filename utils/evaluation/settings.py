@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from utils.cli.errors import UserError
 from utils.manifest.languages import language_code
-from utils.scoring.conventions.conventions import Conventions, read_conventions
 from utils.scoring.gate import Condition, read_gate
 from utils.scoring.metrics import MEETING_METRICS, METRICS
 from utils.scoring.normalizers import normalizer
 from utils.scoring.secondary.keyword_list import read_keywords
+
+if TYPE_CHECKING:
+    from utils.scoring.conventions.conventions import Conventions
 
 DEFAULT_MODEL = "models/whisper-tiny-finetune"
 AUTO = "auto"
@@ -193,6 +195,9 @@ class EvaluationSettings(
     @cached_property
     def conventions(self) -> Conventions | None:
         """What is taken as equal beside what the normalizer makes equal."""
+        # numpy comes with it, which --help must not wait for.
+        from utils.scoring.conventions.conventions import read_conventions
+
         return read_conventions(self.alternatives, self.merge_compounds, self.glm_file)
 
     @property

@@ -26,7 +26,12 @@ def translation_figures(predictions: Sequence[Prediction]) -> dict[str, Figure]:
     references = [[each.reference for each in predictions]]
     figures = {}
     for name, metric in (("bleu", BLEU()), ("chrf", CHRF())):
-        found = metric.corpus_score(hypotheses, references, n_bootstrap=RESAMPLINGS)
+        try:
+            found = metric.corpus_score(hypotheses, references, n_bootstrap=RESAMPLINGS)
+        except TypeError:
+            # Its bootstrap adds up Python's and numpy's numbers, which `statistics` refuses, where
+            # some resamplings score 0 and others do not: a small set, without an interval.
+            found = metric.corpus_score(hypotheses, references)
         # With a bootstrap it also knows a mean and half the interval around it; a resampling of
         # equal sentences knows nothing.
         mean, half = (float(getattr(found, each, 0.0)) for each in ("_mean", "_ci"))
