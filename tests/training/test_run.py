@@ -401,7 +401,7 @@ def test_a_full_disk_is_one_sentence_and_the_earlier_model_stays(
     monkeypatch.setattr(WhisperProcessor, "save_pretrained", full)
     assert run_script(lambda _: merge_lora.main(arguments)) == 1
     said = capsys.readouterr().err
-    assert "error: the disk is full" in said
+    assert "could not be written: the disk is full" in said
     assert "Free some space" in said
     after = load_file(tmp_path / "tiny-finetune" / "model.safetensors")
     assert all(torch.equal(before[name], after[name]) for name in before)
