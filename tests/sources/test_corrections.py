@@ -30,7 +30,7 @@ LINES = [
 def corrections(folder: Path, *lines: object) -> str:
     path = folder / "corrections.jsonl"
     texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
-    path.write_text("\n".join(texts), encoding="utf-8")
+    path.write_text("\n".join([*texts, ""]), encoding="utf-8")
     return str(path)
 
 
@@ -52,6 +52,12 @@ def test_text_language_and_leaving_out_are_applied_to_their_lines(tmp_path: Path
     ]
     assert found[0].sentences is None, "the times are of the old text"
     assert found[1].sentences == LINES[1].sentences
+
+
+def test_a_text_may_hold_any_separator_of_unicode(tmp_path: Path):
+    text = "one\u2028two\x85three"
+    line = json.dumps({"id": "a", "sentence": text}, ensure_ascii=False)
+    assert corrected(tmp_path, line)[0].sentence == text
 
 
 def test_a_line_corrected_to_silence_is_a_no_speech_example(tmp_path: Path):

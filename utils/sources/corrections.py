@@ -1,4 +1,4 @@
-"""Corrections of manifest lines, as the pages of report.py and check_data.py export them.
+"""Corrections of manifest lines, as the page of report.py exports them.
 
 A line of the file: {"id", "was", and what is put right: "sentence", "language", "drop"; "manifest"
 names the file that held it}.
@@ -6,7 +6,6 @@ names the file that held it}.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from utils.cli.errors import UserError
+from utils.manifest.json_lines import BOM, Unreadable, parse_line
 from utils.manifest.languages import language_code
 from utils.manifest.utterance import Utterance
 
@@ -49,16 +49,18 @@ def read_corrections(path: str) -> list[Correction]:
     if not Path(path).is_file():
         raise UserError(
             f"--corrections={path}: no such file",
-            "Export corrections from the page of report.py or check_data.py.",
+            "Export corrections from the page of report.py.",
         )
     found = []
-    text = Path(path).read_text(encoding="utf-8-sig", errors="replace")
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(Path(path).read_bytes().removeprefix(BOM).split(b"\n"), 1):
         if not line.strip():
             continue
+        value = parse_line(line)
         try:
-            found.append(_correction(json.loads(line)))
-        except (ValueError, RecursionError) as error:
+            if isinstance(value, Unreadable):
+                raise value.error
+            found.append(_correction(value))
+        except ValueError as error:
             raise UserError(
                 f"{path}, line {number}: {error}",
                 'A line is an object such as {"id": "a1", "sentence": "the right text"}.',
