@@ -14,7 +14,7 @@ from utils.report.compare import compare_with
 from utils.report.forms import make_forms
 from utils.report.report_data import read_report_data
 from utils.report.terminal import format_results
-from utils.report.verdict import best_first, p_text, verdicts
+from utils.report.verdict import p_text, surest_first, verdicts
 
 LINES = 60
 
@@ -98,7 +98,7 @@ def test_any_results_that_share_a_test_set_are_compared(folder: Path):
     assert found["wrong"].headline == "WER 0.42 → 50.00 %: 49.58 points more"
     assert found["right"].answer == "unsure", "one utterance of 60 is no proof"
     assert "which may be chance" in found["right"].headline
-    assert [each.answer for each in best_first(list(found.values()))] == ["worse", "unsure"]
+    assert [each.answer for each in surest_first(list(found.values()))] == ["worse", "unsure"]
     both = compare_with(data, ["near", "wrong"]).results["comparisons"]
     assert {(each["model"], each["baseline"]) for each in both} == {
         ("right", "near"),

@@ -31,7 +31,7 @@ from utils.report.terminal import (
     matrix_table,
     score_rows,
 )
-from utils.report.verdict import Verdict, best_first, verdicts
+from utils.report.verdict import Verdict, surest_first, verdicts
 from utils.scoring.score import UtteranceScore, align
 from utils.scoring.tokens import tokenizer_of
 
@@ -87,7 +87,7 @@ def verdict_list(found: Sequence[Verdict]) -> str:
     return "\n".join(
         f"- **{markdown_text(each.names)}: {each.headline}**"
         + (f" ({each.certainty})" if each.certainty else "")
-        for each in best_first(found)
+        for each in surest_first(found)
     )
 
 

@@ -165,7 +165,7 @@ def _plain(rate: float | None) -> str:
     return NOTHING if rate is None else f"{100 * rate:.2f}".replace("-", MINUS)
 
 
-def best_first(found: Sequence[Verdict]) -> list[Verdict]:
+def surest_first(found: Sequence[Verdict]) -> list[Verdict]:
     """Return sure answers before unsure ones, in the order of the results otherwise."""
     order = ("worse", "better", "identical", "unsure", "score")
     return sorted(found, key=lambda each: order.index(each.answer))

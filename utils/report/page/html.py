@@ -19,12 +19,13 @@ import numpy as np
 
 from utils.cli.files import atomic_write
 from utils.manifest.languages import LANGUAGES
+from utils.report.figures.speed import describe_cost
 from utils.report.page.compact import error_columns, pack, pack_labels, text_blocks
 from utils.report.page.sound import find_sound
 from utils.report.page.utterance_labels import Labels
 from utils.report.page.waveform import timelines
 from utils.report.report_data import ReportData, SetView
-from utils.report.verdict import best_first, verdicts
+from utils.report.verdict import answer_of, surest_first, verdicts
 from utils.scoring.normalizers.steps import HAN
 
 PAGE = Path(__file__).parent / "report"
@@ -104,9 +105,11 @@ def _page_parts(
         "models": models,
         "baselines": report_data.baselines,
         "scores": report_data.results["scores"],
-        "comparisons": report_data.results["comparisons"],
+        "comparisons": [
+            {**each, "answer": answer_of(each)} for each in report_data.results["comparisons"]
+        ],
         "gate": report_data.results["gate"],
-        "verdicts": [each.to_json() for each in best_first(verdicts(report_data.results))],
+        "verdicts": [each.to_json() for each in surest_first(verdicts(report_data.results))],
         "loops": [loops for view in sets for loops in _loops(view)],
         "notes": [*report_data.notes, *_about_sound(sound.missing)],
         "sets": [
@@ -119,7 +122,7 @@ def _page_parts(
             for each in sets
         ],
         "analyses": analyses,
-        "made": report_data.results.get("made") or {},
+        "measured": describe_cost(report_data.results["scores"]),
         "paths": list(map(str, report_data.paths)),
         "folders": sound.folders,
         "hasRaw": has_raw,

@@ -210,7 +210,7 @@ async function openState() {
     return;
   }
   await openRow(Number(state.row));
-  if (document.readyState !== 'loading') $('two').scrollIntoView({ block: 'start' });
+  $('two').scrollIntoView({ block: 'start' });
 }
 
 async function openRow(number) {

@@ -21,11 +21,5 @@ async function showPaper() {
 }
 
 function showFooter() {
-  const made = overview.made || {};
-  const facts = [
-    ['command', made.command], ['date', made.date], ['versions', Object.entries(made.versions || {}).map((each) => each.join(' ')).join(', ')],
-    ['machine', [made.processor, made.device].filter(Boolean).join(', ')],
-    ['results', overview.paths.join(', ')],
-  ].filter(([, value]) => value);
-  $('about').replaceChildren(el('dl', {}, ...facts.flatMap(([name, value]) => [el('dt', {}, name), el('dd', {}, value)])));
+  $('about').replaceChildren(...[...overview.measured, `Made from ${overview.paths.join(', ')}.`].map((fact) => el('p', {}, fact)));
 }

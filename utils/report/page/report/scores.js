@@ -1,6 +1,6 @@
 // What the report says first: who is better, the gate's answer, the scores and the comparisons.
 
-const ANSWERS = { better: 'better', worse: 'worse', unsure: 'may be chance', identical: 'identical', score: '' };
+const ANSWERS = { better: 'better', worse: 'worse', unsure: 'may be chance', identical: 'identical' };
 
 function showVerdicts() {
   const items = overview.verdicts.map((each) => el('li', { class: `verdict ${each.answer}` },
@@ -83,16 +83,9 @@ function comparisonOf(score) {
   return overview.comparisons.find((each) => each.model === score.model && setOf(each) === setOf(score));
 }
 
-function answerOf(change) {
-  if (change.identical) return 'identical';
-  const p = change.p_holm ?? change.p;
-  if (p === null || p === undefined || change.difference === null || p >= 0.05) return 'unsure';
-  return change.difference > 0 ? 'worse' : 'better';
-}
-
 function changeTag(change) {
   if (!change || change.difference === null) return '';
-  const answer = answerOf(change);
+  const { answer } = change;
   const size = answer === 'identical' ? '' : `${points(change.difference)} `;
   return el('span', { class: `change ${answer}`, title: `against ${change.baseline}` }, `${size}${ANSWERS[answer]}`);
 }
@@ -130,8 +123,8 @@ function speedOf(score) {
 function speedCell(score) {
   const speed = speedOf(score);
   if (!speed) return '–';
-  const device = score.decoding && [score.decoding.device, score.decoding.dtype].filter(Boolean).join(', ');
-  return el('span', { title: device || null }, number(speed), device ? el('small', {}, ` ${device}`) : null);
+  const { device } = score.cost;
+  return el('span', {}, number(Number(speed.toPrecision(3))), device ? el('small', {}, ` on ${device}`) : null);
 }
 
 function duration(seconds) {
