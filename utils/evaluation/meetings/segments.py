@@ -7,11 +7,11 @@ speakers to words that have none (`attribute`).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from utils.cli.data_files import parse_json
 from utils.cli.errors import UserError
 from utils.cli.json_fields import shown
 from utils.scoring.predictions import MOST_SECONDS, read_predictions
@@ -126,10 +126,7 @@ def _from_meeteval(file: Path) -> list[Segment]:
 
 
 def _from_seglst(file: Path) -> list[Segment]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8-sig"))
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
+    content = parse_json(file.read_text(encoding="utf-8-sig"), allow_nan=True)
     if not isinstance(content, list) or not all(isinstance(each, dict) for each in content):
         raise ValueError("expected a list of segments")
     return [
