@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from utils.cli.errors import UserError
-from utils.evaluation.figures import FigureMaker
+from utils.evaluation.figures import figures_of
 from utils.evaluation.modules import compute_modules
 from utils.evaluation.recount import JIWER, recount
 from utils.evaluation.results import Compared, Evaluated, read_results
@@ -59,7 +59,6 @@ def score_all(
     """
     evaluated = []
     seed = settings.seed
-    maker = FigureMaker(settings.keywords, seed)
     hashes: dict[str, str | None] = {}
     for each in transcribed:
         model, test_set = each.model, each.test_set
@@ -82,7 +81,7 @@ def score_all(
                 audio_seconds=sum(p.audio_seconds for p in each.predictions),
                 cost=each.cost.to_json() if each.cost else None,
                 extra_predictions=each.extra,
-                figures=maker.figures(test_set, score),
+                figures=figures_of(test_set, score, settings.keyword_list, seed),
                 modules=compute_modules(dict(modules or {}), score),
                 checked=(
                     recount(score, f"{model.name} on {test_set.name}")

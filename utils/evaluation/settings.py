@@ -188,9 +188,12 @@ class EvaluationSettings(
         Raises:
             UserError: One cannot be used, or a library that a flag needs is not installed.
         """
-        _ = self.conventions
-        if self.keywords is not None:
-            read_keywords(self.keywords)
+        _ = self.conventions, self.keyword_list
+
+    @cached_property
+    def keyword_list(self) -> tuple[str, ...]:
+        """The keywords; none without a list."""
+        return () if self.keywords is None else read_keywords(self.keywords)
 
     @cached_property
     def conventions(self) -> Conventions | None:
