@@ -129,6 +129,20 @@ def moments(changes: NDArray[np.int64], tokens: NDArray[np.int64], *, paired: bo
     return Moments(value, variance, float((residuals**3).sum()), up, down, freedom)
 
 
+def p_of_two(one: Moments, other: Moments) -> float:
+    """Return the p value of two independent rates being equal (Welch, Biometrika 34, 1947).
+
+    Args:
+        one: Of a rate over some blocks; what one more block may bring counts as uncertainty.
+        other: Of a rate over others.
+    """
+    variance = one.variance + other.variance + max(one.up, one.down) ** 2
+    if variance == 0:
+        return 1.0
+    t = abs(one.value - other.value) / math.sqrt(variance)
+    return float(2 * stdtr(min(one.freedom, other.freedom), -t))
+
+
 def _effective(weights: FloatArray) -> float:
     """Return how many equal weights vary as much as these do."""
     return float(weights.sum() ** 2 / (weights**2).sum())

@@ -220,13 +220,9 @@ def _sound_alike(ours: Sequence[str], theirs: Sequence[str]) -> bool:
     if len(ours) != len(theirs):
         return False
     return all(
-        mine == other or (_is_han(mine) and _is_han(other) and sound_relation(mine, other))
+        mine == other or sound_relation(mine, other)
         for mine, other in zip(ours, theirs, strict=True)
     )
-
-
-def _is_han(token: str) -> bool:
-    return len(token) == 1 and "\u3400" <= token <= "\u9fff"
 
 
 def _spelt_alike(ours: Sequence[str], theirs: Sequence[str]) -> bool:

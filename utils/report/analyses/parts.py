@@ -7,27 +7,25 @@ report (Holm); only what is left below 0.05 is coloured.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtr
 
 from utils.report.analyses.sections import Section, section_of, table_of
 from utils.report.report_data import ReportData, SetView
 from utils.report.tables import NOTHING, percent, points
+from utils.report.verdict import SURE
 from utils.report.worst import pairs_of
 from utils.scoring.blocks import FEWEST_BLOCKS, block_numbers
-from utils.scoring.bounds import Moments, moments
+from utils.scoring.bounds import Moments, moments, p_of_two
 from utils.scoring.statistics import CONFIDENCE, holm
 
 PARTS_SHOWN = 40
 FEWEST_UTTERANCES = 5
 SMALL_NAMED = 12
-SURE = 0.05
 
 Numbers = NDArray[np.int64]
 
@@ -168,7 +166,7 @@ def _rate_cell(
     others = np.setdiff1d(np.arange(len(tokens)), places)
     if tokens[others].any():
         rest = _moments(errors, tokens, blocks, others, paired=False)
-        judged.append(_Judged(cell, _p_of_two(here, rest), here.value > rest.value))
+        judged.append(_Judged(cell, p_of_two(here, rest), here.value > rest.value))
     return cell
 
 
@@ -200,15 +198,6 @@ def _moments(
                 np.bincount(block_of, weights=each).astype(np.int64) for each in (errors, tokens)
             )
     return moments(errors, tokens, paired=paired)
-
-
-def _p_of_two(one: Moments, other: Moments) -> float:
-    """Return the p value of two independent rates being equal, by Welch's t test."""
-    variance = one.variance + other.variance + max(one.up, one.down) ** 2
-    if variance == 0:
-        return 1.0
-    t = abs(one.value - other.value) / math.sqrt(variance)
-    return float(2 * stdtr(min(one.freedom, other.freedom), -t))
 
 
 def _note(small: Sequence[Part]) -> str:
