@@ -32,7 +32,7 @@ TYPES = {
     ".webm": "audio/webm",
 }
 LOSSLESS = ("audio/flac", "audio/wav")
-FEWEST_BYTES_A_SECOND = 1000  # MP3 of speech takes 1.1 to 4 kB a second
+FEWEST_BYTES_A_SECOND = 1000  # MP3 of silence; speech takes 5 to 6.5 kB a second
 SMALLEST_SOUND = 1000
 # The shorter ones that still fit stand behind a few long ones, not behind all of a large set.
 MOST_PASSED = 200
@@ -159,7 +159,7 @@ def _embed(
 def _bytes(ref: AudioRef) -> tuple[str, bytes]:
     """Return the type and content of a sound: a compressed file, else what the model hears.
 
-    That is written as MP3, which every browser plays and which is a sixth of FLAC for speech.
+    That is written as MP3, which every browser plays and which is a third of FLAC for speech.
     """
     kind = TYPES.get(Path(ref.path).suffix.lower())
     is_whole = (ref.start_time, ref.end_time, ref.offset, ref.channel) == (None,) * 4

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from utils.audio.clip import AudioRef
 from utils.audio.decode import AudioError
 from utils.audio.load import SAMPLE_RATE, load_audio
+from utils.report.page.utterance_labels import MOST_LISTENED
 from utils.report.report_data import SetView
 
-# A few seconds of decoding, as for the loudness.
-MOST_DRAWN = 1000
 # Longer recordings are played, not drawn: each takes its memory and its second.
 LONGEST_SECONDS = 1800.0
 FEWEST_BARS, BARS_A_SECOND, MOST_BARS = 100, 10, 1500
@@ -23,7 +22,7 @@ LONGEST_TEXT = 300  # characters of a segment
 
 
 def timelines(
-    sets: Sequence[SetView], order: Sequence[int], most: int = MOST_DRAWN
+    sets: Sequence[SetView], order: Sequence[int], most: int = MOST_LISTENED
 ) -> dict[str, Any]:
     """Return what is drawn of each utterance.
 
