@@ -14,7 +14,7 @@ PIP := $(RUN) -m pip --disable-pip-version-check
 
 # A stamp carries the checksum of what was installed, so that an edited file means a new one.
 USER_SUM := $(shell cat requirements.txt constraints.txt | cksum | tr ' ' '-')
-DEV_SUM := $(shell cat requirements.txt $(addprefix requirements/,$(addsuffix .txt,ct2 deepspeed dev ggml onnx openai ray server)) constraints.txt | cksum | tr ' ' '-')
+DEV_SUM := $(shell cat requirements.txt requirements/*.txt constraints.txt | cksum | tr ' ' '-')
 USER_STAMP := $(VENV)/.installed-$(USER_SUM)
 DEV_STAMP := $(VENV)/.installed-dev-$(DEV_SUM)
 
