@@ -22,7 +22,7 @@ def tell_github(report_data: ReportData, summary: str) -> None:
     """Append the step summary and say the annotations, where a runner listens.
 
     Args:
-        report_data: What `gather` read.
+        report_data: What `read_report_data` read.
         summary: The step summary, in Markdown.
     """
     path = os.environ.get("GITHUB_STEP_SUMMARY")

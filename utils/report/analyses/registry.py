@@ -30,7 +30,7 @@ def analyse(
     """Run all analyses.
 
     Args:
-        report_data: What `gather` read.
+        report_data: What `read_report_data` read.
         labels: Of all utterances, one set after another.
         before: Earlier results, to explain what has changed since.
 

@@ -21,7 +21,7 @@ from utils.cli.files import atomic_write
 from utils.manifest.languages import LANGUAGES
 from utils.report.figures.speed import describe_cost
 from utils.report.page.compact import error_columns, pack, pack_labels, text_blocks
-from utils.report.page.sound import find_sound
+from utils.report.page.sound import Sound, find_sound
 from utils.report.page.utterance_labels import Labels
 from utils.report.page.waveform import timelines
 from utils.report.report_data import ReportData, SetView
@@ -64,7 +64,7 @@ def write_html(
 
     Args:
         path: The file; missing folders are made.
-        report_data: What `gather` read.
+        report_data: What `read_report_data` read.
         labels: Of all utterances, as `labels_of_all` returns them.
         analyses: What `analyse` found, shown as it is.
         title: Of the page.
@@ -99,36 +99,7 @@ def _page_parts(
     sets, models = report_data.sets, report_data.models
     order = worst_first(sets)
     sound = find_sound(sets, path, embed_mb=embed_mb, order=order)
-    has_raw = sum(len(view.ids) for view in sets) * (1 + len(models)) <= MOST_RAW_TEXTS
-    overview = {
-        "title": title,
-        "models": models,
-        "baselines": report_data.baselines,
-        "scores": report_data.results["scores"],
-        "comparisons": [
-            {**each, "answer": answer_of(each)} for each in report_data.results["comparisons"]
-        ],
-        "gate": report_data.results["gate"],
-        "verdicts": [each.to_json() for each in surest_first(verdicts(report_data.results))],
-        "loops": [loops for view in sets for loops in _loops(view)],
-        "notes": [*report_data.notes, *_about_sound(sound.missing)],
-        "sets": [
-            {
-                "name": each.name,
-                "metric": each.metric,
-                "utterances": len(each.ids),
-                "manifest": each.test_data,
-            }
-            for each in sets
-        ],
-        "analyses": analyses,
-        "measured": describe_cost(report_data.results["scores"]),
-        "paths": list(map(str, report_data.paths)),
-        "folders": sound.folders,
-        "hasRaw": has_raw,
-        "han": _for_script(HAN),
-    }
-    yield _json_element("overview", overview)
+    yield _json_element("overview", _overview(report_data, analyses, sound, title))
     columns = {
         "seconds": _seconds(sets).to_json(),
         "tokens": pack(np.concatenate([view.tokens for view in sets]), "Uint16").to_json(),
@@ -141,10 +112,49 @@ def _page_parts(
     yield _json_element("timelines", timelines(sets, order))
     for block in text_blocks(sets, models, raw=False):
         yield f'<script type="text/plain" class="block">{block}</script>\n'
-    if has_raw:
+    if _has_raw(report_data):
         for block in text_blocks(sets, models, raw=True):
             yield f'<script type="text/plain" class="raw-block">{block}</script>\n'
     yield _filled(after, blanks)
+
+
+def _has_raw(report_data: ReportData) -> bool:
+    """Whether the texts as written fit into the page too."""
+    utterances = sum(len(view.ids) for view in report_data.sets)
+    return utterances * (1 + len(report_data.models)) <= MOST_RAW_TEXTS
+
+
+def _overview(
+    report_data: ReportData, analyses: dict[str, Any], sound: Sound, title: str
+) -> dict[str, Any]:
+    """Return all that is no column of the utterances."""
+    sets, results = report_data.sets, report_data.results
+    return {
+        "title": title,
+        "models": report_data.models,
+        "baselines": report_data.baselines,
+        "scores": results["scores"],
+        "comparisons": [{**each, "answer": answer_of(each)} for each in results["comparisons"]],
+        "gate": results["gate"],
+        "verdicts": [each.to_json() for each in surest_first(verdicts(results))],
+        "loops": [loops for view in sets for loops in _loops(view)],
+        "notes": [*report_data.notes, *_about_sound(sound.missing)],
+        "sets": [
+            {
+                "name": each.name,
+                "metric": each.metric,
+                "utterances": len(each.ids),
+                "manifest": each.test_data,
+            }
+            for each in sets
+        ],
+        "analyses": analyses,
+        "measured": describe_cost(results["scores"]),
+        "paths": list(map(str, report_data.paths)),
+        "folders": sound.folders,
+        "hasRaw": _has_raw(report_data),
+        "han": _for_script(HAN),
+    }
 
 
 def _loops(view: SetView) -> Iterator[dict[str, Any]]:
