@@ -17,14 +17,13 @@ input, 1 failure. (torchrun itself ends with 1 whenever that is not 0.)
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from utils.cli.config import save_settings
 from utils.cli.console import is_main_process, say_result, warn
-from utils.cli.errors import UserError, run_script
+from utils.cli.errors import UserError, exit_script, run_script
 from utils.cli.files import atomic_write
 from utils.cli.flags import parse_settings
 from utils.cli.garbage import garbage_collection_paused
@@ -61,10 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     expect_report_dir(settings)
     modules = load_modules(settings.modules)
     init_distributed()
-    try:
-        transcribed = transcribe_all(models, test_sets, settings)
-    finally:
-        close_distributed()
+    transcribed = transcribe_all(models, test_sets, settings)
+    close_distributed()
     if not is_main_process():
         return 0
     return _report(settings, models, test_sets, transcribed, modules)
@@ -128,4 +125,4 @@ def _report(
 
 
 if __name__ == "__main__":
-    sys.exit(run_script(main))
+    exit_script(run_script(main))

@@ -10,11 +10,10 @@ metrics.jsonl and settings.yaml. Go on with merge_lora.py.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from utils.cli.errors import run_script
+from utils.cli.errors import exit_script, run_script
 from utils.cli.flags import parse_settings
 from utils.cli.garbage import garbage_collection_paused
 from utils.training.settings.runs import LoraSettings
@@ -51,4 +50,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_script(main))
+    exit_script(run_script(main))

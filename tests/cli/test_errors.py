@@ -169,3 +169,33 @@ def test_a_reader_that_leaves_the_pipe_ends_the_script_quietly(repository):
     script.stdout.close()
     assert (script.wait(timeout=30), script.stderr.read()) == (1, "")
     script.stderr.close()
+
+
+# Its thread is in PyTorch nearly always, and asks for the interpreter when it comes back.
+AT_WORK = """
+import atexit, sys, threading, time, torch
+from utils.cli.errors import exit_script
+numbers = torch.ones(1000, 1000)
+def work():
+    while True:
+        numbers @ numbers
+threading.Thread(target=work, daemon=True).start()
+time.sleep(0.2)
+atexit.register(print, "registered", flush=False)
+print("said", flush=False)
+exit_script(int(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_one_of_several_processes_ends_well_while_threads_compute(repository, code):
+    done = subprocess.run(
+        [sys.executable, "-c", AT_WORK, str(code)],
+        cwd=repository,
+        env={**os.environ, "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (done.returncode, done.stderr) == (code, "")  # SIGABRT without exit_script
+    assert done.stdout.split() == ["said", "registered"]

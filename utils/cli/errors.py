@@ -11,18 +11,20 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
 import os
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 from utils.cli.chatter import silence_libraries
-from utils.cli.console import print_to
+from utils.cli.console import print_to, process_count
 
 LONGEST_MESSAGE = 4000  # a list of changed settings is no longer
 EXIT_FAILURE = 1
@@ -127,6 +129,26 @@ def run_script(main: Callable[[Sequence[str] | None], int | None]) -> int:
         if isinstance(error, OSError) and error.filename is not None:
             return _tell_path_error(error)
         raise
+
+
+def exit_script(exit_code: int) -> NoReturn:
+    """End a script that may be one of several processes which work together.
+
+    Such a process ends without the interpreter being taken apart. The threads of its process group
+    may still hold tensors, and one that asks for the interpreter then ends the process with SIGABRT
+    ("terminate called without an active exception"), after all its work was done. PyTorch keeps
+    the threads even of a group that was left. What is registered for the end is still called.
+
+    Args:
+        exit_code: as `run_script` returns it.
+    """
+    if process_count() == 1:
+        sys.exit(exit_code)
+    threading._shutdown()  # type: ignore[attr-defined]  # as multiprocessing ends its processes
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(exit_code)
 
 
 def _tell(message: str, hint: str, exit_code: int) -> int:
