@@ -12,13 +12,12 @@ check_data.py, then finetune.py.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from utils.cli.errors import UserError, run_script
+from utils.cli.errors import UserError, exit_script, run_script
 from utils.cli.flags import parse_settings
 
 if TYPE_CHECKING:
@@ -94,4 +93,4 @@ def _load_punctuation(model: bool | str) -> tuple[str, Punctuate] | None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_script(main))
+    exit_script(run_script(main))

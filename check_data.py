@@ -12,14 +12,13 @@ nothing to fix, 1 warnings, 2 errors.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from utils.cli.console import say_result
-from utils.cli.errors import UserError, run_script
+from utils.cli.errors import UserError, exit_script, run_script
 from utils.cli.flags import parse_settings
 
 if TYPE_CHECKING:
@@ -209,4 +208,4 @@ def _write(diagnosis: Diagnosis, settings: Settings, shard: Shard) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_script(main))
+    exit_script(run_script(main))

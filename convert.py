@@ -12,14 +12,13 @@ bits the texts may differ within a stated limit. Otherwise nothing is written.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from utils.cli.console import say, say_result
-from utils.cli.errors import Failure, UserError, run_script
+from utils.cli.errors import Failure, UserError, exit_script, run_script
 from utils.cli.flags import parse_settings
 from utils.cli.garbage import garbage_collection_paused
 
@@ -102,4 +101,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_script(main))
+    exit_script(run_script(main))

@@ -11,11 +11,10 @@ left out. Your data is only read. Next: check_data.py, then finetune.py.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 from utils.cli.commands import parse_command
-from utils.cli.errors import run_script
+from utils.cli.errors import exit_script, run_script
 from utils.sources.pack import PackSettings
 from utils.sources.registry import SOURCES
 
@@ -35,4 +34,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_script(main))
+    exit_script(run_script(main))

@@ -14,12 +14,11 @@ done, 1 some recordings failed (the last line says how many), 2 unusable input.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from utils.cli.console import say
-from utils.cli.errors import EXIT_FAILURE, run_script
+from utils.cli.errors import EXIT_FAILURE, exit_script, run_script
 from utils.cli.flags import parse_settings
 from utils.cli.garbage import garbage_collection_paused
 from utils.transcription.infer.settings import InferSettings
@@ -64,4 +63,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_script(main))
+    exit_script(run_script(main))

@@ -13,10 +13,9 @@ what it had accepted. Exit code: 0 stopped, 2 unusable input.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
-from utils.cli.errors import run_script
+from utils.cli.errors import exit_script, run_script
 from utils.cli.extras import expect_installed
 from utils.cli.flags import parse_settings
 from utils.serving.settings import ServerSettings
@@ -52,4 +51,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_script(main))
+    exit_script(run_script(main))

@@ -10,13 +10,12 @@ interpolates between the base model and the tuned one (WiSE-FT), --alpha_sweep f
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from utils.cli.console import say_result
-from utils.cli.errors import UserError, run_script
+from utils.cli.errors import UserError, exit_script, run_script
 from utils.cli.flags import parse_settings
 from utils.cli.garbage import garbage_collection_paused
 
@@ -121,4 +120,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_script(main))
+    exit_script(run_script(main))

@@ -12,13 +12,12 @@ labels come from a model: read some of them before you train.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from utils.cli.config import save_settings
-from utils.cli.errors import run_script
+from utils.cli.errors import exit_script, run_script
 from utils.cli.flags import parse_settings
 from utils.cli.garbage import garbage_collection_paused
 from utils.transcription.pseudo.settings import PseudoLabelSettings
@@ -73,4 +72,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_script(main))
+    exit_script(run_script(main))

@@ -14,11 +14,10 @@ Needs the predictions that the results name, no model and no GPU.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 from utils.cli.console import say_result
-from utils.cli.errors import run_script
+from utils.cli.errors import exit_script, run_script
 from utils.cli.flags import parse_settings
 from utils.report.settings import ReportSettings
 
@@ -42,4 +41,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_script(main))
+    exit_script(run_script(main))

@@ -120,7 +120,7 @@ def test_a_script_is_a_docstring_settings_and_main(path):
     assert [argument.arg for argument in functions["main"].args.args] == ["argv"]
     assert ast.unparse(tree.body[-1]).splitlines() == [
         "if __name__ == '__main__':",
-        "    sys.exit(run_script(main))",
+        "    exit_script(run_script(main))",
     ]
 
 
