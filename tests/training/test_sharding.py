@@ -40,7 +40,7 @@ sys.path.insert(0, REPOSITORY)
 import finetune
 import finetune_all
 from utils.cli.console import is_main_process
-from utils.cli.errors import run_script
+from utils.cli.errors import exit_script, run_script
 from utils.model.distributed import barrier
 
 folder, flags = Path(sys.argv[1]), sys.argv[2:]
@@ -62,7 +62,7 @@ def main(_):
     finetune_all.main([*flags, *half])
 
 
-sys.exit(run_script(main))
+exit_script(run_script(main))
 """
 
 

@@ -22,7 +22,7 @@ from utils.manifest.languages import language_code
 from utils.model.adapters.attach import count_parameters
 from utils.model.adapters.base_digest import expect_base
 from utils.model.compilation import compile_layers
-from utils.model.distributed import barrier, close_distributed, on_main_process, share_cores
+from utils.model.distributed import barrier, on_main_process, share_cores
 from utils.model.folders import BEST, FINAL, clear_run, model_name
 from utils.model.load import load_model, with_digest
 from utils.model.loaded import LoadedModel
@@ -112,7 +112,6 @@ def finetune(settings: TrainSettings, make_trainable: MakeTrainable) -> Path:
         finish(settings, trainer)
         if is_main_process():
             write_run_file(run, identity, finished=True)
-    close_distributed()
     return run
 
 

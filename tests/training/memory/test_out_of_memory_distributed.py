@@ -21,7 +21,7 @@ import torch
 
 import finetune
 from utils.cli.console import process_rank
-from utils.cli.errors import run_script
+from utils.cli.errors import exit_script, run_script
 from utils.model.audio_context.encoder import FlexibleWhisper
 
 forward = FlexibleWhisper.forward
@@ -39,7 +39,7 @@ def run_out(*_):
 
 
 FlexibleWhisper.forward = limited
-sys.exit(run_script(finetune.main))
+exit_script(run_script(finetune.main))
 """
 IN_FORWARD = "run_out()"
 IN_BACKWARD = "self.model.encoder.layers[1].register_full_backward_hook(run_out)"
