@@ -17,16 +17,18 @@ input, 1 failure. (torchrun itself ends with 1 whenever that is not 0.)
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from utils.cli.config import save_settings
-from utils.cli.console import is_main_process, say_result, warn
+from utils.cli.console import is_main_process, process_count, say_result, warn
 from utils.cli.errors import UserError, exit_script, run_script
 from utils.cli.files import atomic_write
 from utils.cli.flags import parse_settings
 from utils.cli.garbage import garbage_collection_paused
+from utils.evaluation.provenance import provenance
 from utils.evaluation.settings import EvaluationSettings
 from utils.scoring.gate import answer_gate, check_gate
 from utils.scoring.metrics import MEETING_METRICS
@@ -42,8 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         EvaluationSettings, argv, prog="evaluation.py", description=__doc__ or ""
     )
     settings.read_files()
+    given = sys.argv[1:] if argv is None else argv
     if settings.counted in MEETING_METRICS:
-        return _score_meetings(settings)
+        return _score_meetings(settings, given)
     # Imported after the flags: --help and a mistyped flag answer at once.
     with garbage_collection_paused():
         from utils.evaluation.evaluate import expect_report_dir
@@ -60,14 +63,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     expect_report_dir(settings)
     modules = load_modules(settings.modules)
     init_distributed()
+    processes = process_count()
     transcribed = transcribe_all(models, test_sets, settings)
     close_distributed()
     if not is_main_process():
         return 0
-    return _report(settings, models, test_sets, transcribed, modules)
+    made = provenance("evaluation.py", given, processes=processes)
+    return _report(settings, models, test_sets, transcribed, modules, made)
 
 
-def _score_meetings(settings: EvaluationSettings) -> int:
+def _score_meetings(settings: EvaluationSettings, argv: Sequence[str]) -> int:
     """Score recordings of several speakers; return the gate's exit code."""
     from utils.evaluation.evaluate import expect_report_dir
     from utils.evaluation.meetings.run import evaluate_meetings
@@ -78,7 +83,8 @@ def _score_meetings(settings: EvaluationSettings) -> int:
     check_gate(settings.conditions, settings.counted, has_baseline=bool(settings.baseline))
     found = evaluate_meetings(settings)
     gate = answer_gate(settings.conditions, found.measured) if settings.conditions else None
-    results = build_results(found.evaluated, found.compared, gate)
+    made = provenance("evaluation.py", argv)
+    results = build_results(found.evaluated, found.compared, gate, made)
     report_dir = Path(settings.report_dir)
     write_results(report_dir / "results.json", results)
     save_settings(settings, report_dir / "settings.yaml")
@@ -93,6 +99,7 @@ def _report(
     test_sets: Sequence[TestSet],
     transcribed: Sequence[Transcribed],
     modules: dict[str, Any],
+    made: dict[str, Any],
 ) -> int:
     """Score, compare, write the reports, show the table; return the gate's exit code."""
     from utils.evaluation.evaluate import compare_all, score_all
@@ -106,7 +113,7 @@ def _report(
     baselines = [model.name for model in models if model.is_baseline]
     compared, measured = compare_all(evaluated, baselines, settings.seed)
     gate = answer_gate(settings.conditions, measured) if settings.conditions else None
-    results = build_results(evaluated, compared, gate)
+    results = build_results(evaluated, compared, gate, made)
     report_dir = Path(settings.report_dir)
     if settings.glm_file is not None:
         # What is made of these results later needs the same rules.

@@ -8,8 +8,10 @@ One against another: python report.py --results=output/a/results.json,output/b/r
 What has changed:    python report.py --results=output/new/results.json \
                          --before=output/old/results.json
 
-Writes report.html (one file, no network), summary.md, comment.md, junit.xml and model-card.md.
-Needs the predictions that the results name, no model and no GPU.
+Over time:           python report.py --results=output/new/results.json --history=output/earlier/
+
+Writes report.html (one file, no network), report.md, summary.md, comment.md, junit.xml and
+model-card.md. Needs the predictions that the results name, no model and no GPU.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         settings.forms,
         baselines=settings.baselines,
         before=settings.before,
+        history=settings.history,
         title=settings.title,
         embed_mb=settings.embed_mb,
         loudness=settings.loudness,

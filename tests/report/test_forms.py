@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import platform
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
+from importlib.metadata import version
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -270,3 +273,25 @@ def test_the_channel_that_was_heard_is_a_label_and_never_the_mixture_is_played(
     sound = find_sound([view], tmp_path / "page.html", embed_mb=0, order=[])
     reasons = {sound.reasons[entry] for entry in sound.files}
     assert len(reasons) == 8 and all("plays only where it is embedded" in each for each in reasons)
+
+
+def test_results_say_when_and_how_they_were_made(evaluated: Path):
+    made = json.loads((evaluated / "report" / "results.json").read_text(encoding="utf-8"))["made"]
+    assert datetime.strptime(made["date"], "%Y-%m-%dT%H:%M:%SZ")
+    assert made["command"].startswith("python evaluation.py --test_data=")
+    assert made["processes"] == 1
+    assert made["versions"]["python"] == platform.python_version()
+    assert made["versions"]["torch"].split("+")[0] == version("torch").split("+")[0]
+    report = (evaluated / "report" / "report.md").read_text(encoding="utf-8")
+    assert f"python {made['versions']['python']}" in report
+
+
+def test_the_same_evaluation_again_differs_only_in_when_it_was_made(evaluated: Path):
+    twice = []
+    for _ in range(2):
+        evaluate(evaluated, "again")
+        twice.append(json.loads((evaluated / "again" / "results.json").read_text("utf-8")))
+    assert {**twice[0], "made": {}} == {**twice[1], "made": {}}
+    dates = [each["made"].pop("date") for each in twice]
+    assert dates[0] <= dates[1]
+    assert twice[0] == twice[1]

@@ -391,3 +391,27 @@ def test_lines_are_corrected_with_the_keyboard_and_exported(browser: Browser, ev
     assert {each.id for each in fixed} == {line[0] for line in LINES} - {"silence"}
     assert next(each.sentence for each in fixed if each.id == "zh-2") == "打开卧室的灯"
     browser.run("localStorage.clear()")
+
+
+def test_the_footer_says_when_and_how_the_results_were_made(browser: Browser):
+    footer = browser.run("return document.getElementById('about').textContent")
+    for words in ("UTC", "python evaluation.py --test_data=", "torch ", "weights not hashed"):
+        assert words in footer
+    assert "engine=ready predictions" in footer
+
+
+def test_earlier_runs_are_points_of_a_trend(browser: Browser, evaluated: Path, tmp_path: Path):
+    results = evaluated / "report" / "results.json"
+    content = json.loads(results.read_text(encoding="utf-8"))
+    content["made"] = {"date": "2026-01-01T00:00:00Z", "commit": "0123456789abcdef"}
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "results.json").write_text(json.dumps(content), encoding="utf-8")
+    make_forms([results], tmp_path, ("html",), embed_mb=0, history=tmp_path / "runs")
+    browser.get((tmp_path / "report.html").as_uri())
+    browser.wait("document.body.dataset.ready")
+    label = "[aria-label='Error rates on set over 2 runs']"
+    titles = f'return [...document.querySelectorAll("{label} title")].map((e) => e.textContent)'
+    shown = browser.run(titles)
+    assert len(shown) == 4  # two models, two runs
+    assert shown[0].startswith("old, 012345678, 2026-01-01T00:00:00Z: ")
+    assert accessibility_violations(browser) == []

@@ -77,6 +77,7 @@ def build_results(
     evaluated: Iterable[Evaluated],
     compared: Iterable[Compared] = (),
     gate: GateAnswer | None = None,
+    made: Mapping[str, Any] | None = None,
 ) -> Results:
     """Return the content of results.json.
 
@@ -84,6 +85,7 @@ def build_results(
         evaluated: One for each model and test set.
         compared: One for each model and baseline.
         gate: The gate's answer; without one the results hold an empty object.
+        made: What `provenance` returned: all that differs when the same is done again.
     """
     scores = [_score_json(each) for each in evaluated]
     return {
@@ -92,6 +94,7 @@ def build_results(
         "matrix": _matrix(scores),
         "comparisons": comparisons_json(list(compared)),
         "gate": {} if gate is None else _gate_json(gate),
+        "made": dict(made or {}),
     }
 
 

@@ -126,6 +126,13 @@ CONDITION: Mapping[str, Check] = {
     "interval": _is_interval,
 }
 
+MADE: Mapping[str, Check] = {
+    **dict.fromkeys(("date", "command"), _is_text),
+    "commit": _or_none(_is_text),
+    "processes": _is_count,
+    "versions": lambda value: _is_object(value) and all(map(_is_text, value.values())),
+}
+
 # What every version has written; the reports take it for granted.
 _NEEDED_SCORE = (
     *("model", "test_data", "metric", "normalizer", "rate", "interval", "sentence_error_rate"),
@@ -160,6 +167,7 @@ def expect_fields(path: Path, results: Mapping[str, Any]) -> None:
         _expect(path, f"comparison {number}", comparison, COMPARISON, _NEEDED_COMPARISON)
         if comparison["interval"] is not None and comparison["p"] is None:
             raise _wrong(path, f"comparison {number}: 'p'", None)
+    _expect(path, "made", results.get("made", {}), MADE, ())
     gate = results.get("gate") or {}
     if gate != {}:
         _expect(path, "gate", gate, GATE, _NEEDED_GATE)

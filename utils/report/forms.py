@@ -10,7 +10,9 @@ from utils.cli.garbage import garbage_collection_paused
 from utils.report.analyses.registry import analyse
 from utils.report.compare import compare_with
 from utils.report.github import tell_github
+from utils.report.history import read_history
 from utils.report.junit import format_junit
+from utils.report.markdown import format_report, utterances_of
 from utils.report.model_card import format_model_card
 from utils.report.page.html import write_html
 from utils.report.page.utterance_labels import labels_of_all
@@ -19,6 +21,7 @@ from utils.report.summary import format_comment, format_summary
 
 FORMS = {
     "html": "report.html",
+    "markdown": "report.md",
     "summary": "summary.md",
     "comment": "comment.md",
     "junit": "junit.xml",
@@ -34,6 +37,7 @@ def make_forms(
     *,
     baselines: Sequence[str] = (),
     before: str | Path | None = None,
+    history: str | Path | None = None,
     title: str = "Evaluation",
     embed_mb: float = 4.0,
     loudness: bool | None = None,
@@ -46,6 +50,7 @@ def make_forms(
         forms: Which of `FORMS`.
         baselines: Models with which all others are compared; none keeps what the results hold.
         before: Earlier results, to explain what has changed since.
+        history: A folder with results of earlier runs, to show the rates over time.
         title: Of the reports.
         embed_mb: Put sound into the page until it is this many MiB.
         loudness: Whether to measure how loud all sound is; None does so for small sets.
@@ -59,10 +64,14 @@ def make_forms(
     with garbage_collection_paused():
         report_data = compare_with(read_report_data(results), baselines)
         earlier = None if before is None else read_report_data([before])
+    trend = () if history is None else read_history(history, report_data)
     labels = labels_of_all(report_data.sets, loudness=loudness)
-    analyses = analyse(report_data, labels, earlier)
+    analyses = analyse(report_data, labels, earlier, trend)
     summary = format_summary(report_data, analyses, title)
     texts = {
+        "markdown": lambda: format_report(
+            report_data.results, utterances_of(report_data), report_data.made, trend
+        ),
         "summary": lambda: summary,
         "comment": lambda: format_comment(report_data, analyses, title),
         "junit": lambda: format_junit(report_data, title),

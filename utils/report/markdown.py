@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from utils.cli.console import printable
 from utils.cli.files import atomic_write
+from utils.evaluation.provenance import describe_provenance
 from utils.evaluation.results import Evaluated, Results, set_name
 from utils.report.figures.speed import COST_HEADER, COST_NOTE, cost_rows, describe_cost
+from utils.report.history import TREND_HEADER, TREND_NOTE, TREND_WORDS, Point, trend_rows
+from utils.report.report_data import ReportData
 from utils.report.secondary import FIGURE_HEADER, describe_secondary, figure_rows
 from utils.report.tables import (
     NOTHING,
@@ -52,8 +55,20 @@ def write_report(path: str | Path, results: Results, evaluated: Iterable[Evaluat
         handle.write(format_report(results, evaluated))
 
 
-def format_report(results: Results, evaluated: Iterable[Evaluated]) -> str:
-    """Return the report: scores, comparisons, gate, worst utterances, and how it was made."""
+def format_report(
+    results: Results,
+    evaluated: Iterable[Evaluated],
+    made: Sequence[Mapping[str, Any]] = (),
+    trend: Sequence[Point] = (),
+) -> str:
+    """Return the report: scores, comparisons, gate, worst utterances, and how it was made.
+
+    Args:
+        results: What `build_results` returned.
+        evaluated: The scores with their utterances, for the worst ones.
+        made: When and how each results file was made; none takes it from `results`.
+        trend: The rates of earlier runs and of this one.
+    """
     parts = ["# Evaluation", verdict_list(verdicts(results))]
     parts.append("\n".join(f"- {line}" for line in describe_test_sets(results).split("\n")))
     parts.append(markdown_table(SCORE_HEADER, score_rows(results["scores"]), words=2))
@@ -77,9 +92,23 @@ def format_report(results: Results, evaluated: Iterable[Evaluated]) -> str:
     if results["gate"]:
         first, *conditions = describe_gate(results["gate"])
         parts.append("\n".join(["## Gate", "", first, "", *(f"- {c.strip()}" for c in conditions)]))
+    if trend:
+        over_time = markdown_table(TREND_HEADER, trend_rows(trend), words=TREND_WORDS)
+        parts.append("\n\n".join(["## Over time", TREND_NOTE, over_time]))
     parts += [_worst_utterances(each) for each in evaluated]
     parts.append(_origins(results["scores"]))
+    stated = [describe_provenance(each) for each in made or [results.get("made", {})]]
+    parts += ["\n".join(f"- {markdown_text(line)}" for line in each) for each in stated if each]
     return printable("\n\n".join(parts)) + "\n"
+
+
+def utterances_of(report_data: ReportData) -> list[Evaluated]:
+    """Return the scores that were read again, as far as a report of them needs."""
+    return [
+        Evaluated(model, score, None, view.test_data, test_set=view.name)
+        for view in report_data.sets
+        for model, score in view.scores.items()
+    ]
 
 
 def verdict_list(found: Sequence[Verdict]) -> str:

@@ -67,6 +67,8 @@ class ReportData:
     """The content of the results files, put together."""
     paths: tuple[Path, ...]
     sets: tuple[SetView, ...]
+    made: tuple[Mapping[str, Any], ...] = field(default=())
+    """When and how each of `paths` was made, as `provenance` returned it; empty if not stated."""
     notes: tuple[str, ...] = field(default=())
     """What a reader must know: manifests that are gone, counts that have changed."""
 
@@ -97,10 +99,12 @@ def read_report_data(paths: Sequence[str | Path]) -> ReportData:
     files = tuple(map(Path, paths))
     results: Results = {"scores": [], "comparisons": [], "gate": {}}
     notes: list[str] = []
+    made: list[Mapping[str, Any]] = []
     found: dict[str, list[ModelOnSet]] = {}
     for path in files:
         content = read_results(path)
         _expect_fields(path, content)
+        made.append(content.get("made", {}))
         for score in content["scores"]:
             if any(_is_same(score, other) for other in results["scores"]):
                 raise UserError(
@@ -119,7 +123,7 @@ def read_report_data(paths: Sequence[str | Path]) -> ReportData:
         _view(name, [(each.described, next(read)) for each in members], notes)
         for name, members in found.items()
     )
-    return ReportData(results, files, sets, tuple(dict.fromkeys(notes)))
+    return ReportData(results, files, sets, tuple(made), tuple(dict.fromkeys(notes)))
 
 
 def _is_same(score: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from utils.cli.errors import UserError
 
-KNOWN_FORMS = ("html", "summary", "comment", "junit", "card")
+KNOWN_FORMS = ("html", "markdown", "summary", "comment", "junit", "card")
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,13 @@ class ReportSettings:
     set that both were evaluated on. The default keeps the comparisons of the results files."""
     before: str | None = None
     """Earlier results of the same test sets. The report then explains what has changed since."""
+    history: str | None = None
+    """Folder with the results files of earlier runs, at any depth. The report then shows the rates
+    over time, each run a point."""
     output_dir: str | None = None
     """Folder for the reports. None takes the folder of the first results file."""
     forms: list[str] = field(default_factory=lambda: list(KNOWN_FORMS))
-    """Reports to write: html, summary, comment, junit, card, separated by commas."""
+    """Reports to write: html, markdown, summary, comment, junit, card, separated by commas."""
     title: str = "Evaluation"
     """Title of the reports."""
     embed_mb: float = 4.0

@@ -8,7 +8,7 @@ utterances ("group", "rows": their numbers, one set after another).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from utils.report.analyses.change import change_section, forgetting_section
@@ -17,6 +17,7 @@ from utils.report.analyses.parts import parts_section
 from utils.report.analyses.sections import Section, section_of, table_of
 from utils.report.analyses.text import confusion_section, hallucination_section
 from utils.report.figures.training_curves import find_curves
+from utils.report.history import Point, trend_section
 from utils.report.report_data import ReportData, SetView
 from utils.report.tables import percent
 from utils.scoring.timing import COLLARS, Timing, measure_timing
@@ -25,7 +26,10 @@ Labels = Mapping[str, list[str]]
 
 
 def analyse(
-    report_data: ReportData, labels: Labels, before: ReportData | None = None
+    report_data: ReportData,
+    labels: Labels,
+    before: ReportData | None = None,
+    trend: Sequence[Point] = (),
 ) -> dict[str, Any]:
     """Run all analyses.
 
@@ -33,13 +37,21 @@ def analyse(
         report_data: What `read_report_data` read.
         labels: Of all utterances, one set after another.
         before: Earlier results, to explain what has changed since.
+        trend: The rates of earlier runs and of this one, as `read_history` returns them.
 
     Returns:
-        {"sections": [{"title", "about", "tables"}], "curves": [{"name", "events"}]}.
+        {"sections": [{"title", "about", "tables"}], "curves": [{"name", "events"}], "trend":
+        [points as the page draws them]}.
     """
     found: list[Section | None] = [change_section(report_data, before)] if before else []
+    if trend:
+        found.append(trend_section(trend))
     found += [make(report_data, labels) for make in ANALYSES]
-    return {"sections": [each for each in found if each], "curves": find_curves(report_data)}
+    return {
+        "sections": [each for each in found if each],
+        "curves": find_curves(report_data),
+        "trend": [each.to_json() for each in trend],
+    }
 
 
 def timing_section(report_data: ReportData, labels: Labels) -> Section | None:

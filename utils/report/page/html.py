@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from utils.cli.files import atomic_write
+from utils.evaluation.provenance import describe_provenance
 from utils.manifest.languages import LANGUAGES
 from utils.report.figures.speed import describe_cost
 from utils.report.page.compact import error_columns, pack, pack_labels, text_blocks
@@ -25,6 +26,7 @@ from utils.report.page.sound import Sound, find_sound
 from utils.report.page.utterance_labels import Labels
 from utils.report.page.waveform import timelines
 from utils.report.report_data import ReportData, SetView
+from utils.report.secondary import FIGURE_HEADER, describe_secondary, figure_rows
 from utils.report.verdict import answer_of, surest_first, verdicts
 from utils.scoring.normalizers.steps import HAN
 
@@ -36,6 +38,7 @@ SCRIPTS = (
     "state",
     "tokens",
     "charts",
+    "trend",
     "tables",
     "scores",
     "pairs",
@@ -150,6 +153,9 @@ def _overview(
         ],
         "analyses": analyses,
         "measured": describe_cost(results["scores"]),
+        "figures": {"header": FIGURE_HEADER, "rows": figure_rows(results["scores"])},
+        "secondary": describe_secondary(results["scores"]),
+        "made": list(map(describe_provenance, report_data.made)),
         "paths": list(map(str, report_data.paths)),
         "folders": sound.folders,
         "hasRaw": _has_raw(report_data),

@@ -209,8 +209,13 @@ function showCharts() {
     const picture = speedChart(width, name);
     return picture && figure(`Accuracy against speed on ${name}`, speedNote, picture);
   };
+  const trendFigure = (name) => {
+    const picture = trendChart(width, name);
+    return picture && figure(`${name} over time`, 'each run with its 95 % interval', picture);
+  };
   const shown = [
     ...sets.map(({ name, metric }) => figure(`${metric.toUpperCase()} on ${name}`, 'with 95 % intervals; left is better', intervalsChart(width, name))),
+    ...sets.map(({ name }) => trendFigure(name)),
     ...sets.map(({ name }) => speedFigure(name)),
     ...sets.map(({ name }) => pairChart(width, name)),
   ].filter(Boolean);

@@ -232,6 +232,7 @@ async function start() {
   showGate();
   showNotes();
   showScores();
+  showFigures();
   showComparisons();
   showAnalyses();
   texts = new Texts([...document.getElementsByClassName('block')], 2 + models.length, 4096);

@@ -21,5 +21,10 @@ async function showPaper() {
 }
 
 function showFooter() {
-  $('about').replaceChildren(...[...overview.measured, `Made from ${overview.paths.join(', ')}.`].map((fact) => el('p', {}, fact)));
+  const facts = overview.measured.map((fact) => el('p', {}, fact));
+  const hashes = overview.scores.map((score) => el('li', { dir: 'auto' }, [
+    `${score.model} on ${setOf(score)}`, `weights ${short(score.model_sha256)}`, `manifest ${short(score.manifest_sha256)}`,
+    `normalizer ${score.normalizer}`, decodingOf(score)].join('; ')));
+  const files = overview.paths.map((path, i) => el('li', {}, path, ...overview.made[i].map((line) => el('div', { dir: 'auto' }, line))));
+  $('about').replaceChildren(...facts, el('ul', {}, ...hashes), el('p', {}, 'Made from:'), el('ul', {}, ...files));
 }

@@ -127,17 +127,31 @@ function speedCell(score) {
   return el('span', {}, number(Number(speed.toPrecision(3))), device ? el('small', {}, ` on ${device}`) : null);
 }
 
+// What is counted beside the error rate: keywords, numerals, BLEU, speakers of meetings.
+function showFigures() {
+  const { header, rows } = overview.figures;
+  const shown = rows.length ? [table(header, rows, 3, 'Beside the error rate')] : [];
+  const notes = overview.secondary.map((line) => el('p', { class: 'about', dir: 'auto' }, line));
+  $('figures').replaceChildren(...shown, ...notes);
+}
+
 function duration(seconds) {
   if (seconds >= 3600) return `${(seconds / 3600).toFixed(2)} h`;
   return seconds >= 60 ? `${(seconds / 60).toFixed(1)} min` : clock(seconds);
 }
 
+function short(digest) {
+  return digest ? digest.slice(0, 12) : 'not hashed';
+}
+
+function decodingOf(score) {
+  return Object.entries(score.decoding || {}).map(([name, value]) => `${name}=${value}`).join(', ');
+}
+
 function originsTable() {
   const header = ['model', 'test set', 'normalizer', 'rate of the text as written', 'decoding', 'weights', 'manifest'];
-  const short = (digest) => (digest ? digest.slice(0, 12) : '–');
-  const decoding = (s) => Object.entries(s.decoding || {}).map(([name, value]) => `${name}=${value}`).join(', ');
   const rows = overview.scores.map((s) => [
-    s.model, setOf(s), s.normalizer, percent((s.raw || {}).rate), decoding(s) || '–', short(s.model_sha256), short(s.manifest_sha256)]);
+    s.model, setOf(s), s.normalizer, percent((s.raw || {}).rate), decodingOf(s) || '–', short(s.model_sha256), short(s.manifest_sha256)]);
   return table(header, rows, 7, '');
 }
 
