@@ -127,7 +127,7 @@ def _report(
         warn(f"report.html and its like were not made: {error.message}")
     save_settings(settings, report_dir / "settings.yaml")
     say_result("\n" + format_results(results))
-    say_result("\nwrote " + ", ".join(map(str, written)))
+    say_result("\nwrote " + ", ".join(map(str, dict.fromkeys(written))))
     return gate.exit_code if gate is not None else 0
 
 
