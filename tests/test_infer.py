@@ -441,7 +441,7 @@ def test_the_microphone_that_is_not_there_is_one_sentence(run, monkeypatch):
     with pytest.raises(UserError, match="microphone cannot be recorded: Error querying device"):
         run("--audio_path=microphone")
     monkeypatch.setitem(sys.modules, "sounddevice", None)
-    with pytest.raises(UserError, match="needs sounddevice"):
+    with pytest.raises(UserError, match="need sounddevice"):
         run("--audio_path=microphone")
 
 

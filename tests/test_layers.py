@@ -17,6 +17,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 ROOMS = (
     *("cli", "parallel", "audio", "manifest", "scoring", "sources", "data", "model"),
     *("validation", "transcription", "export", "training", "evaluation", "report", "serving"),
+    "desktop",
 )
 LEVEL = {room: level for level, room in enumerate(ROOMS)}
 # They run where no torch is.

@@ -109,8 +109,8 @@ def open_infer(model: str, threads: int, **flags: Any) -> Program:
         keep.name  # noqa: B018 - the folder is there as long as this function
         journal = Journal(folder / "infer.jsonl")
         sources, _ = find_sources(files, folder, journal, parse_shard(None))
-        run = Run(settings, decoding, journal)
-        run._decoder = decoder  # loaded once, as the others are
+        # Loaded once, as the others are.
+        run = Run(settings, decoding, journal, engine=decoder.engine)
         run.transcribe(sources)
         texts = {}
         for source in sources:

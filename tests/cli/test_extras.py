@@ -133,6 +133,7 @@ def test_the_file_that_is_named_for_a_module_installs_it(module: str, file: str,
         "itn": "WeTextProcessing",
         "multipart": "python-multipart",
         "python_multipart": "python-multipart",
+        "PySide6": "PySide6-Essentials",
         "sherpa_onnx": "sherpa-onnx",
         "whisper": "openai-whisper",
     }

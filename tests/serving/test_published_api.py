@@ -7,7 +7,7 @@ import json
 import pytest
 import requests
 
-from utils.serving.answers import rewritten
+from utils.transcription.rewriting import rewritten
 
 
 def test_a_file_becomes_sentences_with_times(server, clips):

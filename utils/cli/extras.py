@@ -25,6 +25,7 @@ _FILES = {
     "itn": "requirements/languages.txt",
     "onnx": "requirements/onnx.txt",
     "onnxruntime": "requirements/onnx.txt",
+    "PySide6": "requirements/gui.txt",
     "pywhispercpp": "requirements/ggml.txt",
     "kaldialign": "requirements/scoring.txt",
     "meeteval": "requirements/scoring.txt",

@@ -13,15 +13,12 @@ from starlette.requests import Request
 
 from utils.audio.load import SAMPLE_RATE
 from utils.manifest.languages import LANGUAGES
-from utils.scoring.normalizers.chinese import to_simplified
-from utils.scoring.normalizers.steps import collapse_spaces, join_han, remove_punctuation
-from utils.scoring.tokens import LANGUAGES_WITHOUT_SPACES
 from utils.serving.errors import Refused
 from utils.serving.messages import Options, Sound
 from utils.serving.service import Service
+from utils.transcription.rewriting import rewritten
 from utils.transcription.transcript import ClipTranscript, TimedText
 
-CHINESE = ("zh", "yue")
 GONE = 499
 """Status in the metrics of a request whose client left before the answer."""
 
@@ -125,24 +122,6 @@ async def _gone(request: Request) -> None:
 def as_event(value: Any) -> str:
     """A server-sent event."""
     return f"data: {json.dumps(value, ensure_ascii=False)}\n\n"
-
-
-def rewritten(text: str, language: str | None, *, to_simple: bool, remove_pun: bool) -> str:
-    """A text as the published interface may want it.
-
-    Args:
-        text: as the model wrote it.
-        language: of it.
-        to_simple: Chinese in simplified characters; other languages stay as they are.
-        remove_pun: without punctuation.
-    """
-    if to_simple and language in CHINESE:
-        text = to_simplified(text)
-    if remove_pun:
-        text = collapse_spaces(remove_punctuation(text))
-        if language in LANGUAGES_WITHOUT_SPACES:
-            text = join_han(text)
-    return text
 
 
 def published(each: TimedText, language: str | None, to_simple: int, remove_pun: int) -> Any:

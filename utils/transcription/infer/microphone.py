@@ -16,14 +16,12 @@ import numpy as np
 import soundfile
 
 from utils.audio.clip import Seconds
+from utils.audio.devices import open_microphone
 from utils.audio.features import SAMPLE_RATE
 from utils.audio.vad import speech_in
 from utils.cli.console import say
-from utils.cli.errors import UserError
-from utils.cli.extras import how_to
 from utils.cli.leftovers import unfinished
 
-BLOCK = SAMPLE_RATE // 10
 LOOKED_AT: Seconds = 30.0  # of the end of the recording, for a voice
 BETWEEN_LOOKS: Seconds = 0.5
 
@@ -42,43 +40,16 @@ def record(folder: Path, seconds: Seconds | None, silence: Seconds | None) -> Pa
     Raises:
         UserError: sounddevice or PortAudio is missing, or there is no microphone.
     """
-    sounddevice = _sounddevice()
     heard: Queue[np.ndarray] = Queue()
-
-    def keep(block: np.ndarray, frames: int, clock: Any, status: Any) -> None:
-        heard.put(block.copy())
-
     name = datetime.now().astimezone().strftime("microphone-%Y%m%d-%H%M%S.flac")
     path = folder / name
-    try:
-        stream = sounddevice.InputStream(
-            samplerate=SAMPLE_RATE, channels=1, dtype="float32", blocksize=BLOCK, callback=keep
-        )
-    except (sounddevice.PortAudioError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(
-            f"the microphone cannot be recorded: {reason}",
-            "is one connected, and may programs use it? `python -m sounddevice` lists them",
-        ) from None
+    stream = open_microphone(heard.put)
     with unfinished(path) as part:
         with soundfile.SoundFile(part, "w", SAMPLE_RATE, 1, format="FLAC") as file, stream:
             say("recording; press Enter to stop")
             _until_stopped(heard, file, seconds, silence)
         os.replace(part, path)
     return path
-
-
-def _sounddevice() -> Any:
-    try:
-        import sounddevice
-    except ImportError:
-        raise UserError("the microphone needs sounddevice", how_to("sounddevice")) from None
-    except OSError:
-        raise UserError(
-            "the microphone needs the library PortAudio",
-            "Debian and Ubuntu: apt-get install libportaudio2",
-        ) from None
-    return sounddevice
 
 
 def _until_stopped(
@@ -91,7 +62,7 @@ def _until_stopped(
     entered = _enter()
     while not entered.is_set():
         try:
-            block = heard.get(timeout=1.0)[:, 0]
+            block = heard.get(timeout=1.0)
         except Empty:
             continue
         if seconds is not None:

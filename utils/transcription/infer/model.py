@@ -71,14 +71,26 @@ def check_model(settings: InferSettings) -> None:
     _kind(settings).check(only_file(settings.model_path))
 
 
-def open_decoder(settings: InferSettings, decoding: Decoding) -> WindowDecoder | WhisperCppDecoder:
-    """Load the model, ready to decode clips; raises as `open_model`."""
-    path = only_file(settings.model_path)
-    if _kind(settings) is ENGINES["ggml"]:
-        decoder = WhisperCppDecoder(WhisperCpp(path, settings.threads), decoding)
-        _expect_language(settings, decoder.model.multilingual, decoding)
-        return decoder
-    return WindowDecoder(open_model(settings, decoding), decoding)
+def open_decoder(
+    settings: InferSettings, decoding: Decoding, engine: Engine | WhisperCpp | None = None
+) -> WindowDecoder | WhisperCppDecoder:
+    """Load the model, ready to decode clips; raises as `open_model`.
+
+    Args:
+        settings: which model, and where it computes.
+        decoding: how text is made.
+        engine: the model, where it was loaded before with the same settings.
+    """
+    if engine is not None:
+        _expect_known(settings, engine, decoding)
+    elif _kind(settings) is ENGINES["ggml"]:
+        engine = WhisperCpp(only_file(settings.model_path), settings.threads)
+        _expect_known(settings, engine, decoding)
+    else:
+        engine = open_model(settings, decoding)
+    if isinstance(engine, WhisperCpp):
+        return WhisperCppDecoder(engine, decoding)
+    return WindowDecoder(engine, decoding)
 
 
 def open_model(settings: InferSettings, decoding: Decoding) -> Engine:
@@ -95,7 +107,15 @@ def open_model(settings: InferSettings, decoding: Decoding) -> Engine:
         name=settings.engine,
         compute=compute_of(settings),
     )
+    _expect_known(settings, engine, decoding)
+    return engine
+
+
+def _expect_known(settings: InferSettings, engine: Engine | WhisperCpp, decoding: Decoding) -> None:
+    """Refuse what a model cannot do."""
     _expect_language(settings, engine.multilingual, decoding)
+    if isinstance(engine, WhisperCpp):
+        return  # its decoder names what it cannot do
     if decoding.patience is not None and not getattr(engine, "has_patience", False):
         raise UserError(
             f"--patience={decoding.patience:g} is for CTranslate2 models",
@@ -111,7 +131,6 @@ def open_model(settings: InferSettings, decoding: Decoding) -> Engine:
             "--word_timestamps=True is not for ONNX models, whose graphs give no attention",
             "leave it out, or take the model that it was converted from",
         )
-    return engine
 
 
 def _kind(settings: InferSettings) -> EngineKind:

@@ -13,10 +13,8 @@ import torch
 
 from utils.audio.clip import AudioRef, Seconds
 from utils.audio.features import FRAMES_PER_SECOND, WINDOW_SECONDS
-from utils.cli.console import say
 from utils.cli.errors import UserError
 from utils.cli.garbage import return_freed_memory
-from utils.cli.progress import progress
 from utils.manifest.durations import known_durations
 from utils.manifest.utterance import Utterance
 from utils.model.fingerprint import model_fingerprint
@@ -25,8 +23,9 @@ from utils.sources.source_data import LeftOut
 from utils.transcription.cache import hash_of
 from utils.transcription.clips import Clip
 from utils.transcription.decoding import Decoding
-from utils.transcription.engines.registry import only_file
-from utils.transcription.engines.whisper_cpp import WhisperCppDecoder
+from utils.transcription.engines.registry import Engine, only_file
+from utils.transcription.engines.whisper_cpp import WhisperCpp, WhisperCppDecoder
+from utils.transcription.infer.display import Display, TerminalDisplay
 from utils.transcription.infer.inputs import Source
 from utils.transcription.infer.model import open_decoder
 from utils.transcription.infer.recordings import Recording, stretches_of, without_improbable
@@ -40,7 +39,7 @@ from utils.transcription.transcript import (
     transcript_from_json,
 )
 from utils.transcription.windows import WindowDecoder
-from utils.transcription.writers import SubtitleLayout, clock, formats_of, write_transcript
+from utils.transcription.writers import SubtitleLayout, formats_of, write_transcript
 
 WINDOWS_ON_A_CPU = 3
 """Of long recordings, that are decoded together there: more cost memory (what the decoder keeps of
@@ -56,15 +55,18 @@ class Run:
         settings: what was asked.
         decoding: how text is made.
         journal: of what was done before.
+        display: is told how the run gets on.
+        engine: a model that an earlier run has loaded; None loads it when it is needed.
     """
 
     settings: InferSettings
     decoding: Decoding
     journal: Journal
+    display: Display = field(default_factory=TerminalDisplay)
+    engine: Engine | WhisperCpp | None = None
     failed: list[LeftOut] = field(default_factory=list)
     done: int = 0
     skipped: int = 0
-    heard: Seconds = 0.0
 
     def __post_init__(self) -> None:
         settings, folder = self.settings, Path(self.settings.output_dir)
@@ -93,7 +95,8 @@ class Run:
     def decoder(self) -> WindowDecoder | WhisperCppDecoder:
         """The loaded model; nothing is loaded where everything was done before."""
         if self._decoder is None:
-            self._decoder = open_decoder(self.settings, self.decoding)
+            self._decoder = open_decoder(self.settings, self.decoding, self.engine)
+            self.engine = self._decoder.engine
         return self._decoder
 
     def transcribe(self, sources: Sequence[Source]) -> None:
@@ -101,19 +104,22 @@ class Run:
         left = [each for each in sources if not self._is_done(each)]
         self.skipped = len(sources) - len(left)
         if self.skipped:
-            say(f"{self.skipped} of {len(sources)} recordings were transcribed before")
+            message = f"{self.skipped} of {len(sources)} recordings were transcribed before"
+            self.display.say(message)
         utterances = [Utterance(AudioRef(str(each.path)), "", each.name) for each in left]
         durations = known_durations(utterances)
         total = sum(seconds or 0.0 for seconds in durations)
         groups = [[left[i] for i in group] for group in self._groups(durations)]
-        self.bar: Any = progress(total=round(total), desc="transcribing", unit="s")
-        with self.bar:
+        self.display.begin(total)
+        try:
             if any((seconds or 0.0) > WINDOW_SECONDS for seconds in durations):
                 # While weights are read they are in memory twice: before any sound is there.
                 _ = self.decoder
                 return_freed_memory()
             for recordings in self._read_ahead(groups):
                 self._transcribe_group(recordings)
+        finally:
+            self.display.end()
 
     def _groups(self, durations: Sequence[Seconds | None]) -> Iterator[list[int]]:
         """Places of recordings that are transcribed together: a batch, or one that is longer.
@@ -175,7 +181,7 @@ class Run:
         before = [sum(e - b for b, e in r.stretches) / 16_000 for r in recordings]
         for recording, seconds in zip(recordings, before, strict=True):
             self._detect_language(recording)
-            self._move(recording.seconds - seconds)  # silence, which is left out
+            self.display.move(recording.seconds - seconds)  # silence, which is left out
         work = [
             (recording, number)
             for recording in recordings
@@ -212,13 +218,13 @@ class Run:
         moved = {
             id(c): min(c.known[-1].seek / FRAMES_PER_SECOND, c.seconds) for c in clips if c.known
         }
-        self._move(sum(moved.values()))
+        self.display.move(sum(moved.values()))
 
         def listen(clip: Clip, advance: Advance) -> None:
             recording, number = places[id(clip)]
             self._show([each.shifted(recording.begin(number)) for each in advance.segments])
             done = min(advance.seek / FRAMES_PER_SECOND, clip.seconds)
-            self._move(done - moved.get(id(clip), 0.0))
+            self.display.move(done - moved.get(id(clip), 0.0))
             moved[id(clip)] = done
             known = recording.windows.setdefault(number, [])
             self.journal.add(self._window_key(recording, number, len(known)), asdict(advance))
@@ -235,21 +241,11 @@ class Run:
                 self.journal.add(key, asdict(recording.texts[number]))
             if not clip.is_long:
                 self._show(segments)
-                self._move(clip.seconds)
-
-    def _move(self, seconds: Seconds) -> None:
-        """Move the progress bar, which counts whole seconds."""
-        before = round(self.heard)
-        self.heard += seconds
-        self.bar.update(round(self.heard) - before)
+                self.display.move(clip.seconds)
 
     def _show(self, segments: Sequence[TimedText]) -> None:
-        if not self.settings.verbose:
-            return
-        self.bar.clear()
-        for each in segments:
-            begin, end = (clock(t, ".", hours=False) for t in (each.start, each.end))
-            say(f"[{begin} --> {end}] {each.text}")
+        if self.settings.verbose:
+            self.display.show(segments)
 
     def _finish(self, recording: Recording) -> None:
         """Write a recording's transcripts, and remember that they are."""
@@ -273,16 +269,16 @@ class Run:
             return
         self.journal.add(recording.key, [str(path) for path in written])
         self.done += 1
-        self.bar.clear()
         language = f", {text.language}" if text.language else ""
         nothing = "" if text.text else ", no speech found"
-        say(f"{recording.source.name}: {recording.seconds:.1f} s{language}{nothing} -> {stem}.*")
+        self.display.say(
+            f"{recording.source.name}: {recording.seconds:.1f} s{language}{nothing} -> {stem}.*"
+        )
 
     def _fail(self, source: Source, error: Exception) -> None:
         message = error.message if isinstance(error, UserError) else str(error)
         self.failed.append(LeftOut(source.name, message))
-        self.bar.clear()
-        say(f"{source.name}: failed: {message}")
+        self.display.say(f"{source.name}: failed: {message}")
 
     def _key(self, source: Source) -> list[Any]:
         facts = os.stat(source.path)

@@ -1,0 +1,1 @@
+"""The window: a recording in, sentences out, on this computer."""
