@@ -89,7 +89,7 @@ def exchange(right: Sequence[Utterance], number: int, seed: int) -> list[Utteran
         seed: Of which they are.
     """
     places = random.Random(seed).sample(range(len(right)), number)
-    lines = [replace(each, sentences=()) for each in right]
+    lines = [replace(each, sentences=None) for each in right]
     for place, other in zip(places, [*places[1:], places[0]], strict=True):
         lines[place] = replace(lines[place], sentence=right[other].sentence)
     return lines

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from utils.cli.errors import UserError
-from utils.report.figures.curves import draw_curves, read_metrics
+from utils.report.figures.curves import _draw_error, draw_curves, new_figure, read_metrics
 
 EVENTS = [
     {"step": 10, "loss": 2.0, "learning_rate": 1e-3},
@@ -36,6 +36,22 @@ def test_bars_of_before_and_after_stand_beside_the_curves(tmp_path: Path):
     draw_curves({"zh": path}, tmp_path / "without.png")
     draw_curves({"zh": path, "en": path}, tmp_path / "with.png", bars=bars)
     assert (tmp_path / "with.png").stat().st_size > (tmp_path / "without.png").stat().st_size
+
+
+def test_the_best_checkpoint_is_marked_and_the_dev_interval_shaded():
+    events = [
+        {"step": 10, "dev_cer": 0.6, "dev_cer_low": 0.5, "dev_cer_high": 0.7},
+        {"step": 20, "dev_cer": 0.2, "dev_cer_low": 0.1, "dev_cer_high": 0.3},
+        {"step": 30, "dev_cer": 0.2, "dev_cer_low": 0.1, "dev_cer_high": 0.4},
+    ]
+    _, axes = new_figure()
+    _draw_error(axes, {"zh": events})
+    (star,) = (line for line in axes.lines if line.get_marker() == "*")
+    assert star.get_xydata().tolist() == [[20, 20]]
+    assert [text.get_text() for text in axes.texts] == ["best 20.0"]
+    (band,) = axes.collections
+    corners = {tuple(point) for point in band.get_paths()[0].vertices.round(6).tolist()}
+    assert {(10, 50), (10, 70), (20, 10), (20, 30), (30, 10), (30, 40)} <= corners
 
 
 def test_the_same_run_gives_the_same_picture(tmp_path: Path):

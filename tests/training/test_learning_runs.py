@@ -28,6 +28,7 @@ from utils.model.new_tokens import new_ids
 from utils.training.generation_settings import allow_late_starts, latest_start
 from utils.training.settings.runs import FullSettings
 from utils.training.settings.selection import check_trackers
+from utils.training.tracking.transcripts import EXAMPLES
 
 
 def flags(model: Path, data: Path, output: Path, **more: object) -> list[str]:
@@ -234,6 +235,20 @@ def test_tensorboard_gets_the_numbers_of_the_metrics_file(
         shown = {event.step: event.value for event in events.Scalars(name)}
         assert shown == pytest.approx(logged, rel=1e-5), name
     assert {event.step for event in events.Scalars("dev_cer")} == {0, 2, 4}
+    assert all(each.value > 0 for each in events.Scalars("examples_per_second"))
+    written = events.Tensors("settings/text_summary")[0].tensor_proto.string_val[0].decode()
+    assert "per_device_train_batch_size: " in written
+    shown = {each.step: each.tensor_proto for each in events.Tensors("dev_examples/text_summary")}
+    assert set(shown) == {0, 2, 4}
+    lines = [json.loads(li) for li in (run / "dev_examples.jsonl").read_text("utf-8").splitlines()]
+    references = [each.sentence for each in read_manifest(speech_manifest)]
+    for step in (0, 2, 4):
+        of_step = [line for line in lines if line["step"] == step]
+        assert [line["reference"] for line in of_step] == references[:EXAMPLES]
+        for line in of_step:
+            assert f"HYP  {' '.join(line['hypothesis'].split()) or '(nothing)'}" in (
+                shown[step].string_val[0].decode()
+            )
 
 
 def test_a_tracker_must_be_known_and_installed() -> None:

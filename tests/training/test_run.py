@@ -76,6 +76,7 @@ def test_a_run_leaves_its_files(finished: Path) -> None:
         "checkpoint-4",
         "checkpoint-best",
         "checkpoint-final",
+        "dev_examples.jsonl",
         "dropped.jsonl",
         "metrics.jsonl",
         "run.json",

@@ -148,7 +148,7 @@ def clear_run(run: Path) -> None:
     ]
     for folder in [*written, run / BEST, run / FINAL, run / CANDIDATES, run / "tensorboard"]:
         remove_folder(folder)
-    logs = ("metrics.jsonl", "dropped.jsonl", "profile.json", "average.json")
+    logs = ("metrics.jsonl", "dropped.jsonl", "profile.json", "average.json", "dev_examples.jsonl")
     for name in ("run.json", "settings.yaml", *logs):
         (run / name).unlink(missing_ok=True)
 

@@ -40,6 +40,7 @@ from utils.training.resume.signals import Interruption
 from utils.training.resume.start import Start
 from utils.training.settings.common import TrainSettings
 from utils.training.skipped_steps import SkippedSteps
+from utils.training.tracking.transcripts import DevTranscripts
 from utils.training.trainer import WhisperTrainer
 from utils.transcription.decoding import Decoding
 
@@ -95,6 +96,8 @@ def make_trainer(
         eval_dataset=dev.dataset,
         callbacks=callbacks(settings, loaded, run),
     )
+    if not settings.find_learning_rate:
+        trainer.add_callback(DevTranscripts(trainer, settings.trackers))
     if start.forgets_best:
         trainer.add_callback(BestForgotten())
     if settings.average_best is not None:

@@ -19,6 +19,9 @@ from utils.model.distributed import sum_over_processes
 
 METRIC_FIELDS = ("loss", "learning_rate", "grad_norm", "dev_loss", "dev_cer", "dev_wer")
 LOOP_FIELDS = ("dev_loops", "dev_cer_without_loops", "dev_wer_without_loops")
+INTERVAL_FIELDS = ("dev_cer_low", "dev_cer_high", "dev_wer_low", "dev_wer_high")
+# Only trackers get these: metrics.jsonl holds what they are computed from.
+PACE_FIELDS = ("examples_per_second", "audio_seconds_per_second")
 
 
 class RunCounters(TrainerCallback, ExportableState):
@@ -37,6 +40,7 @@ class RunCounters(TrainerCallback, ExportableState):
         self._new_examples = 0
         self._new_audio_seconds = 0.0
         self._since = time.monotonic()
+        self._paced = (0, 0.0, 0.0)
 
     def add(self, examples: int, audio_seconds: float) -> None:
         """Count a micro-batch of this process."""
@@ -55,6 +59,7 @@ class RunCounters(TrainerCallback, ExportableState):
     def on_train_begin(self, *_: Any, **__: Any) -> None:
         """Start the clock."""
         self._since = time.monotonic()
+        self._paced = (self.examples, self.audio_seconds, self.seconds)
 
     def totals(self) -> dict[str, float]:
         """The fields that metrics.jsonl holds."""
@@ -62,6 +67,21 @@ class RunCounters(TrainerCallback, ExportableState):
             "examples": self.examples,
             "audio_seconds": round(self.audio_seconds, 2),
             "seconds": round(self.seconds, 2),
+        }
+
+    def pace(self) -> dict[str, float]:
+        """Throughput since this was last asked, over all processes; empty if no time has passed.
+
+        Asked after each evaluation too, so that none of its seconds count.
+        """
+        seen = (self.examples, self.audio_seconds, self.seconds)
+        examples, audio, seconds = (now - then for now, then in zip(seen, self._paced, strict=True))
+        self._paced = seen
+        if seconds <= 0:
+            return {}
+        return {
+            "examples_per_second": round(examples / seconds, 3),
+            "audio_seconds_per_second": round(audio / seconds, 3),
         }
 
     def state(self) -> dict[str, Any]:
@@ -103,7 +123,7 @@ class MetricsFile(TrainerCallback):
             return
         line = {"step": state.global_step, "epoch": round(logs.get("epoch") or 0.0, 4)}
         counts = ("examples", "audio_seconds", "seconds", "bad_steps")
-        for name in (*METRIC_FIELDS, *LOOP_FIELDS, *counts):
+        for name in (*METRIC_FIELDS, *INTERVAL_FIELDS, *LOOP_FIELDS, *counts):
             value = logs.get(name)
             if isinstance(value, (int, float)) and math.isfinite(value):
                 line[name] = value
@@ -142,13 +162,23 @@ class TensorBoard(TrainerCallback):
         """Add each number as a scalar."""
         if not is_main_process():
             return
+        writer = self._opened()
+        for name in (*METRIC_FIELDS, *INTERVAL_FIELDS, *PACE_FIELDS):
+            if isinstance(logs.get(name), (int, float)):
+                writer.add_scalar(name, logs[name], state.global_step)
+
+    def add_text(self, name: str, text: str, step: int) -> None:
+        """Add a text, shown letter by letter as it is."""
+        shown = "\n".join(f"    {line}" for line in text.split("\n"))  # a block of code in Markdown
+        self._opened().add_text(name, shown, step)
+        self._opened().flush()
+
+    def _opened(self) -> Any:
         if self._writer is None:
             from torch.utils.tensorboard import SummaryWriter  # slow, and not every run logs
 
             self._writer = SummaryWriter(str(self.folder))
-        for name in METRIC_FIELDS:
-            if isinstance(logs.get(name), (int, float)):
-                self._writer.add_scalar(name, logs[name], state.global_step)
+        return self._writer
 
     def on_train_end(self, *_: Any, **__: Any) -> None:
         """Write out what is still held back."""

@@ -19,6 +19,8 @@ from utils.manifest.utterance import Utterance
 from utils.model.distributed import share_of, sum_over_processes
 from utils.model.loaded import LoadedModel
 from utils.scoring.hallucinations import describe_loops, without_loops
+from utils.scoring.score import Score
+from utils.scoring.statistics import rate_interval
 from utils.transcription.decoding import Decoding
 from utils.transcription.score import score_of
 
@@ -41,22 +43,34 @@ class DevSet:
     decoding: Decoding
     metric: str
 
-    def error_rates(self, loaded: LoadedModel, desc: str) -> dict[str, float]:
-        """What chooses the checkpoint, over all processes: `ErrorCounts.rank` of generated text.
+    def score(self, loaded: LoadedModel, desc: str) -> Score:
+        """Transcribe the dev set; complete on every process.
+
+        Args:
+            loaded: a whole model.
+            desc: what the progress bar says.
+        """
+        return score_of(loaded, self.utterances, self.decoding, metric=self.metric, desc=desc)
+
+    def error_rates(self, score: Score, desc: str) -> dict[str, float]:
+        """What chooses the checkpoint: `ErrorCounts.rank` of generated text.
 
         That is the corpus rate; on a dev set without words, the hallucinated tokens an utterance.
 
         Args:
-            loaded: a whole model.
-            desc: what the progress bar says, and the warning about loops.
+            score: of the dev set.
+            desc: what the warning about loops says.
 
         Returns:
-            `dev_cer` or `dev_wer`; where utterances loop also their number, `dev_loops`, and the
-            rate with each repeated phrase once, `dev_cer_without_loops`.
+            `dev_cer` or `dev_wer`, with the ends of its 95 % interval (`dev_cer_low`,
+            `dev_cer_high`) where there is one; where utterances loop also their number,
+            `dev_loops`, and the rate with each repeated phrase once, `dev_cer_without_loops`.
         """
-        score = score_of(loaded, self.utterances, self.decoding, metric=self.metric, desc=desc)
         name = f"dev_{self.metric}"
         found = {name: score.counts.rank}
+        interval = rate_interval(score)
+        if interval is not None:
+            found[f"{name}_low"], found[f"{name}_high"] = interval
         errors, loops = without_loops(score)
         if loops:
             warn(f"{desc}: {describe_loops(score, errors, loops)}")

@@ -37,6 +37,7 @@ from utils.training.sharding.fsdp import prepare_fsdp
 from utils.training.sharding.launch import sharing_asked_for
 from utils.training.sharding.verification import expect_sharing
 from utils.training.sharding.whole_model import WholeModel
+from utils.training.tracking.transcripts import Example, fixed_examples
 
 
 class WhisperTrainer(ResumableTrainer):
@@ -85,6 +86,7 @@ class WhisperTrainer(ResumableTrainer):
         )
         self.loaded = loaded
         self.dev = dev
+        self.dev_examples: list[Example] = []
         self.audio_context = audio_context
         self.step_loss = step_loss
         self._share_of_batch = 1.0
@@ -239,7 +241,9 @@ class WhisperTrainer(ResumableTrainer):
         loaded = replace(self.loaded, model=model, audio_context=self.audio_context)
         desc = f"dev set, step {self._step}"
         window = WINDOW_SECONDS if self.audio_context == "full" else 0.0
-        rates = self.dev.error_rates(loaded, desc)
+        scored = self.dev.score(loaded, desc)
+        self.dev_examples = fixed_examples(scored.predictions)
+        rates = self.dev.error_rates(scored, desc)
         loss = self.dev.loss(loaded, self.data_collator, window, self.step_loss.chunk)
         return {"dev_loss": loss, **rates}
 
@@ -311,6 +315,9 @@ class WhisperTrainer(ResumableTrainer):
         """Add what the run has seen so far to every event."""
         self.counters.synchronise()
         seen = {**self.counters.totals(), "bad_steps": self.skipped_steps.total}
+        pace = self.counters.pace()
+        if "loss" in logs:
+            seen |= pace
         super().log({**logs, **seen}, *args, **options)
 
     def save_model(self, output_dir: str | None = None, *_: Any, **__: Any) -> None:

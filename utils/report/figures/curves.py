@@ -126,8 +126,9 @@ def _draw_error(axes: Axes, runs: Mapping[str, Sequence[dict[str, Any]]]) -> Non
         for metric, dashed in (("cer", False), ("wer", len(runs) == 1)):
             label = f"{name} {metric.upper()}" if len(runs) > 1 else metric.upper()
             _line(axes, events, f"dev_{metric}", colour, label, dashed=dashed, scale=100, dots=True)
-            _label_last(axes, events, f"dev_{metric}", colour)
-    _finish(axes, "Error rate on the dev set", "%")
+            _interval_band(axes, events, f"dev_{metric}", colour)
+            _mark_best(axes, events, f"dev_{metric}", colour)
+    _finish(axes, "Error rate on the dev set, 95 % interval", "%")
     axes.set_ylim(bottom=0)
 
 
@@ -168,14 +169,27 @@ def _series(events: Sequence[dict[str, Any]], name: str) -> tuple[list[float], l
     return [e["step"] for e in logged], [e[name] for e in logged]
 
 
-def _label_last(axes: Axes, events: Sequence[dict[str, Any]], name: str, colour: str) -> None:
-    """Write the last value beside the end of its line."""
+def _interval_band(axes: Axes, events: Sequence[dict[str, Any]], name: str, colour: str) -> None:
+    """Shade the 95 % interval of the dev set around its rates."""
+    ends = (f"{name}_low", f"{name}_high")
+    known = [e for e in events if all(each in e for each in ("step", *ends))]
+    if known:
+        low, high = ([100 * e[end] for e in known] for end in ends)
+        steps = [e["step"] for e in known]
+        axes.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
+
+
+def _mark_best(axes: Axes, events: Sequence[dict[str, Any]], name: str, colour: str) -> None:
+    """Mark the lowest rate, which is the best checkpoint's: of equals the first."""
     steps, values = _series(events, name)
     if steps:
+        best = min(range(len(values)), key=lambda place: values[place])
+        at = (steps[best], 100 * values[best])
+        axes.plot(*at, marker="*", markersize=14, color=colour, markeredgecolor=INK, linestyle="")
         axes.annotate(
-            f"{100 * values[-1]:.1f}",
-            (steps[-1], 100 * values[-1]),
-            xytext=(0, 7),
+            f"best {100 * values[best]:.1f}",
+            at,
+            xytext=(0, 10),
             textcoords="offset points",
             ha="center",
             color=colour,
