@@ -194,7 +194,7 @@ def tiny_model(demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     model = FlexibleWhisper(config)
     model.generation_config = GenerationConfig.from_pretrained(demo_model)
     model.generation_config.alignment_heads = [[1, 0], [1, 1]]  # the demo's has a third layer
-    model.generation_config.max_length = 24  # random weights never end an answer by themselves
+    model.generation_config.max_length = 12  # random weights never end an answer by themselves
     folder = tmp_path_factory.mktemp("models") / "tiny"
     save_model(model, WhisperProcessor.from_pretrained(demo_model), folder, "mixed")
     return folder

@@ -30,6 +30,7 @@ from utils.transcription.engines.registry import (
     DecodingResult,
     Search,
 )
+from utils.transcription.engines.sampling import Sampler
 from utils.transcription.words import align_row
 
 
@@ -161,7 +162,7 @@ class TransformersEngine:
             prompts.repeat_interleave(attempts, 0),
             search.max_new_tokens,
             rule,
-            _Sampler(search, len(prompts) * attempts) if sampling else likeliest,
+            Sampler(search, len(prompts) * attempts) if sampling else likeliest,
             scored=search.confidence or attempts > 1,
             watched=self._no_speech_at(prompts) if search.confidence else None,
             merge_stride=states.merge_stride,
@@ -274,31 +275,3 @@ class _FiniteOnly(LogitsProcessor):
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         expect_finite_logits(scores)
         return scores
-
-
-class _Sampler:
-    """Draws tokens at a temperature: for each row the same ones for the same seed.
-
-    Args:
-        search: its temperature, its seeds, and how often each row is tried.
-        rows: of the batch, each attempt counted.
-    """
-
-    def __init__(self, search: Search, rows: int) -> None:
-        self.temperature = search.temperature
-        seeds = search.seeds or tuple(search.seed + row for row in range(rows))
-        attempts = rows // len(seeds)
-        # Drawn on the CPU, so that the device has no part in the numbers.
-        self.random = [
-            torch.Generator().manual_seed(seed + attempt)
-            for seed in seeds
-            for attempt in range(attempts)
-        ]
-
-    def __call__(self, logits: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
-        chances = (logits / self.temperature).softmax(-1).cpu()
-        drawn = [
-            torch.multinomial(chance, 1, generator=self.random[row])
-            for chance, row in zip(chances, rows, strict=True)
-        ]
-        return torch.cat(drawn).to(logits.device)
