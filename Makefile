@@ -27,7 +27,7 @@ TORCH ?= $(shell sed -n 's/^\(torch==[^;]*\).*/\1/p' constraints.txt)
 ENDS := oldest newest
 END_SUM := $(shell (cat requirements.txt requirements/*.txt tests/ends/versions.py; echo $(TORCH)) | cksum | tr ' ' '-')
 
-.PHONY: help demo test test-unit test-oldest test-newest check format fuzz soak bench bench-train bench-data bench-real ci-report gui-bundle demo-assets readme-table venv clean-venv
+.PHONY: help demo test test-unit test-oldest test-newest check format fuzz soak mutants bench bench-train bench-data bench-real ci-report gui-bundle demo-assets readme-table venv clean-venv
 
 help:
 	@echo "make demo         check, score, fine-tune, merge, score again, on the bundled data (5 minutes)"
@@ -39,6 +39,7 @@ help:
 	@echo "make format       put the code into the project's style"
 	@echo "make fuzz         100,000 damaged files of every kind that a script reads, and more (an hour)"
 	@echo "make soak         kill runs of every kind, and compare their ends with runs left alone (two hours)"
+	@echo "make mutants      change the code in small ways, and see whether a test notices (half an hour)"
 	@echo "make bench        speed of this machine, into benchmarks/results/"
 	@echo "make bench-train  fine-tuning beside the stock recipe, into benchmarks/results/ (an hour)"
 	@echo "make bench-data   manifests of up to 10 million lines, into benchmarks/results/ (half an hour, 3 GB)"
@@ -85,6 +86,10 @@ soak: $(DEV_STAMP)
 	done
 	$(RUN) tests/soak.py --kills=20 --processes=3 --output_dir=output/soak-three
 	$(RUN) tests/soak_scripts.py
+
+mutants: $(DEV_STAMP)
+	$(PIP) install -q -r requirements/mutants.txt -c constraints.txt
+	$(TEST_ENV) $(RUN) tests/mutants.py
 
 bench: $(USER_STAMP)
 	$(RUN) benchmarks/run.py

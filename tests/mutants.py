@@ -89,8 +89,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     outcomes = []
     for name in settings.areas or areas:
         outcomes.append(tried(areas[name], plan["explained"] or {}, settings))
+        write(outcomes, settings.output)
         say(f"{name}: {dict(outcomes[-1].counts)} in {outcomes[-1].seconds:.0f} s")
-    write(outcomes, settings.output)
+    say((settings.output / "table.md").read_text("utf-8"))
     over = [each.area for each in outcomes if share(each) > settings.limit]
     return 1 if over else 0
 
@@ -198,7 +199,7 @@ def share(outcome: Outcome) -> float:
 
 
 def write(outcomes: Sequence[Outcome], folder: Path) -> None:
-    """Write and print the table, and write the survivors beside it."""
+    """Write the table, and the survivors beside it."""
     folder.mkdir(parents=True, exist_ok=True)
     rows: list[list[str]] = []
     for each in outcomes:
@@ -212,7 +213,6 @@ def write(outcomes: Sequence[Outcome], folder: Path) -> None:
     (folder / "table.md").write_text(table + "\n", "utf-8")
     texts = [f"## {each.area}\n\n" + "\n\n".join(each.survivors) for each in outcomes]
     (folder / "survivors.md").write_text("\n\n".join(texts) + "\n", "utf-8")
-    say(table)
 
 
 if __name__ == "__main__":

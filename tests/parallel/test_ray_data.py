@@ -18,6 +18,7 @@ from utils.cli.errors import UserError
 from utils.manifest import read
 from utils.manifest.read import read_manifest
 from utils.parallel.ray_data import ray_map, spread
+from utils.parallel.shards import Shard, parse_shard
 from utils.validation import check
 from utils.validation.check import check_manifests
 
@@ -45,7 +46,7 @@ def local_ray() -> Iterator[None]:
     repository = str(Path(__file__).resolve().parents[2])
     ray.init(
         address="local",
-        num_cpus=2,
+        num_cpus=1,  # each more is a process that loads every library again
         object_store_memory=100 << 20,
         include_dashboard=False,
         log_to_driver=False,
@@ -55,13 +56,6 @@ def local_ray() -> Iterator[None]:
     ray.shutdown()
 
 
-def refuse_two(number: int) -> int:
-    """Double a number, but for 2."""
-    if number == 2:
-        raise UserError("2 was found", "give another")
-    return 2 * number
-
-
 @pytest.mark.timeout(600)
 @pytest.mark.usefixtures("local_ray")
 class TestOnALocalRay:
@@ -69,9 +63,9 @@ class TestOnALocalRay:
 
     def test_answers_come_in_order_and_errors_as_they_are(self) -> None:
         assert list(ray_map(abs, range(-50, 0), 1)) == list(range(50, 0, -1))
-        answers = ray_map(refuse_two, [0, 1, 2, 3], 1)
-        assert [next(answers), next(answers)] == [0, 2]
-        with pytest.raises(UserError, match="2 was found"):
+        answers = ray_map(parse_shard, ["1/2", "2/2", "3/2", "4/2"], 1)
+        assert [next(answers), next(answers)] == [Shard(1, 2), Shard(2, 2)]
+        with pytest.raises(UserError, match="--shard=3/2 is no part of a whole"):
             next(answers)
 
     def test_validation_finds_the_same(

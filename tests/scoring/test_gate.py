@@ -133,7 +133,8 @@ def test_a_condition_without_baseline_is_decided_once_a_model():
         ("cer=0.1", "part 'cer=0.1' is not a condition", "<= >= < >"),
         ("cer<=a", "'a' in the gate's part 'cer<=a' is not a number", "0.05 or 5%"),
         ("cer<=nan", "'nan' in the gate's part", "0.05 or 5%"),
-        (" , ", "the gate is empty", "cer<=0.05"),
+        ("cer<=inf", "'inf' in the gate's part", "Write a rate as 0.05 or 5%, a count as 3."),
+        (" , ", "the gate is empty", 'It looks like --gate="cer<=0.05, failed<=0".'),
     ],
 )
 def test_mistakes_are_told_with_the_way_out(text: str, message: str, hint: str):
@@ -143,15 +144,24 @@ def test_mistakes_are_told_with_the_way_out(text: str, message: str, hint: str):
     assert hint in caught.value.hint
 
 
+def test_a_name_like_no_other_is_not_guessed():
+    with pytest.raises(UserError) as caught:
+        parse_gate("zzz<=1")
+    assert caught.value.hint == f"Known names: {', '.join(MEASURES)}."
+
+
 def test_a_gate_on_the_other_metric_is_refused():
     with pytest.raises(UserError, match="asks for wer, but this run counts cer") as caught:
         check_gate(parse_gate("wer<=0.1"), "cer", has_baseline=False)
-    assert "--metric=wer" in caught.value.hint
+    assert caught.value.hint == "Add --metric=wer, or ask for cer."
+    with pytest.raises(UserError, match=r"asks for mer, but this run counts cer and wer$"):
+        check_gate(parse_gate("mer<=0.1"), {"b": "wer", "a": "cer"}, has_baseline=False)
 
 
 def test_a_difference_needs_a_baseline():
-    with pytest.raises(UserError, match="no model to compare with"):
+    with pytest.raises(UserError, match="no model to compare with") as caught:
         check_gate(parse_gate("cer.delta<=0"), "cer", has_baseline=False)
+    assert caught.value.hint == "Add --baseline=<model>."
     check_gate(parse_gate("cer.delta<=0, failed<=0"), "cer", has_baseline=True)
 
 
@@ -245,7 +255,10 @@ def test_missing_predictions_can_be_gated():
     ("text", "message", "hint"),
     [
         ("", "expected test sets with conditions, got None", "all: failed<=0"),
-        ("- a\n", "expected test sets with conditions", "all: failed<=0"),
+        ("- a\n", "expected test sets with conditions, got a list", "all: failed<=0"),
+        ("[a]: cer<=1\n", "gates.yaml, line 1: expected the name of a test set", "all: failed<=0"),
+        ("a: cer<=1\n\na: []\n", "gates.yaml, line 3: a stands there twice", "into one list."),
+        ("test: {a: 1}\n", "test: expected conditions such as cer<=5%, got a mapping", "as text."),
         ("a: [", "not valid YAML", "all: failed<=0"),
         ("test: 5\n", "test: expected conditions such as cer<=5%, got 5", "as text"),
         ("test: crr<=5%\n", "gates.yaml: the gate knows no 'crr'", "Did you mean cer?"),
@@ -262,17 +275,27 @@ def test_mistakes_in_a_file_of_gates_are_told(tmp_path: Path, text: str, message
 
 
 def test_a_file_of_gates_that_is_not_there_is_told():
-    with pytest.raises(UserError, match="no such file of gates"):
+    with pytest.raises(UserError, match=r"^nowhere.yaml: no such file of gates$") as caught:
         read_gate("nowhere.yaml")
+    assert caught.value.hint == "Check --gate."
 
 
 def test_a_misspelt_test_set_is_answered_with_the_nearest(tmp_path: Path):
     conditions = read_gate(gate_file(tmp_path, "aishel: failed<=0\n"))
     with pytest.raises(UserError, match="a test set that is not scored") as caught:
         check_gate(conditions, {"aishell": "cer", "libri": "wer"}, has_baseline=False)
-    assert "Did you mean aishell?" in caught.value.hint
-    with pytest.raises(UserError, match="applies to nothing that was scored"):
-        answer_gate(conditions, [scored("aishell")])
+    known = "Test sets: aishell, libri; all stands for each of them."
+    assert caught.value.hint == f"Did you mean aishell? {known}"
+    with pytest.raises(UserError) as caught:
+        check_gate(
+            read_gate(gate_file(tmp_path, "zz: failed<=0\n")),
+            {"aishell": "cer", "libri": "wer"},
+            has_baseline=False,
+        )
+    assert caught.value.hint == known
+    with pytest.raises(UserError, match="applies to nothing that was scored") as caught:
+        answer_gate(conditions, [scored("libri"), scored("aishell")])
+    assert caught.value.hint == "Scored: aishell, libri."
 
 
 def test_a_set_that_is_counted_otherwise_is_refused(tmp_path: Path):
