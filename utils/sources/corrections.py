@@ -49,7 +49,7 @@ def read_corrections(path: str) -> list[Correction]:
     if not Path(path).is_file():
         raise UserError(
             f"--corrections={path}: no such file",
-            "Export corrections from the page of report.py.",
+            "Export corrections from the page of report.py or check_data.py.",
         )
     found = []
     for number, line in enumerate(Path(path).read_bytes().removeprefix(BOM).split(b"\n"), 1):

@@ -1,73 +1,99 @@
-"use strict";
-const data = JSON.parse(document.getElementById("data").textContent);
+// The findings: chosen by kind and by what is searched for, each with its sound and its correction.
+
 const PAGE = 50;
 let kind = null;
 let shown = PAGE;
 
-function make(name, text, attributes = {}) {
-  const element = document.createElement(name);
-  if (text !== undefined) element.textContent = text;
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  return element;
-}
-
-function draw(name, attributes, text) {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  if (text !== undefined) element.textContent = text;
-  return element;
-}
-
-function table() {
-  const rows = [data.header, ...data.rows];
-  rows.forEach((cells, index) => {
-    const row = make("tr");
-    cells.forEach((cell) => row.append(make(index ? "td" : "th", cell)));
-    document.getElementById("sets").append(row);
-  });
-}
-
-function histogram({ title, unit, low, high, counts }) {
-  const width = 300, height = 120, floor = 100, top = Math.max(...counts, 1);
-  const figure = make("figure");
-  figure.append(make("figcaption", title));
-  const label = `${title}: ${counts.reduce((a, b) => a + b, 0)} lines from ${low} to ${high} ${unit}`;
-  const svg = draw("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label });
-  const step = width / counts.length;
-  counts.forEach((count, index) => {
-    const tall = count ? Math.max(2, (90 * count) / top) : 0;
-    const bar = draw("rect", { x: index * step + 1, y: floor - tall, width: step - 2, height: tall });
-    const from = low + ((high - low) * index) / counts.length;
-    const to = low + ((high - low) * (index + 1)) / counts.length;
-    bar.append(draw("title", {}, `${from.toFixed(1)} to ${to.toFixed(1)} ${unit}: ${count}`));
-    svg.append(bar);
-  });
-  svg.append(draw("line", { x1: 0, x2: width, y1: floor + 0.5, y2: floor + 0.5 }));
-  svg.append(draw("text", { x: 0, y: 115 }, `${low} ${unit}`));
-  svg.append(draw("text", { x: width, y: 115, "text-anchor": "end" }, `${high} ${unit}`));
-  svg.append(draw("text", { x: width, y: 10, "text-anchor": "end" }, `tallest: ${top}`));
-  figure.append(svg);
-  return figure;
-}
-
 function entry(finding) {
-  const item = make("li", undefined, { class: finding.severity });
+  const item = make("li", undefined, { class: finding.severity, tabindex: "-1" });
   item.append(make("span", `${finding.severity}: ${finding.kind}`, { class: "kind" }));
-  item.append(make("span", finding.place, { class: "place" }));
+  item.append(make("span", finding.place, { class: "place" }), correctionMark(finding));
   item.append(make("p", finding.message, { class: "message" }));
+  const advice = data.advice[finding.kind];
+  if (advice) item.append(make("p", advice, { class: "advice" }));
   if (finding.text) item.append(make("p", finding.text, { class: "text", dir: "auto" }));
   if (finding.audio) {
     const label = `Sound of ${finding.place}`;
     const options = { controls: "", preload: "none", src: finding.audio, "aria-label": label };
     item.append(make("audio", undefined, options));
   }
+  if (finding.id) item.append(correctionForm(finding, () => redraw(item, finding)));
+  item.addEventListener("keydown", (event) => onKey(event, item, finding));
   return item;
 }
 
+function redraw(item, finding) {
+  const fresh = entry(finding);
+  const hadSet = item.tabIndex === 0;
+  item.replaceWith(fresh);
+  if (hadSet) fresh.tabIndex = 0;
+  fresh.focus();
+}
+
+// One finding is reached by Tab, the others by the arrows.
+function moveTo(item) {
+  if (!item) return;
+  for (const other of $("findings").children) other.tabIndex = -1;
+  item.tabIndex = 0;
+  item.focus();
+  item.scrollIntoView({ block: "nearest" });
+}
+
+function onKey(event, item, finding) {
+  if (event.target !== item || event.ctrlKey || event.metaKey || event.altKey) return;
+  const form = item.querySelector(".correct");
+  const audio = item.querySelector("audio");
+  const commands = {
+    ArrowDown: () => moveTo(item.nextElementSibling),
+    ArrowUp: () => moveTo(item.previousElementSibling),
+    " ": () => audio && (audio.paused ? audio.play() : audio.pause()),
+    e: () => {
+      if (!form) return;
+      form.open = true;
+      form.querySelector("textarea, input").focus();
+    },
+    x: () => {
+      if (!form) return;
+      correct(finding, { drop: !(corrections.get(lineKey(finding)) || {}).drop });
+      redraw(item, finding);
+    },
+  };
+  if (!commands[event.key]) return;
+  event.preventDefault();
+  commands[event.key]();
+}
+
+// Text anywhere in a finding, in any case; between slashes, a regular expression.
+function matcher(wanted) {
+  const pattern = /^\/(.+)\/$/.exec(wanted);
+  if (pattern) {
+    const expression = new RegExp(pattern[1], "isu");
+    return (text) => expression.test(text);
+  }
+  const lower = wanted.toLowerCase();
+  return (text) => text.toLowerCase().includes(lower);
+}
+
+function chosen() {
+  const ofKind = data.findings.filter((each) => kind === null || each.kind === kind);
+  const wanted = $("search").value.trim();
+  $("problem").textContent = "";
+  if (!wanted) return ofKind;
+  try {
+    const matches = matcher(wanted);
+    return ofKind.filter((each) => matches(`${each.place}\n${each.message}\n${each.text ?? ""}`));
+  } catch (error) {
+    $("problem").textContent = `${wanted} is no regular expression: ${error.message}`;
+    return ofKind;
+  }
+}
+
 function list() {
-  const chosen = data.findings.filter((each) => kind === null || each.kind === kind);
-  document.getElementById("findings").replaceChildren(...chosen.slice(0, shown).map(entry));
-  document.getElementById("more").hidden = chosen.length <= shown;
+  const found = chosen();
+  $("findings").replaceChildren(...found.slice(0, shown).map(entry));
+  if ($("findings").firstElementChild) $("findings").firstElementChild.tabIndex = 0;
+  $("found").textContent = `${found.length} of ${data.findings.length} findings`;
+  $("more").hidden = found.length <= shown;
   for (const button of document.querySelectorAll("nav button")) {
     button.setAttribute("aria-pressed", String(button.value === (kind ?? "")));
   }
@@ -79,13 +105,17 @@ function choice(name, count, value) {
   return button;
 }
 
-document.getElementById("verdict").textContent = data.verdict;
-document.getElementById("found-title").textContent = data.title;
-table();
-document.getElementById("histograms").append(...data.histograms.map(histogram));
+$("verdict").textContent = data.verdict;
+$("found-title").textContent = data.title;
+$("sets").append(table(data.header, data.rows));
+$("histograms").append(...data.histograms.flatMap(distributions));
+$("texts").append(...data.texts.map(textCounts));
+$("finding-tools").hidden = !data.findings.length;
 if (data.kinds.length) {
   const all = choice("all", data.total, null);
-  document.getElementById("kinds").append(all, ...data.kinds.map(([n, c]) => choice(n, c, n)));
+  $("kinds").append(all, ...data.kinds.map(([n, c]) => choice(n, c, n)));
 }
-document.getElementById("more").addEventListener("click", () => { shown += PAGE; list(); });
+$("search").addEventListener("input", () => { shown = PAGE; list(); });
+$("more").addEventListener("click", () => { shown += PAGE; list(); });
+showCorrections();
 list();
