@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _score_meetings(settings, given)
     # Imported after the flags: --help and a mistyped flag answer at once.
     with garbage_collection_paused():
-        from utils.evaluation.evaluate import expect_report_dir
+        from utils.evaluation.evaluate import expect_one_for_out_data, expect_report_dir
         from utils.evaluation.models_and_sets import find_models, read_test_sets
         from utils.evaluation.modules import load_modules
         from utils.evaluation.run_models import transcribe_all
@@ -61,6 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     entries = [*settings.baselines, *settings.in_question]
     models = find_models(entries, list(metrics), baselines=len(settings.baselines))
     expect_report_dir(settings)
+    expect_one_for_out_data(settings, len(models), len(test_sets))
     modules = load_modules(settings.modules)
     init_distributed()
     processes = process_count()
@@ -80,6 +81,11 @@ def _score_meetings(settings: EvaluationSettings, argv: Sequence[str]) -> int:
     from utils.report.terminal import format_results
 
     expect_report_dir(settings)
+    if settings.out_data is not None:
+        raise UserError(
+            f"--out_data={settings.out_data}: --metric={settings.counted} scores whole sessions",
+            "Leave it out.",
+        )
     check_gate(settings.conditions, settings.counted, has_baseline=bool(settings.baseline))
     found = evaluate_meetings(settings)
     gate = answer_gate(settings.conditions, found.measured) if settings.conditions else None
@@ -102,7 +108,7 @@ def _report(
     made: dict[str, Any],
 ) -> int:
     """Score, compare, write the reports, show the table; return the gate's exit code."""
-    from utils.evaluation.evaluate import compare_all, score_all
+    from utils.evaluation.evaluate import compare_all, score_all, write_out_data
     from utils.evaluation.results import build_results
     from utils.report.forms import make_forms
     from utils.report.terminal import format_results
@@ -120,6 +126,9 @@ def _report(
         with atomic_write(report_dir / GLM_FILE, "wb") as handle:
             handle.write(Path(settings.glm_file).read_bytes())
     written = write_reports(results, evaluated, test_sets, report_dir)
+    if settings.out_data is not None:
+        written.append(Path(settings.out_data))
+        write_out_data(written[-1], evaluated[0].score)
     try:
         written += make_forms([written[0]], report_dir)
     except UserError as error:

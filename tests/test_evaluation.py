@@ -533,6 +533,20 @@ def test_ready_predictions_are_scored_without_the_default_model(evaluate: Evalua
     assert (score["missing"], score["extra_predictions"]) == (0, 0)
 
 
+def test_the_scored_text_is_written_as_a_published_flag_asks(
+    evaluate: Evaluate, speech_manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    ready, out = ready_lines(tmp_path / "theirs.jsonl", IDS, text="Good,  Morning!"), tmp_path / "o"
+    assert evaluate(model_path=ready, metric="mer", out_data=out, normalizer="english") == 0
+    assert out.read_text().splitlines() == [f"{each}\tgood morning" for each in IDS]
+    assert f", {out}, " in capsys.readouterr().out
+    two = f"{speech_manifest},{manifest_of(tmp_path / 'b.json', speech_manifest, {})}"
+    assert evaluate(model_path=ready, test_data=two, out_data=out) == 2
+    assert "takes one model on one test set; found 1 and 2" in capsys.readouterr().err
+    assert evaluate(model_path=ready, out_data=tmp_path) == 2
+    assert "is a folder" in capsys.readouterr().err
+
+
 def test_missing_predictions_count_as_deleted_and_extra_ones_nowhere(
     evaluate: Evaluate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):

@@ -1,13 +1,15 @@
 """Every command of the published recipe's README, typed as it was, does what it did.
 
-From README.md and README_en.md of yeyupiaoling/Whisper-Finetune, in their order. The demo's model
-and a few of its utterances stand in for the hub's, as in tests/test_readme.py.
+From README.md and README_en.md of yeyupiaoling/Whisper-Finetune, in their order; the defaults are
+those of its scripts and of shuaijiang/Whisper-Finetune's. The demo's model and a few of its utterances
+stand in for the hub's, as in tests/test_readme.py.
 """
 
 from __future__ import annotations
 
 import shlex
 import shutil
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -113,3 +115,72 @@ def test_renamed_and_useless_flags():
         ["convert.py", "--format=ggml", "--model_path", "m"],
         ["--output_path", "m.bin"],
     )
+
+
+PUBLISHED_DEFAULTS = {
+    "finetune.py": {
+        "warmup_steps": 50,
+        "logging_steps": 100,
+        "eval_steps": 1000,
+        "save_steps": 1000,
+        "num_workers": 8,
+        "learning_rate": 1e-3,
+        "min_audio_len": 0.5,
+        "max_audio_len": 30,
+        "use_adalora": True,
+        "fp16": True,
+        "use_8bit": False,
+        "timestamps": False,
+        "use_compile": False,
+        "local_files_only": False,
+        "num_train_epochs": 3,
+        "language": "Chinese",
+        "task": "transcribe",
+        "per_device_train_batch_size": 8,
+        "per_device_eval_batch_size": 8,
+        "gradient_accumulation_steps": 1,
+        "save_total_limit": 10,
+    },
+    "finetune_all.py": {
+        "freeze_encoder": True,
+        "warmup_steps": 1000,
+        "learning_rate": 1e-5,
+        "num_workers": 4,
+        "local_files_only": True,
+        "per_device_eval_batch_size": 1,
+    },
+    "merge_lora.py": {"output_dir": "models/", "local_files_only": False},
+    "evaluation.py": {
+        "out_data": "dataset/out.txt",
+        "model_path": "models/whisper-large-v3-finetune",
+        "num_beams": 4,
+        "batch_size": 8,
+        "num_workers": 8,
+        "language": "Chinese",
+        "remove_pun": True,
+        "to_simple": True,
+        "timestamps": False,
+        "local_files_only": True,
+        "task": "transcribe",
+        "metric": "cer",
+    },
+    "infer.py": {"beam_size": 10, "vad_filter": False, "local_files_only": True},
+    "infer_server.py": {"host": "0.0.0.0", "port": 5000, "beam_size": 10, "use_gpu": True},
+}
+"""Of both published versions, the one with finetune_all.py and the one without."""
+
+
+def test_the_migration_page_names_every_default_that_changed(settings_of):
+    page = (REPOSITORY / "docs" / "migration.md").read_text(encoding="utf-8")
+    chinese = (REPOSITORY / "docs" / "zh.md").read_text(encoding="utf-8")
+    changed = {
+        (script, name)
+        for script, published in PUBLISHED_DEFAULTS.items()
+        if (REPOSITORY / script).is_file()
+        for name, value in published.items()
+        if {each.name: each.default for each in fields(settings_of(script))}[name] != value
+    }
+    assert ("finetune.py", "use_adalora") in changed and ("finetune.py", "use_8bit") not in changed
+    missing = [each for each in changed if f"--{each[1]}=" not in page]
+    assert not missing
+    assert not [each for each in changed if f"--{each[1]}=" not in chinese]

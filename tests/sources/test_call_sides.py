@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import custom
-from tests.sources.test_channels import call, pitches, write_lines  # noqa: F401
+from tests.sources.test_channels import pitches, write_lines
 from utils.cli.errors import UserError
 from utils.manifest.read import read_manifest
 
@@ -16,7 +16,7 @@ BOTH = {"left": 200, "right": 1000}
 
 @pytest.mark.parametrize("channels", [("0", "1"), ("1", "2"), ("A", "B")])
 def test_channels_of_kaldi_segments_may_be_counted_from_1(
-    call: Path,  # noqa: F811
+    call: Path,
     channels: tuple[str, str],
 ) -> None:
     (call / "wav.scp").write_text("c call.wav\n")
@@ -27,7 +27,7 @@ def test_channels_of_kaldi_segments_may_be_counted_from_1(
 
 @pytest.mark.parametrize("names", [("c-A", "c-B"), ("c_0", "c_1"), ("c.left", "c.right")])
 def test_recordings_of_one_call_are_sides_by_their_names(
-    call: Path,  # noqa: F811
+    call: Path,
     names: tuple[str, str],
 ) -> None:
     (call / "wav.scp").write_text("".join(f"{name} call.wav\n" for name in names))
@@ -36,7 +36,7 @@ def test_recordings_of_one_call_are_sides_by_their_names(
     assert pitches("kaldi", f"--path={call}") == BOTH
 
 
-def test_recordings_of_one_call_without_a_side_are_left_out(call: Path) -> None:  # noqa: F811
+def test_recordings_of_one_call_without_a_side_are_left_out(call: Path) -> None:
     (call / "wav.scp").write_text("one call.wav\ntwo call.wav\n")
     (call / "text").write_text("one left\ntwo right\n")
     with pytest.raises(UserError) as error:
@@ -44,7 +44,7 @@ def test_recordings_of_one_call_without_a_side_are_left_out(call: Path) -> None:
     assert "unknown channel" in error.value.hint
 
 
-def test_paths_of_another_machine_are_found_by_their_end(call: Path) -> None:  # noqa: F811
+def test_paths_of_another_machine_are_found_by_their_end(call: Path) -> None:
     (call / "wav.scp").write_text("a /home/bob/corpus/mono.wav\nb /else/where/mono.wav\n")
     (call / "text").write_text("a left\nb other\n")
     assert pitches("kaldi", f"--path={call}") == {"left": 200}
@@ -63,17 +63,17 @@ def cut(kind: str, channel: object, **recording: object) -> dict[str, object]:
     return {**place, "recording": known, "supervisions": said}
 
 
-def test_a_cut_of_several_channels_is_one_utterance_each(call: Path) -> None:  # noqa: F811
+def test_a_cut_of_several_channels_is_one_utterance_each(call: Path) -> None:
     write_lines(call / "cuts.jsonl", [cut("MultiCut", [0, 1])])
     assert pitches("lhotse", "--path=cuts.jsonl") == BOTH
 
 
-def test_a_cut_of_one_channel_has_no_words_of_the_other(call: Path) -> None:  # noqa: F811
+def test_a_cut_of_one_channel_has_no_words_of_the_other(call: Path) -> None:
     write_lines(call / "cuts.jsonl", [cut("MonoCut", 1)])
     assert pitches("lhotse", "--path=cuts.jsonl") == {"right": 1000}
 
 
-def test_a_recording_at_another_speed_is_left_out(call: Path) -> None:  # noqa: F811
+def test_a_recording_at_another_speed_is_left_out(call: Path) -> None:
     write_lines(call / "cuts.jsonl", [cut("MonoCut", 0, transforms=[{"name": "Speed"}])])
     with pytest.raises(UserError) as error:
         custom.main(["lhotse", "--path=cuts.jsonl", "--output_dir=out"])
@@ -89,7 +89,7 @@ def test_a_recording_at_another_speed_is_left_out(call: Path) -> None:  # noqa: 
     ],
 )
 def test_times_of_nemo(
-    call: Path,  # noqa: F811
+    call: Path,
     times: dict[str, object],
     expected: tuple[float | None, float],
 ) -> None:
@@ -100,7 +100,7 @@ def test_times_of_nemo(
     assert each.audio.channel == (1 if "channel_selector" in times else None)
 
 
-def test_translations_of_nemo_are_translations(call: Path) -> None:  # noqa: F811
+def test_translations_of_nemo_are_translations(call: Path) -> None:
     line = {"audio_filepath": "mono.wav", "duration": 1.0, "source_lang": "de"}
     lines = [{**line, "target_lang": "en", "answer": "hi"}, {**line, "target_lang": "fr"}]
     lines[1] |= {"text": "salut"}
@@ -121,14 +121,14 @@ def test_translations_of_nemo_are_translations(call: Path) -> None:  # noqa: F81
         ("Start Time,End Time", "0:00:00.5,0:00:01.5"),
     ],
 )
-def test_times_of_a_table(call: Path, header: str, cells: str) -> None:  # noqa: F811
+def test_times_of_a_table(call: Path, header: str, cells: str) -> None:
     (call / "t.csv").write_text(f"wav_filename,transcript,{header}\nmono.wav,left,{cells}\n")
     custom.main(["table", "--path=t.csv", "--output_dir=out"])
     (each,) = read_manifest("out/train.json")
     assert (each.audio.start_time, each.audio.end_time) == (0.5, 1.5)
 
 
-def test_quotation_marks_may_be_escaped(call: Path) -> None:  # noqa: F811
+def test_quotation_marks_may_be_escaped(call: Path) -> None:
     (call / "t.csv").write_text('path,sentence\nmono.wav,"say \\"hi, you\\" now"\n')
     custom.main(["table", "--path=t.csv", "--output_dir=out"])
     assert [each.sentence for each in read_manifest("out/train.json")] == ['say "hi, you" now']

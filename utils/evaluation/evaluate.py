@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from utils.cli.errors import UserError
+from utils.cli.files import atomic_write
 from utils.evaluation.figures import figures_of
 from utils.evaluation.modules import compute_modules
 from utils.evaluation.recount import JIWER, recount
@@ -19,6 +20,7 @@ from utils.evaluation.run_models import Transcribed
 from utils.evaluation.settings import EvaluationSettings
 from utils.model.load import weights_sha256
 from utils.scoring.measures import Measured
+from utils.scoring.score import Score
 from utils.scoring.statistics import compare, rate_interval
 
 
@@ -40,6 +42,32 @@ def expect_report_dir(settings: EvaluationSettings) -> None:
                 f"{earlier} was not written by evaluation.py, and would be replaced",
                 "Give another --report_dir, or move the file away.",
             ) from error
+
+
+def expect_one_for_out_data(settings: EvaluationSettings, models: int, test_sets: int) -> None:
+    """See that --out_data is given one text.
+
+    Raises:
+        UserError: There are several models or test sets, or the path is a folder.
+    """
+    if settings.out_data is None:
+        return
+    if models * test_sets != 1:
+        raise UserError(
+            f"--out_data={settings.out_data} takes one model on one test set; "
+            f"found {models} and {test_sets}",
+            "Leave it out: predictions/ in --report_dir holds a file for each.",
+        )
+    if Path(settings.out_data).is_dir():
+        raise UserError(f"--out_data={settings.out_data} is a folder", "Give the name of a file.")
+
+
+def write_out_data(path: Path, score: Score) -> None:
+    """Write each hypothesis as it was scored: an id, a tab and a text in each line."""
+    with atomic_write(path) as file:
+        for prediction, text in zip(score.predictions, score.hypotheses, strict=True):
+            columns = (" ".join(column.split()) for column in (prediction.id, text))
+            file.write("\t".join(columns) + "\n")
 
 
 def score_all(

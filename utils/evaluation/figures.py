@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from utils.evaluation.models_and_sets import TestSet
-from utils.scoring.hallucinations import without_loops
+from utils.scoring.hallucinations import name_loops, without_loops
 from utils.scoring.score import Score
 from utils.scoring.secondary.figure import Figure, ratio
 from utils.scoring.secondary.keywords import count_keywords, keyword_figures
 from utils.scoring.secondary.numerals import numeral_figures
 from utils.scoring.secondary.translation import translation_figures
 from utils.scoring.secondary.writing import writing_figures
-
-LOOPS_NAMED = 3
-WORDS_OF_A_PHRASE = 6
 
 
 def figures_of(
@@ -43,16 +40,6 @@ def figures_of(
 
 def _without_loops(score: Score, seed: int) -> Figure:
     errors, loops = without_loops(score)
-    named = [
-        f"{loop.id} ({_shown(loop.phrase, score.metric)}, {loop.times} times)" for loop in loops
-    ]
-    more = f" and {len(loops) - LOOPS_NAMED} more" if len(loops) > LOOPS_NAMED else ""
     count = "1 loop" if len(loops) == 1 else f"{len(loops)} loops"
-    note = f"{count}: {', '.join(named[:LOOPS_NAMED])}{more}" if loops else ""
+    note = f"{count}: {name_loops(loops, score.metric)}" if loops else ""
     return ratio(score, errors, score.tokens, seed=seed, note=note)
-
-
-def _shown(phrase: tuple[str, ...], metric: str) -> str:
-    between = " " if metric == "wer" else ""
-    more = "..." if len(phrase) > WORDS_OF_A_PHRASE else ""
-    return between.join(phrase[:WORDS_OF_A_PHRASE]) + more

@@ -54,6 +54,9 @@ class _OutputSettings:
     measured."""
     report_dir: str = "output/evaluation/"
     """Folder for the results, the reports and the predictions."""
+    out_data: str | None = None
+    """File for the hypotheses as they are scored, without punctuation and the like: an id, a tab
+    and a text in each line. It takes one model and one test set."""
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,8 @@ from utils.manifest.scripts import script_of
 from utils.scoring.hallucinations import Loop
 from utils.scoring.homophones import sound_relation
 from utils.scoring.normalizers.chinese import to_simplified
-from utils.scoring.normalizers.chinese_numerals import numerals_to_digits
-from utils.scoring.normalizers.english_numbers import digits_for_numbers
-from utils.scoring.normalizers.steps import remove_punctuation, western_digits
+from utils.scoring.normalizers.number_format import numbers_as_digits
+from utils.scoring.normalizers.steps import remove_punctuation
 from utils.scoring.score import Score, align
 from utils.scoring.tokens import tokenizer_of
 
@@ -194,21 +193,13 @@ def _without_spaces(text: str) -> str:
     return "".join(text.split())
 
 
-def _as_digits(text: str) -> str:
-    """Write numbers as digits: Chinese numerals, English number words, digits of any script."""
-    text = western_digits(text)
-    if any("\u3400" <= character <= "\u9fff" for character in text):
-        return _without_spaces(numerals_to_digits(text))
-    return digits_for_numbers(text.casefold()) if text.isascii() else text
-
-
 def _plain(text: str) -> str:
     return _without_spaces(remove_punctuation(unicodedata.normalize("NFKC", text)).casefold())
 
 
 _FORMATS: tuple[tuple[str, Callable[[str], str]], ...] = (
     (SPACES, _without_spaces),
-    (NUMBERS, _as_digits),
+    (NUMBERS, numbers_as_digits),
     (SCRIPT, to_simplified),
     (CASE, _plain),
 )

@@ -17,6 +17,7 @@ from utils.scoring.tokens import tokenizer_of
 FEWEST_TIMES = 4
 FEWEST_TOKENS = 6
 LONGEST_PHRASE = 30
+SHOWN_TOKENS = 6
 # Tokens that a loop of at least so many repeats: five of the six in "ha ha ha ha ha ha".
 FEWEST_REPEATED = 5
 # The shortest phrase that stands there again and again.
@@ -130,26 +131,38 @@ def once_each(tokens: Sequence[str]) -> list[str]:
     return [*kept, *tokens[end:]]
 
 
-def describe_loops(
-    score: Score, errors: NDArray[np.int64], loops: Sequence[Loop], most: int = 3
-) -> str:
+def name_loops(loops: Sequence[Loop], metric: str, most: int = 3) -> str:
+    """Return the first loops by name, with the phrase that each repeats and how often.
+
+    Args:
+        loops: Of `without_loops`.
+        metric: Of the score; words stand apart, characters do not.
+        most: How many are named.
+    """
+    between = " " if metric == "wer" else ""
+    named = []
+    for each in loops[:most]:
+        phrase = between.join(each.phrase[:SHOWN_TOKENS])
+        more = "..." if len(each.phrase) > SHOWN_TOKENS else ""
+        named.append(f'{each.id} ("{phrase}{more}" {each.times} times)')
+    rest = f" and {len(loops) - most} more" if len(loops) > most else ""
+    return ", ".join(named) + rest
+
+
+def describe_loops(score: Score, errors: NDArray[np.int64], loops: Sequence[Loop]) -> str:
     """Return one sentence that counts the loops, names the longest, and says what they cost.
 
     Args:
         score: Of a model on a test set.
         errors: Of `without_loops` on it.
         loops: Of `without_loops` on it; at least one.
-        most: How many are named.
     """
-    between = " " if score.metric == "wer" else ""
-    named = [f'{each.id} ("{between.join(each.phrase)}" {each.times} times)' for each in loops]
-    more = f" and {len(loops) - most} more" if len(loops) > most else ""
     count = "1 utterance loops" if len(loops) == 1 else f"{len(loops)} utterances loop"
     rates = ""
     if score.rate is not None:
         without = int(errors.sum()) / int(score.tokens.sum())
         rates = f"; {score.metric.upper()} {score.rate:.2%}, {without:.2%} with each phrase once"
-    return f"{count}: {', '.join(named[:most])}{more}{rates}"
+    return f"{count}: {name_loops(loops, score.metric)}{rates}"
 
 
 def hallucinated_in_silence(score: Score) -> Silence:

@@ -24,7 +24,7 @@ from typing import Any
 import torch
 
 PERCENTILES = (50, 90, 95, 99)
-# Each is told from so many values at least that one lies beyond it.
+# Fewest values for each percentile: with fewer, no measured value lies above it.
 FEWEST = {50: 2, 90: 10, 95: 20, 99: 100}
 # Each utterance is decoded once.
 REPEATS = 1

@@ -114,6 +114,8 @@ def test_errors_that_are_only_digits_against_numerals():
     figure = numeral_figures(score, lambda _: "chinese@2", 0)["numeral_errors"]
     assert (figure.count, figure.of) == (8, 10)
     assert numeral_figures(score, lambda _: "basic@2", 0) == {}
+    kept = score_of([("二十三，後面", "23 后面")], "cer", "none")
+    assert numeral_figures(kept, lambda _: "chinese-raw", 0)["numeral_errors"].count == 3
 
 
 def test_translations_are_scored_by_sacrebleu():

@@ -11,13 +11,11 @@ from collections.abc import Callable
 import numpy as np
 
 from utils.scoring.edits import count_operations
-from utils.scoring.normalizers import normalizer
+from utils.scoring.normalizers.number_format import numbers_as_digits
 from utils.scoring.predictions import Prediction
 from utils.scoring.score import Score
 from utils.scoring.secondary.figure import Figure, ratio
 from utils.scoring.tokens import tokenizer_of
-
-DIGITS = "chinese-itn@2"
 
 
 def numeral_figures(
@@ -33,7 +31,7 @@ def numeral_figures(
     Returns:
         Nothing where no utterance is Chinese or none has an error.
     """
-    normalize, tokenize = normalizer(DIGITS), tokenizer_of(score.metric)
+    tokenize = tokenizer_of(score.metric)
     only = np.zeros_like(score.errors)
     is_chinese = np.zeros(len(only), dtype=bool)
     for place, prediction in enumerate(score.predictions):
@@ -41,7 +39,7 @@ def numeral_figures(
         is_chinese[place] = name.startswith("chinese") and not name.startswith("chinese-itn")
         if is_chinese[place] and score.errors[place]:
             sides = (score.references[place], score.hypotheses[place])
-            reference, hypothesis = (tokenize(normalize(text)) for text in sides)
+            reference, hypothesis = (tokenize(numbers_as_digits(text)) for text in sides)
             left = sum(count_operations(reference, hypothesis))
             only[place] = max(int(score.errors[place]) - left, 0)
     errors = np.where(is_chinese, score.errors, 0)
