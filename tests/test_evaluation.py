@@ -541,7 +541,7 @@ def test_the_scored_text_is_written_as_a_published_flag_asks(
     assert out.read_text().splitlines() == [f"{each}\tgood morning" for each in IDS]
     assert f", {out}, " in capsys.readouterr().out
     two = f"{speech_manifest},{manifest_of(tmp_path / 'b.json', speech_manifest, {})}"
-    assert evaluate(model_path=ready, test_data=two, out_data=out) == 2
+    assert evaluate(test_data=two, out_data=out) == 2
     assert "takes one model on one test set; found 1 and 2" in capsys.readouterr().err
     assert evaluate(model_path=ready, out_data=tmp_path) == 2
     assert "is a folder" in capsys.readouterr().err
