@@ -1,8 +1,8 @@
 """Every command of the published recipe's README, typed as it was, does what it did.
 
 From README.md and README_en.md of yeyupiaoling/Whisper-Finetune, in their order; the defaults are
-those of its scripts and of shuaijiang/Whisper-Finetune's. The demo's model and a few of its utterances
-stand in for the hub's, as in tests/test_readme.py.
+those of its scripts and of shuaijiang/Whisper-Finetune's. The demo's model and a few of its
+utterances stand in for the hub's, as in tests/test_readme.py.
 """
 
 from __future__ import annotations
