@@ -42,13 +42,14 @@ function showScores() {
   const hasSilence = overview.scores.some((s) => s.no_speech_utterances);
   const hasLoops = overview.scores.some((s) => loopsOf(s).clips);
   const hasSpeed = overview.scores.some((s) => speedOf(s));
+  const hasComparisons = overview.comparisons.length > 0;
   const hasFailed = overview.scores.some((s) => failedOf(s));
   const columns = [
     ['test set', (s) => setOf(s)],
     ['model', (s) => modelName(s.model)],
     ['error rate', rateOfScore],
     ['95 % interval', (s) => rangeOf(s.interval)],
-    ['against the baseline', (s) => changeTag(comparisonOf(s))],
+    hasComparisons && ['against the baseline', (s) => changeTag(comparisonOf(s))],
     [el('abbr', { title: 'Substitutions' }, 'S'), (s) => count(s.substitutions)],
     [el('abbr', { title: 'Deletions' }, 'D'), (s) => count(s.deletions)],
     [el('abbr', { title: 'Insertions' }, 'I'), (s) => count(s.insertions)],
@@ -130,7 +131,10 @@ function speedCell(score) {
 // What is counted beside the error rate: keywords, numerals, BLEU, speakers of meetings.
 function showFigures() {
   const { header, rows } = overview.figures;
-  const shown = rows.length ? [table(header, rows, 3, 'Beside the error rate')] : [];
+  // The set first, as in the scores: on a phone the model heads the card.
+  const ordered = [header, ...rows].map(([model, set, ...others]) => [set, model, ...others]);
+  const shown = rows.length ? [table(ordered[0], ordered.slice(1), 3, 'Beside the error rate')] : [];
+  for (const each of shown) each.classList.add('cards');
   const notes = overview.secondary.map((line) => el('p', { class: 'about', dir: 'auto' }, line));
   $('figures').replaceChildren(...shown, ...notes);
 }
