@@ -78,6 +78,7 @@ def _score_meetings(settings: EvaluationSettings, argv: Sequence[str]) -> int:
     from utils.evaluation.evaluate import expect_report_dir
     from utils.evaluation.meetings.run import evaluate_meetings
     from utils.evaluation.results import build_results, write_results
+    from utils.report.forms import make_forms
     from utils.report.terminal import format_results
 
     expect_report_dir(settings)
@@ -95,7 +96,8 @@ def _score_meetings(settings: EvaluationSettings, argv: Sequence[str]) -> int:
     write_results(report_dir / "results.json", results)
     save_settings(settings, report_dir / "settings.yaml")
     say_result("\n" + format_results(results))
-    say_result(f"\nwrote {report_dir / 'results.json'}")
+    written = [report_dir / "results.json", *make_forms([report_dir / "results.json"], report_dir)]
+    say_result("\nwrote " + ", ".join(map(str, written)))
     return gate.exit_code if gate is not None else 0
 
 

@@ -24,7 +24,10 @@ or speakers. Whisper can hallucinate fluent text where there is no speech; the r
 
 def format_model_card(report_data: ReportData) -> str:
     """Return the card of the models in question, Markdown with a YAML head."""
-    names = [name for name in report_data.models if name not in report_data.baselines]
+    # Systems that were scored on meetings alone are no models of the hub.
+    scored = {name for view in report_data.sets for name in view.described}
+    asked = [name for name in report_data.models if name not in report_data.baselines]
+    names = [name for name in asked if name in scored]
     languages = sorted({code for view in report_data.sets for code in _languages(view)})
     head: dict[str, Any] = {
         "language": [code for code in languages if code in LANGUAGES],

@@ -22,7 +22,7 @@ from utils.manifest.read import read_manifest
 from utils.manifest.utterance import Utterance
 from utils.scoring.confusions import Confusions
 from utils.scoring.hallucinations import Loop
-from utils.scoring.metrics import METRICS
+from utils.scoring.metrics import MEETING_METRICS, METRICS
 from utils.scoring.predictions import Prediction
 from utils.scoring.score import Score
 
@@ -80,6 +80,12 @@ class ReportData:
         return sorted(names, key=lambda name: name not in baselines)
 
     @property
+    def meetings(self) -> dict[str, str]:
+        """Test sets that were scored by speakers -> their metric; they have no `SetView`."""
+        scores = [s for s in self.results["scores"] if s["metric"] in MEETING_METRICS]
+        return {set_of(score): score["metric"] for score in scores}
+
+    @property
     def baselines(self) -> list[str]:
         """Names of the models that others were compared with."""
         named = dict.fromkeys(each["baseline"] for each in self.results["comparisons"])
@@ -113,6 +119,8 @@ def read_report_data(paths: Sequence[str | Path]) -> ReportData:
                     "Give models and sets different names (name=path) when they are evaluated.",
                 )
             results["scores"].append(score)
+            if score["metric"] in MEETING_METRICS:
+                continue  # counted by speakers: no utterance has a hypothesis of its own
             found.setdefault(set_of(score), []).append(ModelOnSet(path, score))
         results["comparisons"] += content.get("comparisons", [])
         results["gate"] = _worse_gate(results["gate"], content.get("gate") or {})
@@ -147,10 +155,10 @@ def _expect_fields(path: Path, content: Results) -> None:
     """
     expect_fields(path, content)
     for score in content["scores"]:
-        if score["metric"] not in METRICS:
+        if score["metric"] not in METRICS and score["metric"] not in MEETING_METRICS:
             raise UserError(
                 f"{path}: unknown metric {score['metric']!r}",
-                f"This version knows {', '.join(METRICS)}.",
+                f"This version knows {', '.join((*METRICS, *MEETING_METRICS))}.",
             )
 
 

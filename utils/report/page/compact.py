@@ -90,7 +90,7 @@ def error_columns(sets: Sequence[SetView], models: Sequence[str]) -> list[Column
             else np.full(len(view.ids), ABSENT)
             for view in sets
         ]
-        columns.append(pack(np.concatenate(parts), "Uint16"))
+        columns.append(pack(np.concatenate([np.zeros(0, dtype=np.int64), *parts]), "Uint16"))
     return columns
 
 

@@ -105,7 +105,7 @@ def _page_parts(
     yield _json_element("overview", _overview(report_data, analyses, sound, title))
     columns = {
         "seconds": _seconds(sets).to_json(),
-        "tokens": pack(np.concatenate([view.tokens for view in sets]), "Uint16").to_json(),
+        "tokens": pack(_tokens(sets), "Uint16").to_json(),
         "status": pack_labels(_statuses(sets)),
         "errors": [column.to_json() for column in error_columns(sets, models)],
         "labels": {name: pack_labels(values) for name, values in labels.items()},
@@ -150,6 +150,10 @@ def _overview(
                 "manifest": each.test_data,
             }
             for each in sets
+        ]
+        + [
+            {"name": name, "metric": metric, "utterances": 0, "manifest": ""}
+            for name, metric in report_data.meetings.items()
         ],
         "analyses": analyses,
         "measured": describe_cost(results["scores"]),
@@ -176,7 +180,12 @@ def _loops(view: SetView) -> Iterator[dict[str, Any]]:
 def worst_first(sets: Sequence[SetView]) -> list[int]:
     """Return the numbers of all utterances, those with most errors of any model first."""
     parts = [np.max([score.errors for score in view.scores.values()], axis=0) for view in sets]
-    return np.argsort(-np.concatenate(parts), kind="stable").tolist()
+    return np.argsort(-np.concatenate(parts), kind="stable").tolist() if parts else []
+
+
+def _tokens(sets: Sequence[SetView]) -> Any:
+    # There are no sets where all that was scored are meetings.
+    return np.concatenate([np.zeros(0, dtype=np.int64), *(view.tokens for view in sets)])
 
 
 def _seconds(sets: Sequence[SetView]) -> Any:

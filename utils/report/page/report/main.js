@@ -238,6 +238,7 @@ async function start() {
   texts = new Texts([...document.getElementsByClassName('block')], 2 + models.length, 4096);
   data = await readColumns();
   showCharts();
+  $('explore').hidden = !data.tokens.length; // meetings alone: errors are counted by speakers
   showCorrections();
   fillMenus();
   listen();
