@@ -18,10 +18,11 @@ from utils.cli.console import say_result
 from utils.cli.errors import UserError, exit_script, run_script
 from utils.cli.flags import parse_settings
 from utils.cli.garbage import garbage_collection_paused
+from utils.model.hub.settings import HubSettings
 
 
 @dataclass(frozen=True)
-class MergeSettings:
+class MergeSettings(HubSettings):
     """What is merged, and where it is written."""
 
     lora_model: str = "output/whisper-tiny/checkpoint-best/"
@@ -47,6 +48,7 @@ class MergeSettings:
 
     def __post_init__(self) -> None:
         """Check what must hold between the settings."""
+        self.check_hub()
         if not 0 <= self.alpha <= 1:
             raise UserError(
                 f"--alpha={self.alpha:g}: expected 0 (the base model) to 1 (the tuned one)"
@@ -98,15 +100,20 @@ def main(argv: Sequence[str] | None = None) -> None:
         from utils.evaluation.merge import interpolate, merge_all
         from utils.model.checksums import write_checksums
         from utils.model.folders import model_name, save_model, write_folder
+        from utils.model.hub.publish import publish
+        from utils.model.hub.upload import expect_hub
         from utils.report.figures.alpha_sweep import write_alphas
 
+    repository = expect_hub(settings)
     paths = [settings.lora_model, *filter(None, (settings.soup or "").split(","))]
     merged = merge_all(paths, local_files_only=settings.local_files_only)
     target = Path(settings.output_dir, f"{model_name(merged.base_path)}-finetune")
+    alpha = 1.0
     if settings.alpha_sweep is not None or settings.alpha < 1:
         found = interpolate(
             merged, settings.alphas(), settings.sets(), local_files_only=settings.local_files_only
         )
+        alpha = found.alpha
         for path in write_alphas(found, target):
             say_result(f"wrote  {path}: the best alpha is {found.alpha:g}")
 
@@ -117,6 +124,31 @@ def main(argv: Sequence[str] | None = None) -> None:
     write_folder(target, fill)
     say_result(f"merged {', '.join(paths)} into {merged.base_path}")
     say_result(f"wrote  {target}")
+    publish(
+        target,
+        merged.base_path,
+        repository,
+        settings,
+        trained=Path(settings.lora_model),
+        is_scored=alpha == 1 and len(paths) == 1,
+        changes=describe_merge(len(paths), alpha),
+    )
+
+
+def describe_merge(count: int, alpha: float) -> tuple[str, ...]:
+    """Sentences for the model card on how a model was merged.
+
+    Args:
+        count: of the adapters.
+        alpha: the weight of the tuned model; 1 is without interpolation.
+    """
+    merged = "An adapter was" if count == 1 else f"The average of {count} adapters was"
+    sentences = [f"{merged} merged into the base model."]
+    if alpha < 1:
+        sentences.append(
+            f"The weights are interpolated with those of the base model (WiSE-FT, alpha {alpha:g})."
+        )
+    return tuple(sentences)
 
 
 if __name__ == "__main__":

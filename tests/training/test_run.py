@@ -296,6 +296,10 @@ def test_the_test_set_in_the_dev_sets_place_is_warned_of(
         ({"max_audio_len": 31}, "expected 0 <= min < max <= 30 seconds"),
         ({"min_audio_len": 3.2, "max_audio_len": 3.3}, "none of its 9 utterances can be trained"),
         ({"push_to_hub": True}, "--push_to_hub=True needs --hub_model_id"),
+        (
+            {"push_to_hub": True, "hub_model_id": "me/x", "license": "mit"},
+            "HF_HUB_OFFLINE=1 .* forbids the network",
+        ),
         ({"learning_rates": 1}, "learning_rates"),
     ],
 )

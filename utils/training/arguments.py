@@ -75,9 +75,6 @@ def training_arguments(settings: TrainSettings, run: Path) -> TrainingArguments:
         seed=settings.seed,
         data_seed=settings.seed,
         restore_callback_states_from_checkpoint=True,
-        push_to_hub=settings.push_to_hub,
-        hub_model_id=settings.hub_model_id,
-        hub_strategy="end",
     )
 
 

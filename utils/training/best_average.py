@@ -142,11 +142,12 @@ class BestAverage(TrainerCallback):
             was_training = model.training
             model.eval()
             with _in_place(model, chosen):
-                error = trainer.score(model)[f"dev_{trainer.dev.metric}"]
+                metrics = trainer.score(model)
+                error = metrics[f"dev_{trainer.dev.metric}"]
                 kept = error <= state.best_metric
                 if kept:
                     averaged = sorted(each.step for each in chosen)
-                    trainer.write_best(model, error, averaged_steps=averaged)
+                    trainer.write_best(model, metrics, averaged_steps=averaged)
             model.train(was_training)
         steps = ", ".join(str(step) for step in sorted(each.step for each in chosen))
         verdict = "kept" if kept else f"not kept, {state.best_metric:.2%} is better"

@@ -24,6 +24,8 @@ from utils.model.adapters.base_digest import expect_base
 from utils.model.compilation import compile_layers
 from utils.model.distributed import barrier, on_main_process, share_cores
 from utils.model.folders import BEST, FINAL, clear_run, model_name
+from utils.model.hub.publish import publish
+from utils.model.hub.upload import expect_hub
 from utils.model.load import load_model, with_digest
 from utils.model.loaded import LoadedModel
 from utils.model.new_tokens import add_tokens, read_tokens
@@ -86,6 +88,7 @@ def finetune(settings: TrainSettings, make_trainable: MakeTrainable) -> Path:
         settings = replace(settings, language=language_code(settings.language))
     if not settings.find_learning_rate:
         refuse_foreign_folder(run, settings)
+    repository = on_main_process(lambda: expect_hub(settings))
     loaded, data = read_inputs(settings)
     if settings.find_learning_rate:
         search(settings, without_saving(arguments), loaded, data, make_trainable)
@@ -99,6 +102,7 @@ def finetune(settings: TrainSettings, make_trainable: MakeTrainable) -> Path:
             say_result(
                 f"finished     {run / FINAL} was written by this very command; nothing to do"
             )
+            publish(run / BEST, settings.base_model, repository, settings)
             return run
         if start.checkpoint is not None:
             expect_base(Path(start.checkpoint), settings.base_model, loaded.digest)
@@ -112,6 +116,7 @@ def finetune(settings: TrainSettings, make_trainable: MakeTrainable) -> Path:
         finish(settings, trainer)
         if is_main_process():
             write_run_file(run, identity, finished=True)
+        publish(run / BEST, settings.base_model, repository, settings)
     return run
 
 
@@ -308,8 +313,6 @@ def finish(settings: TrainSettings, trainer: WhisperTrainer) -> None:
     if state.best_global_step == 0 and not average_is_best:
         say_nothing_improved(trainer)
     say_result(f"final        {run / FINAL}")
-    if settings.push_to_hub:
-        trainer.push_to_hub(commit_message="Fine-tuned weights")
 
 
 def say_nothing_improved(trainer: WhisperTrainer) -> None:

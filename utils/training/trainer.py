@@ -30,7 +30,7 @@ from utils.training.loader_wait import LoaderWatch
 from utils.training.loss import StepLoss
 from utils.training.parameter_groups import RateFactors, group_parameters
 from utils.training.requests import expect_optimizer, expect_precision
-from utils.training.resume.best import write_best_file
+from utils.training.resume.best import facts_for_card, write_best_file
 from utils.training.resume.resumable_trainer import GO_ON, ResumableTrainer
 from utils.training.resume.state import same_randomness
 from utils.training.sharding.fsdp import prepare_fsdp
@@ -230,7 +230,7 @@ class WhisperTrainer(ResumableTrainer):
         with same_randomness(), self.averaged(), self.whole.of(trained) as model:
             metrics = self.score(model)
             self.last_evaluated_step = self._step
-            self._keep_if_best(metrics[f"dev_{self.dev.metric}"], model)
+            self._keep_if_best(metrics, model)
         trained.train(was_training)
         self.log(dict(metrics))
         self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
@@ -255,12 +255,13 @@ class WhisperTrainer(ResumableTrainer):
     def _step(self) -> int:
         return int(self.state.global_step)
 
-    def _keep_if_best(self, error: float, model: Any) -> None:
+    def _keep_if_best(self, metrics: dict[str, float], model: Any) -> None:
+        error = metrics[f"dev_{self.dev.metric}"]
         if self.state.best_metric is not None and error >= self.state.best_metric:
             return
         self.state.best_metric = error
         self.state.best_global_step = self._step
-        self.write_best(model, error)
+        self.write_best(model, metrics)
 
     def write_model_folder(self, name: str) -> None:
         """Write the weights as they are to a folder of the run; all processes call it together.
@@ -271,14 +272,17 @@ class WhisperTrainer(ResumableTrainer):
         with self.averaged(), self.whole.of(self.accelerator.unwrap_model(self.model)) as model:
             self.write_whole(name, model)
 
-    def write_best(self, model: Any, error: float, **more: Any) -> None:
+    def write_best(self, model: Any, metrics: dict[str, float], **more: Any) -> None:
         """Write a whole model to `checkpoint-best/`, with what it is the best of.
 
         Args:
             model: in one piece.
-            error: on the dev set.
+            metrics: of `score`.
             **more: plain values that `best.json` is to hold too.
         """
+        seconds = float(self.train_dataset.table.durations.sum())
+        more |= facts_for_card(metrics, self.dev, seconds)
+        error = metrics[f"dev_{self.dev.metric}"]
         self.write_whole(
             BEST,
             model,

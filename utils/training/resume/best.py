@@ -18,6 +18,7 @@ from utils.cli.data_files import read_json_object
 from utils.cli.errors import UserError
 from utils.model.checksums import CHECKSUMS, find_damage
 from utils.model.folders import BEST, CANDIDATES, DAMAGED, SET_ASIDE
+from utils.training.dev_set import DevSet
 from utils.training.resume.identity import differences
 
 BEST_FILE = "best.json"
@@ -40,6 +41,27 @@ def write_best_file(
     content = {"schema": 1, "step": step, "metric": metric, "error": error, **more}
     text = json.dumps({**content, "dev": dev, "identity": identity}, indent=1, ensure_ascii=False)
     (folder / BEST_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def facts_for_card(metrics: dict[str, float], dev: DevSet, train_seconds: float) -> dict[str, Any]:
+    """What a model card states and no setting does, as `best.json` holds it.
+
+    Args:
+        metrics: of `DevSet.error_rates`.
+        dev: the dev set.
+        train_seconds: duration of the training clips in one pass.
+
+    Returns:
+        `interval` (95 %, two rates or None), `languages` (codes, of the dev set), `train_hours`
+        and `dev_hours`.
+    """
+    ends = [metrics.get(f"dev_{dev.metric}{end}") for end in ("_low", "_high")]
+    return {
+        "interval": None if None in ends else ends,
+        "languages": sorted({each.language for each in dev.utterances} - {None}),
+        "train_hours": round(train_seconds / 3600, 4),
+        "dev_hours": round(float(dev.dataset.table.durations.sum()) / 3600, 4),
+    }
 
 
 def read_best_file(folder: Path) -> dict[str, Any] | None:

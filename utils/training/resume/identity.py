@@ -29,7 +29,8 @@ NO_SAY = frozenset(
     {
         # Where things are and what is said and kept.
         *("output_dir", "logging_steps", "save_steps", "save_total_limit", "profile"),
-        *("push_to_hub", "hub_model_id", "local_files_only", "audio_cache"),
+        *("push_to_hub", "hub_model_id", "hub_private", "license"),
+        *("local_files_only", "audio_cache"),
         *("report_to", "find_learning_rate"),
         # How the run is begun and ended.
         *("resume_from_checkpoint", "overwrite_output_dir", "allow_changed_settings"),

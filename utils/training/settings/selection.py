@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 from utils.cli.errors import UserError
 from utils.cli.spelling import nearest
+from utils.model.hub.settings import HubSettings
 
 
 @dataclass(frozen=True)
-class SelectionSettings:
+class SelectionSettings(HubSettings):
     """Evaluation on the way, the model that is kept, and trackers."""
 
     eval_steps: int | None = None
@@ -33,10 +34,6 @@ class SelectionSettings:
     report_to: str | None = None
     """Trackers of the Hugging Face Trainer that get the numbers too, separated by commas, such as
     wandb,mlflow. metrics.jsonl and TensorBoard are always written."""
-    push_to_hub: bool = False
-    """Upload the final weights to the hub."""
-    hub_model_id: str | None = None
-    """Repository on the hub; needed with push_to_hub."""
 
     @property
     def trackers(self) -> list[str]:
@@ -57,10 +54,7 @@ class SelectionSettings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UserError(f"--{name}={value}: expected at least 1")
-        if self.push_to_hub and not self.hub_model_id:
-            raise UserError(
-                "--push_to_hub=True needs --hub_model_id", "For example --hub_model_id=me/whisper-x"
-            )
+        self.check_hub()
         if self.early_stopping_patience is not None and self.early_stopping_patience < 1:
             raise UserError(
                 f"--early_stopping_patience={self.early_stopping_patience}: expected at least 1 "
