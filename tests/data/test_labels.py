@@ -13,7 +13,8 @@ from utils.data.labels import IGNORED, LabelEncoder
 from utils.manifest.utterance import Utterance
 
 AUDIO = AudioRef("a.wav")
-SOT, EOT, EN, ZH, TRANSCRIBE, NO_SPEECH, NO_TIME = 50258, 50257, 50259, 50260, 50359, 50362, 50363
+SOT, EOT, EN, ZH = 50258, 50257, 50259, 50260
+TRANSLATE, TRANSCRIBE, NO_SPEECH, NO_TIME = 50358, 50359, 50362, 50363
 
 
 def tokenizer_folders() -> list[Path]:
@@ -131,3 +132,68 @@ def test_timestamps_spelled_out_in_a_text_stay_text(tokenizer: object) -> None:
         ids = encoder.text_ids(text, "en")
         assert all(map(encoder.is_text, ids)), text
         assert encoder.decode(ids) == text
+
+
+def test_each_line_keeps_its_own_task(tokenizer: object) -> None:
+    encoder = LabelEncoder(tokenizer, task="transcribe")
+    line = Utterance(AUDIO, "hello", "a", "zh", task="translate")
+    assert encoder.encode(line).decoder_input_ids[:4] == (SOT, ZH, TRANSLATE, NO_TIME)
+    plain = LabelEncoder(tokenizer, task="translate").encode(Utterance(AUDIO, "hello", "a", "zh"))
+    assert plain.decoder_input_ids[:4] == (SOT, ZH, TRANSLATE, NO_TIME)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_texts_are_written_as_their_language_is_wherever_they_stand(
+    tokenizer: object, language: str
+) -> None:
+    """Text, sentences and the text before: after a space, or not."""
+    encoder = LabelEncoder(tokenizer, timestamps=True)
+    ids = encoder.text_ids("yes", language)
+    plain = encoder.encode(Utterance(AUDIO, "yes", "a", language))
+    assert list(plain.labels[3:-1]) == ids
+    sentences = (TimedSentence(0.0, 1.0, "yes"),)
+    timed = encoder.encode(Utterance(AUDIO, "yes", "a", language, sentences=sentences))
+    assert list(timed.labels[3:-2]) == ids
+    before = encoder.encode(Utterance(AUDIO, "no", "a", language, prompt="yes"))
+    assert list(before.decoder_input_ids[1 : 1 + len(ids)]) == ids
+
+
+def test_what_was_tokenized_together_is_what_each_is_alone(tokenizer: object) -> None:
+    lines = [
+        Utterance(AUDIO, "one two", "a", "en", prompt="before that"),
+        Utterance(AUDIO, "一二", "b", "zh"),
+        Utterance(AUDIO, "one", "c", "en", sentences=(TimedSentence(0.0, 1.0, "one"),)),
+        Utterance(AUDIO, "no language", "d"),
+        Utterance(AUDIO, "", "e", "en"),
+        Utterance(AUDIO, "a <|0.00|> b", "f", "en"),
+    ]
+    for timestamps in (False, True):
+        encoder = LabelEncoder(tokenizer, language="en", timestamps=timestamps)
+        known = encoder.tokenized(lines)
+        assert [encoder.encode(line, known) for line in lines] == list(map(encoder.encode, lines))
+        # All of them are there: nothing is tokenised again.
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(encoder, "_plain_ids", lambda texts: pytest.fail(f"again: {texts}"))
+            for line in lines[:4]:
+                encoder.encode(line, known)
+
+
+def test_only_words_in_brackets_with_bars_are_special(tokenizer: object) -> None:
+    for token, index in LabelEncoder(tokenizer).special_ids.items():
+        assert token[:2] + token[-2:] == "<||>" and index >= EOT, token
+
+
+def test_text_before_is_cut_to_what_the_reference_keeps(tokenizer: object) -> None:
+    long = "one two three " * 100
+    for options, kept in (({}, 223), ({"max_tokens": 40}, 19)):
+        prompt = LabelEncoder(tokenizer, **options).prompt("en", previous=long)
+        assert prompt.index(SOT) == kept + 1
+
+
+def test_what_is_text_ends_where_the_special_tokens_begin(tokenizer: object) -> None:
+    encoder = LabelEncoder(tokenizer)
+    assert list(map(encoder.is_text, (0, EOT - 1, EOT, SOT, NO_TIME, NO_TIME + 1))) == [
+        True,
+        True,
+        *[False] * 4,
+    ]

@@ -91,6 +91,28 @@ def test_speed_that_would_pass_30_seconds_is_left_out(tmp_path: Path) -> None:
     assert len(changer.waveform(tone(440, 27.0), None, rng())[0]) == 30 * RATE
 
 
+@pytest.mark.parametrize("rate", [0.8, 1.25])
+def test_tempo_changes_length_and_times_and_keeps_the_pitch(tmp_path: Path, rate: float) -> None:
+    changer = only(tmp_path, "tempo", min_tempo_rate=rate, max_tempo_rate=rate)
+    samples, sentences = changer.waveform(tone(440, 2.0), SENTENCES, rng())
+    assert len(samples) == round(2 * RATE / rate)
+    assert pitch(samples) == pytest.approx(440, abs=2)
+    assert power(samples) == pytest.approx(power(tone()), rel=0.25)  # the vocoder fades the ends
+    expected = [time / rate for time in (0.0, 0.8, 1.0, 2.0)]
+    assert times(sentences) == pytest.approx(expected, abs=1e-4)
+    slow = only(tmp_path, "tempo", min_tempo_rate=0.5, max_tempo_rate=0.5)
+    assert len(slow.waveform(tone(440, 16.0), None, rng())[0]) == 16 * RATE  # 32 s are too long
+
+
+@pytest.mark.parametrize("semitones", [-2.0, 3.0])
+def test_pitch_changes_the_pitch_alone(tmp_path: Path, semitones: float) -> None:
+    changer = only(tmp_path, "pitch", min_semitones=semitones, max_semitones=semitones)
+    samples, sentences = changer.waveform(tone(440, 2.0), SENTENCES, rng())
+    assert (len(samples), sentences) == (2 * RATE, SENTENCES)
+    assert pitch(samples) == pytest.approx(440 * 2 ** (semitones / 12), abs=2)
+    assert power(samples) == pytest.approx(power(tone()), rel=0.25)
+
+
 def test_a_later_start_moves_sound_and_times(tmp_path: Path) -> None:
     changer = only(tmp_path, "shift", min_shift_ms=-250, max_shift_ms=-250)
     samples, sentences = changer.waveform(tone(), SENTENCES, rng())
@@ -180,6 +202,8 @@ def every_kind(noise_dir: Path) -> list[dict[str, Any]]:
         {"type": "resample", "prob": 0.5, "params": {"new_sample_rates": [8000, 44100]}},
         {"type": "noise", "prob": 0.5, "params": {"min_snr_dB": 0, "noise_dir": str(noise_dir)}},
         {"type": "speed", "prob": 0.5, "params": {"num_rates": 0}},
+        {"type": "tempo", "prob": 0.5, "params": {}},
+        {"type": "pitch", "prob": 0.5, "params": {}},
         {"type": "shift", "prob": 0.5, "params": {"min_shift_ms": -500, "max_shift_ms": 500}},
         {"type": "volume", "prob": 0.5, "params": {"min_gain_dBFS": -15, "max_gain_dBFS": 15}},
         {"type": "reverb", "prob": 0.5, "params": {}},
@@ -214,7 +238,7 @@ def test_the_input_is_not_changed(tmp_path: Path, noise_dir: Path) -> None:
 @pytest.mark.parametrize("level", [0.0, 1e-30, 0.3, 1.0])
 def test_samples_stay_usable(tmp_path: Path, noise_dir: Path, seconds: float, level: float) -> None:
     changer = augmenter(tmp_path, *(each | {"prob": 0.7} for each in every_kind(noise_dir)))
-    for seed in range(4):
+    for seed in range(2):
         given_ = np.full(round(seconds * RATE), level, np.float32)
         last = TimedSentence(0.0, seconds, "x")
         samples, sentences = changer.waveform(given_, (last,), rng(seed))
@@ -248,7 +272,7 @@ def test_probability_is_the_share_that_is_changed(
 ) -> None:
     (item,) = (each for each in every_kind(noise_dir) if each["type"] == kind)
     changer = augmenter(tmp_path, item | {"prob": prob})
-    short = tone(seconds=0.05)
+    short = tone(seconds=0.07)
     changed = sum(is_changed(changer, short, [7, 0, row]) for row in range(300))
     # Three standard deviations of 300 draws; all masks can be of no width, but seldom are.
     assert changed == pytest.approx(300 * prob, abs=24 if prob == 0.3 else 3 * prob)

@@ -15,7 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from utils.audio.augmentation.channel import Codec, Mobile, Reverb, Sentences
+from utils.audio.augmentation.lengths import moved, of_length
 from utils.audio.augmentation.parameters import expect, recordings_in
+from utils.audio.augmentation.voice import Pitch, Tempo
 from utils.audio.clip import AudioRef, Seconds
 from utils.audio.features import SAMPLE_RATE, WINDOW_SAMPLES
 from utils.audio.load import load_audio, resample
@@ -40,7 +42,7 @@ class Resample:
         """Return samples of the same length, and the sentences as they are."""
         rate = int(rng.choice(self.new_sample_rates))
         there = resample(samples, SAMPLE_RATE, rate)
-        return _of_length(resample(there, rate, SAMPLE_RATE), len(samples)), sentences
+        return of_length(resample(there, rate, SAMPLE_RATE), len(samples)), sentences
 
 
 @dataclass(frozen=True)
@@ -119,8 +121,8 @@ class Speed:
         if abs(rate - 1.0) < 1e-6 or length > max(WINDOW_SAMPLES, len(samples)) or length < 1:
             return samples, sentences
         # Samples taken as if recorded at rate * 16 kHz last 1 / rate as long at 16 kHz.
-        changed = _of_length(resample(samples, SAMPLE_RATE * rate, SAMPLE_RATE), length)
-        return changed, _moved(sentences, 1.0 / rate, 0.0, length)
+        changed = of_length(resample(samples, SAMPLE_RATE * rate, SAMPLE_RATE), length)
+        return changed, moved(sentences, 1.0 / rate, 0.0, length)
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,7 @@ class Shift:
             shifted = samples[shift:]
         else:
             shifted = np.concatenate([np.zeros(-shift, samples.dtype), samples])
-        return shifted, _moved(sentences, 1.0, -shift / SAMPLE_RATE, len(shifted))
+        return shifted, moved(sentences, 1.0, -shift / SAMPLE_RATE, len(shifted))
 
 
 @dataclass(frozen=True)
@@ -211,12 +213,26 @@ class SpecAugment:
         return masked
 
 
-Augmentation = Resample | Noise | Speed | Shift | Volume | Reverb | Codec | Mobile | SpecAugment
+Augmentation = (
+    Resample
+    | Noise
+    | Speed
+    | Tempo
+    | Pitch
+    | Shift
+    | Volume
+    | Reverb
+    | Codec
+    | Mobile
+    | SpecAugment
+)
 
 AUGMENTATIONS: dict[str, type[Augmentation]] = {
     "resample": Resample,
     "noise": Noise,
     "speed": Speed,
+    "tempo": Tempo,
+    "pitch": Pitch,
     "shift": Shift,
     "volume": Volume,
     "reverb": Reverb,
@@ -228,24 +244,6 @@ AUGMENTATIONS: dict[str, type[Augmentation]] = {
 
 # ---------------------------------------------------------------------------------------------
 # Parts of the above.
-
-
-def _of_length(samples: np.ndarray, length: int) -> np.ndarray:
-    """Cut or pad with zeros: resamplers round lengths in their own way."""
-    kept = samples[:length]
-    return np.pad(kept, (0, length - len(kept)))
-
-
-def _moved(sentences: Sentences, factor: float, offset: Seconds, length: int) -> Sentences:
-    """Return sentences at `factor * time + offset`, within `length` samples."""
-    if not sentences or (factor == 1.0 and offset == 0.0):
-        return sentences
-    end_of_sound = length / SAMPLE_RATE
-
-    def moved(time: Seconds) -> Seconds:
-        return min(max(0.0, factor * time + offset), end_of_sound)
-
-    return tuple(replace(each, start=moved(each.start), end=moved(each.end)) for each in sentences)
 
 
 def _power(samples: np.ndarray) -> float:
