@@ -1,4 +1,4 @@
-"""What a sound of another length needs: its samples counted out, its sentences at their new times."""
+"""What a sound of another length needs: its samples counted out, its sentences at new times."""
 
 from __future__ import annotations
 

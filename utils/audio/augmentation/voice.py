@@ -1,6 +1,6 @@
 """Augmentations of the voice alone: the tempo without the pitch, the pitch without the tempo.
 
-librosa does both, by a phase vocoder. It takes seconds to import, once in each process that decodes.
+librosa does both, by a phase vocoder. It takes seconds to import, once in each decoding process.
 """
 
 from __future__ import annotations
