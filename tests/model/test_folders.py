@@ -65,3 +65,10 @@ def test_an_adapter_on_itself_is_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(UserError, match="an adapter too"):
         read_base_path(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["9" * 5000, "/tmp/" + "[" * 300, "a\x00b"])
+def test_a_base_of_any_name_is_read(tmp_path: Path, name: str) -> None:
+    config = json.dumps({"base_model_name_or_path": name})
+    (tmp_path / "adapter_config.json").write_text(config, "utf-8")
+    assert read_base_path(tmp_path) == name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -79,6 +80,19 @@ def test_a_truncated_weight_file_is_one_sentence(copied: Path) -> None:
     (copied / "model.safetensors").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(UserError, match="could not be loaded as a Whisper model"):
         load_model(str(copied))
+
+
+def test_a_tokenizer_that_does_not_hold_together_is_one_sentence(copied: Path) -> None:
+    content = json.loads((copied / "tokenizer.json").read_text("utf-8"))
+    content["model"]["merges"].append(["neither", "nor"])
+    (copied / "tokenizer.json").write_text(json.dumps(content), "utf-8")
+    with pytest.raises(UserError, match=r"the tokenizer of .* could not be read"):
+        load_model(str(copied))
+
+
+def test_a_name_longer_than_a_file_may_have_is_no_folder() -> None:
+    with pytest.raises(UserError, match="there is no model folder"):
+        load_model("./" + 5000 * "9")
 
 
 def test_pickled_weights_are_not_loaded(copied: Path) -> None:

@@ -185,3 +185,17 @@ def test_gradients_over_many_chunks_are_summed_in_float32() -> None:
     (found,) = torch.autograd.grad(loss, half)
     error = ((found.float() - expected).norm() / expected.norm()).item()
     assert error < 0.006
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_the_projection_gives_the_loss_of_the_positions_that_count(smoothing: float) -> None:
+    torch.manual_seed(0)
+    projection = VocabularyProjection(8, 30, bias=False)
+    hidden, labels = torch.randn(2, 5, 8), torch.randint(30, (2, 5))
+    labels[0, :2] = labels[1, 4] = IGNORED
+    counts = labels != IGNORED
+    expected = plain(hidden[counts], projection.weight, labels[counts], smoothing)
+    found = projection(hidden, labels, smoothing)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(projection(hidden, labels, smoothing, 3), expected)
+    torch.testing.assert_close(projection(hidden), hidden @ projection.weight.T)

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from utils.scoring.counts import ErrorCounts
+from utils.scoring.edits import align_places
 
 
 @st.composite
@@ -69,3 +70,14 @@ def test_impossible_counts_are_refused(numbers: dict[str, int], complaint: str):
 def test_counts_add_only_to_counts():
     with pytest.raises(TypeError):
         ErrorCounts() + 0.5  # type: ignore[operator]
+
+
+def test_every_count_is_added():
+    one = ErrorCounts(1, 2, 3, 10, 8, 4, 3)
+    assert one + ErrorCounts(2, 1, 5, 20, 9, 2, 6) == ErrorCounts(3, 3, 8, 30, 17, 6, 9)
+
+
+def test_places_of_equal_tokens_are_those_of_a_shortest_alignment():
+    assert align_places("abd", "axbd") == [(0, 0), (1, 2), (2, 3)]
+    assert align_places(["so", "it", "is"], ["it", "is", "so"]) == [(1, 0), (2, 1)]
+    assert align_places("", "a") == align_places("a", "b") == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import jiwer
 import pytest
 from hypothesis import given, settings
@@ -147,3 +149,25 @@ def test_nothing_to_score_has_no_rate():
     assert score.mean_utterance_rate is None
     assert score.counts == ErrorCounts()
     assert score.normalizer == "chinese@2"
+
+
+def test_each_utterance_keeps_what_it_came_with():
+    given = [
+        Prediction("a", "One, two", "one two", speaker="ann"),
+        Prediction("b", "three", "", speaker="bob", status="failed"),
+        Prediction("c", "four", "", status="missing"),
+    ]
+    score = score_predictions(given, "wer", "basic")
+    assert [each.speaker for each in score.utterances] == ["ann", "bob", None]
+    assert [each.counts.failed for each in score.utterances] == [0, 1, 0]
+    assert [each.counts.missing for each in score.utterances] == [0, 0, 1]
+    assert [each.hypothesis for each in score.utterances] == ["one two", "", ""]
+    assert sum((each.counts for each in score.utterances), ErrorCounts()) == score.counts
+    assert sum((each.raw for each in score.utterances), ErrorCounts()) == score.raw
+    assert score.raw.errors == 3 and score.counts.errors == 2
+    part = score.take([2, 0])
+    assert part.hypotheses == ("", "one two") and part.references == ("four", "one two")
+    assert [each.id for each in part.predictions] == ["c", "a"]
+    again = pickle.loads(pickle.dumps(score))
+    assert (again.metric, again.predictions) == ("wer", score.predictions)
+    assert again.counts == score.counts and again.hypotheses == score.hypotheses

@@ -173,7 +173,7 @@ def read_base_path(adapter: Path) -> str:
             f"{config}: base_model_name_or_path is {shown(base)}; expected a model's path or name",
             hint,
         )
-    if Path(base, "adapter_config.json").is_file():  # perhaps this one itself
+    if os.path.isfile(Path(base, "adapter_config.json")):  # perhaps this one itself
         raise UserError(
             f"the base model of the adapter {adapter} is {base}, an adapter too",
             f"Merge that one first: python merge_lora.py --lora_model={base}",

@@ -77,7 +77,7 @@ def load_model(
     transformers_logging.set_verbosity_error()  # it would greet every model with a progress bar
     transformers_logging.disable_progress_bar()
     try:
-        processor = WhisperProcessor.from_pretrained(source, local_files_only=local_files_only)
+        processor = load_processor(source, local_files_only=local_files_only)
         model, info = FlexibleWhisper.from_pretrained(
             source,
             dtype=torch.float32,
@@ -99,6 +99,24 @@ def load_model(
     model.model.encoder.embed_positions.requires_grad_(False)
     context = getattr(model.generation_config, "audio_context", None) or "full"
     return LoadedModel(model.eval(), processor, path, path, context)
+
+
+def load_processor(source: str, *, local_files_only: bool = True) -> WhisperProcessor:
+    """The tokenizer and the feature extractor of a model.
+
+    Raises:
+        UserError: if the parts of the tokenizer's file do not fit each other, of which its library
+            tells by a plain Exception.
+    """
+    try:
+        return WhisperProcessor.from_pretrained(source, local_files_only=local_files_only)
+    except Exception as error:
+        if type(error) is not Exception:
+            raise
+        raise UserError(
+            f"the tokenizer of {source} could not be read: {_first_line(error)}",
+            "The file is damaged; copy it again.",
+        ) from error
 
 
 def _quantization(use_8bit: bool, use_4bit: bool) -> BitsAndBytesConfig | None:
@@ -159,7 +177,7 @@ def _with_tokens_of(source: str, base: LoadedModel) -> LoadedModel:
     """The base with the tokens that were added when the adapter was trained."""
     if not any(Path(source, name).is_file() for name in TOKENIZER_FILES):
         return base
-    processor = WhisperProcessor.from_pretrained(source)
+    processor = load_processor(source)
     grown = len(processor.tokenizer) > len(base.processor.tokenizer)
     return with_vocabulary(base, processor) if grown else base
 
@@ -171,7 +189,7 @@ def check_model_path(path: str) -> str:
         UserError: naming what the folder lacks and what it has, or saying that there is none.
     """
     folder = Path(path)
-    if not folder.exists():
+    if not os.path.exists(folder):  # which takes a name of any length
         if len(folder.parts) > 2 or path.startswith((".", "/", "~")) or path.endswith("/"):
             raise UserError(f"there is no model folder {path}", _nearby_models(folder))
         return path

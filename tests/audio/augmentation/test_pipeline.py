@@ -463,3 +463,11 @@ def test_a_measured_room_is_heard_from_its_direct_sound(tmp_path: Path) -> None:
     heard, _ = only(tmp_path, "reverb", rir_dir=str(tmp_path)).waveform(click, None, rng())
     assert np.flatnonzero(np.abs(heard) > 0.01).tolist() == [2000, 2800]
     assert heard[2800] / heard[2000] == pytest.approx(0.5, rel=1e-3)
+
+
+@pytest.mark.parametrize("folder", ["nowhere", "9" * 5000])
+def test_a_folder_that_is_not_there_is_told_with_its_file_and_step(
+    tmp_path: Path, folder: str
+) -> None:
+    with pytest.raises(UserError, match=r"augmentation\.json.*\(noise\): there is no folder"):
+        only(tmp_path, "noise", noise_dir=folder)

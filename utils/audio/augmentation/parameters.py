@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from utils.audio.clip import AudioRef, Seconds
@@ -35,7 +36,7 @@ def recordings_in(folder: Path, what: str, name: str) -> tuple[tuple[str, Second
     Raises:
         UserError: the folder is missing, has no audio, or has audio that cannot be read.
     """
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # which takes a name of any length
         raise UserError(
             f"there is no folder {folder} with {what} ({name})",
             f"put recordings of {what} there, or set the prob to 0",

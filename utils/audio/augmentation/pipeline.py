@@ -211,7 +211,10 @@ def _step(item: Any, where: str) -> tuple[float, Augmentation]:
     except ValueError as error:
         raise UserError(f"{where} ({kind}): {error}", "fix it in the file") from None
     if isinstance(step, Noise | Reverb) and probability > 0:
-        step = step.prepared()
+        try:
+            step = step.prepared()
+        except UserError as error:
+            raise UserError(f"{where} ({kind}): {error.message}", error.hint) from error
     return float(probability), step
 
 

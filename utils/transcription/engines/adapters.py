@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from peft import PeftModel
-from transformers import GenerationConfig, WhisperProcessor
+from transformers import GenerationConfig
 
 from utils.cli.errors import UserError
 from utils.model.adapters.base_digest import BASE_FILE, expect_base
@@ -25,6 +25,7 @@ from utils.model.load import (
     TOKENIZER_FILES,
     check_model_path,
     load_model,
+    load_processor,
     missing_files,
     with_digest,
 )
@@ -188,7 +189,7 @@ def _expect_fit(name: str, path: str, base_path: str, base: LoadedModel) -> None
         )
     expect_base(folder, base_path, base.digest)
     if any((folder / each).is_file() for each in TOKENIZER_FILES):
-        tokenizer = WhisperProcessor.from_pretrained(str(folder)).tokenizer
+        tokenizer = load_processor(str(folder)).tokenizer
         if len(tokenizer) > len(base.processor.tokenizer):
             raise UserError(
                 f"the adapter {path} ({name}) adds tokens to its base, which others lack",

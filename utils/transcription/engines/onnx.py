@@ -16,11 +16,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import GenerationConfig, WhisperConfig, WhisperProcessor
+from transformers import GenerationConfig, WhisperConfig
 
 from utils.audio.features import WINDOW_FRAMES
 from utils.cli.errors import UserError
 from utils.cli.extras import expect_installed
+from utils.model.load import load_processor
 from utils.model.loaded import LoadedModel
 from utils.transcription.engines.registry import DEFAULT_COMPUTE, Alignment, Compute
 from utils.transcription.engines.transformers import EncoderStates, TransformersEngine
@@ -48,7 +49,7 @@ def open_engine(
     graphs = graphs_of(folder, compute)
     try:
         config = WhisperConfig.from_pretrained(folder)
-        processor = WhisperProcessor.from_pretrained(folder)
+        processor = load_processor(str(folder))
         known = GenerationConfig.from_pretrained(folder)
         whisper = OnnxWhisper(config, known, _sessions(graphs, compute))
     except (OSError, ValueError, KeyError, RuntimeError) as error:
