@@ -3,6 +3,7 @@
 CTranslate2:    python convert.py --model_path=models/whisper-tiny-finetune --format=ct2
 In 8 bits:      python convert.py --model_path=models/whisper-tiny-finetune --quantization=int8
 whisper.cpp:    python convert.py --model_path=models/whisper-tiny-finetune --format=ggml
+A web app:      python convert.py --model_path=models/whisper-tiny-finetune --format=webapp
 Every form:     python convert.py --model_path=models/whisper-tiny-finetune --format=all
 
 An adapter is merged on the way. The original and the program that reads the new form transcribe the
@@ -34,10 +35,11 @@ class ConvertSettings:
     format: str = "ct2"
     """Format to write: ct2 (CTranslate2, for faster-whisper and evaluation.py), openai (the .pt
     file of openai-whisper), ggml (whisper.cpp, Buzz), onnx (transformers.js), sherpa
-    (sherpa-onnx), or all of them."""
+    (sherpa-onnx), webapp (a page for any static host that runs the model on the device), or all of
+    these but webapp."""
     quantization: str | None = None
     """Type of the weights, such as float16, int8 or q5_0; None is the format's usual one: float32
-    for ct2, onnx and sherpa, float16 for openai, f16 for ggml."""
+    for ct2, onnx and sherpa, float16 for openai, f16 for ggml, int8 for webapp."""
     output_dir: str = "models/"
     """The model is written to <output_dir>/<name of the model>-<format>/. The name of the
     quantization is appended if one is given."""
@@ -48,6 +50,9 @@ class ConvertSettings:
     program: Literal["const-me"] | None = None
     """Program that is to open the model, where it takes less than others of its format: const-me
     (the Windows program of that name; with --format=ggml)."""
+    web_runtime: str | None = None
+    """With --format=webapp: folder node_modules that holds @huggingface/transformers. None fetches
+    it with npm."""
 
     def __post_init__(self) -> None:
         if self.clips < 1:
@@ -83,6 +88,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 quantization,
                 clips[: settings.clips],
                 settings.program,
+                settings.web_runtime,
             )
         except (UserError, Failure) as error:
             if len(chosen) == 1:

@@ -34,14 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     settings = parse_settings(
         ServerSettings, argv, prog="infer_server.py", description=__doc__ or "", everyday=EVERYDAY
     )
-    for module in (
-        "fastapi",
-        "uvicorn",
-        "httptools",
-        "python_multipart",
-        "websockets",
-        "prometheus_client",
-    ):
+    for module in MODULES:
         expect_installed(module, "infer_server.py")
     # Imported after the flags: --help and a mistyped flag answer at once.
     from utils.serving.run import serve

@@ -113,7 +113,7 @@ SLOW = [
     # They share a server, which each process of the tests starts for itself.
     *("serving/test_limits", "serving/test_openai_api", "serving/test_page"),
     *("serving/test_published_api", "serving/test_realtime", "serving/test_security"),
-    *("serving/test_description", "desktop/test_window"),
+    *("serving/test_description", "desktop/test_window", "export/test_webapp"),
 ]
 _TESTS = Path(__file__).resolve().parent
 if _GONE := [name for name in SLOW if not (_TESTS / f"{name}.py").is_file()]:

@@ -16,12 +16,21 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 # The rooms of utils/, lowest first. A module imports only from rooms before its own or its own.
 ROOMS = (
     *("cli", "parallel", "audio", "manifest", "scoring", "sources", "data", "model"),
-    *("validation", "transcription", "export", "training", "evaluation", "report", "serving"),
+    *(
+        "validation",
+        "transcription",
+        "page",
+        "export",
+        "training",
+        "evaluation",
+        "report",
+        "serving",
+    ),
     "desktop",
 )
 LEVEL = {room: level for level, room in enumerate(ROOMS)}
 # They run where no torch is.
-LIGHT_ROOMS = ("cli", "parallel", "manifest", "scoring", "sources")
+LIGHT_ROOMS = ("cli", "parallel", "manifest", "scoring", "sources", "page")
 LIGHT_FILES = tuple(
     f"utils/audio/{name}.py"
     for name in ("clip", "decode", "decode_av", "duration_cache", "file_kind", "fingerprint")

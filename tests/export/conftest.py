@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 import convert
 from utils.cli.errors import run_script
+from utils.export.web_runtime import TRANSFORMERS, VERSION
 
 
 @pytest.fixture(scope="session")
@@ -148,3 +150,21 @@ def _read(path: Path) -> dict:
 
 def _write(path: Path, content: dict) -> None:
     path.write_text(json.dumps(content), encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """transformers.js and what it needs, from npm; skips where that cannot be."""
+    package = f"{TRANSFORMERS}@{VERSION}"
+    npm = shutil.which("npm")
+    if npm is None or shutil.which("node") is None:
+        pytest.skip("no Node and npm")
+    folder = tmp_path_factory.mktemp("node")
+    command = [npm, "install", "--ignore-scripts", "--no-audit", "--no-fund", package]
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+    except subprocess.TimeoutExpired:
+        pytest.skip(f"npm did not install {package} in time")
+    if done.returncode:
+        pytest.skip(f"npm could not install {package}: {done.stderr[-200:]}")
+    return folder / "node_modules"

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser import find_programs, open_browser
+from tests.browser import accessibility_violations, find_programs, open_browser
 from utils.manifest.read import read_manifest
-from utils.serving.page_routes import PAGE
+from utils.page.files import PAGE
 
 needs_browser = pytest.mark.skipif(
     find_programs() is None or importlib.util.find_spec("selenium") is None,
@@ -101,6 +101,11 @@ def test_everything_has_a_name_for_screen_readers(page):
         "!e.labels?.length && !e.textContent.trim()).map((e) => e.outerHTML)"
     )
     assert unnamed == []
+
+
+@needs_browser
+def test_axe_finds_nothing_wrong(page):
+    assert accessibility_violations(page) == []
 
 
 @needs_browser

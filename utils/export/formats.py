@@ -29,11 +29,15 @@ class Format:
         description: what reads it.
         module: holds `export(source, target, quantization, clips) -> Parity`.
         quantizations: the forms of weights that it knows, the default first.
+        options: names of further arguments of `export`.
+        is_model: whether it is a model's form, which ALL asks for.
     """
 
     description: str
     module: str
     quantizations: tuple[str, ...]
+    options: tuple[str, ...] = ()
+    is_model: bool = True
 
 
 FORMATS: dict[str, Format] = {
@@ -65,9 +69,16 @@ FORMATS: dict[str, Format] = {
         "utils.export.sherpa",
         ("float32", "float16", "int8"),
     ),
+    "webapp": Format(
+        "a folder for any static host: a page that runs the model on the device",
+        "utils.export.webapp",
+        ("int8", "float32", "float16"),
+        options=("runtime",),
+        is_model=False,
+    ),
 }
 ALL = "all"
-"""Stands for every format."""
+"""Stands for every format of a model."""
 PROGRAMS = {"const-me": "ggml"}
 """Programs that take less than others of their format, and which that is."""
 SYNONYMS = (
@@ -129,6 +140,8 @@ def chosen_formats(name: str, quantization: str | None) -> tuple[dict[str, str],
         return {name: find_format(name, quantization)[1]}, []
     chosen, lacking = {}, []
     for each, found in FORMATS.items():
+        if not found.is_model:
+            continue
         own = _own_name(quantization or found.quantizations[0], found.quantizations)
         if own in found.quantizations:
             chosen[each] = own
@@ -165,6 +178,7 @@ def export(
     quantization: str | None,
     clips: Sequence[Any],
     program: str | None = None,
+    runtime: str | None = None,
 ) -> Parity:
     """Write a model in another form; see the format's own module.
 
@@ -175,6 +189,7 @@ def export(
         quantization: as for `find_format`.
         clips: utterances of at most 30 s for the check.
         program: a key of `PROGRAMS`, whose narrower limits the model must meet.
+        runtime: for webapp, the folder `node_modules` that holds transformers.js.
 
     Raises:
         UserError: the program reads another format, or as the format's `export`.
@@ -189,6 +204,13 @@ def export(
                 f"Give --format={PROGRAMS[program]}.",
             )
         options["program"] = program
+    if runtime is not None:
+        if "runtime" not in found.options:
+            raise UserError(
+                f"--web_runtime={runtime} is for --format=webapp, and --format is {name}",
+                "Leave it out.",
+            )
+        options["runtime"] = runtime
     module = importlib.import_module(found.module)
     parity: Parity = module.export(source, target, chosen, clips, **options)
     return parity

@@ -9,16 +9,9 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 
 from utils.manifest.languages import LANGUAGES
+from utils.page.files import MEDIA_TYPES, shared_files
 from utils.serving.errors import Refused
 from utils.serving.service import Service
-
-PAGE = Path(__file__).parent / "page"
-MEDIA_TYPES = {
-    ".html": "text/html; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".svg": "image/svg+xml",
-}
 
 
 def page_routes(service: Service) -> APIRouter:
@@ -30,7 +23,7 @@ def page_routes(service: Service) -> APIRouter:
     routes = APIRouter(include_in_schema=False)
     # Read once: a request names one of these, never a path.
     files = {
-        path.name: (path.read_bytes(), MEDIA_TYPES[path.suffix]) for path in sorted(PAGE.iterdir())
+        name: (content, MEDIA_TYPES[Path(name).suffix]) for name, content in shared_files().items()
     }
 
     @routes.get("/")

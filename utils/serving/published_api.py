@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Any
 
-from fastapi import APIRouter, File, Form, Request, UploadFile
+from fastapi import APIRouter, Depends, File, Form, Request, UploadFile
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from utils.serving.answers import ERRORS, Texts, published, unless_gone
 from utils.serving.errors import as_json
+from utils.serving.messages import Sound
 from utils.serving.service import Service
+from utils.transcription.transcript import TimedText
 
 END = b"\0"
 
@@ -25,6 +28,38 @@ Language = Annotated[
     str | None, Form(description="Language such as zh or Chinese; None detects it")
 ]
 Model = Annotated[str | None, Form(description="Name of a model, of GET /v1/models")]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The form of both routes."""
+
+    audio: UploadFile
+    to_simple: int
+    remove_pun: int
+    task: str
+    language: str | None
+    model: str | None
+
+    async def read(self, service: Service) -> Sound:
+        """Decode the upload; raises as `Service.read`."""
+        return await service.read(self.audio.file, self.audio.filename or "", self.audio.size)
+
+    def shown(self, segment: TimedText, language: str | None) -> Any:
+        """A segment as it is wanted."""
+        return published(segment, language, self.to_simple, self.remove_pun)
+
+
+def as_asked(
+    audio: Audio,
+    to_simple: Simple = 1,
+    remove_pun: Punctuation = 0,
+    task: Task = "transcribe",
+    language: Language = None,
+    model: Model = None,
+) -> Asked:
+    """The form's fields, as the published client sends them."""
+    return Asked(audio, to_simple, remove_pun, task, language, model)
 
 
 class Result(BaseModel):
@@ -52,25 +87,15 @@ def published_routes(service: Service) -> APIRouter:
 
     @routes.post("/recognition")
     async def recognition(
-        request: Request,
-        audio: Audio,
-        to_simple: Simple = 1,
-        remove_pun: Punctuation = 0,
-        task: Task = "transcribe",
-        language: Language = None,
-        model: Model = None,
+        request: Request, asked: Annotated[Asked, Depends(as_asked)]
     ) -> Recognition:
         """Transcribe a file, and answer when all is recognised."""
-        options = service.options(model, language, task)
+        options = service.options(asked.model, asked.language, asked.task)
 
         async def work() -> Recognition:
-            sound = await service.read(audio.file, audio.filename or "", audio.size)
+            sound = await asked.read(service)
             parts = await Texts(service, options, sound).all()
-            found = [
-                published(each, part.language, to_simple, remove_pun)
-                for part in parts
-                for each in part.segments
-            ]
+            found = [asked.shown(each, part.language) for part in parts for each in part.segments]
             return Recognition(results=found)
 
         return await unless_gone(request, work())
@@ -91,27 +116,19 @@ def _add_stream(routes: APIRouter, service: Service) -> None:
         },
     )
     async def recognition_stream(
-        request: Request,
-        audio: Audio,
-        to_simple: Simple = 1,
-        remove_pun: Punctuation = 0,
-        task: Task = "transcribe",
-        language: Language = None,
-        model: Model = None,
+        request: Request, asked: Annotated[Asked, Depends(as_asked)]
     ) -> StreamingResponse:
         """Transcribe a file, and answer sentence by sentence as they are recognised."""
-        options = service.options(model, language, task)
+        options = service.options(asked.model, asked.language, asked.task)
         # Before the answer begins, so that a file without sound is an error of its own.
-        sound = await unless_gone(
-            request, service.read(audio.file, audio.filename or "", audio.size)
-        )
+        sound = await unless_gone(request, asked.read(service))
         texts = Texts(service, options, sound)
 
         async def pieces() -> AsyncIterator[bytes]:
             try:
                 async for part in texts.parts():
                     for each in part.segments:
-                        piece = published(each, part.language, to_simple, remove_pun)
+                        piece = asked.shown(each, part.language)
                         yield json.dumps(piece).encode() + END
             except HTTPException as error:
                 yield json.dumps(as_json(error.status_code, error.detail)).encode() + END

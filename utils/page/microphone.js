@@ -3,7 +3,7 @@
 export async function openMicrophone(take) {
   const stream = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1 } });
   const context = new AudioContext();
-  await context.audioWorklet.addModule("/page/capture.js");
+  await context.audioWorklet.addModule(new URL("capture.js", import.meta.url));
   const source = context.createMediaStreamSource(stream);
   const capture = new AudioWorkletNode(context, "capture", { numberOfOutputs: 0 });
   const blocks = [];

@@ -19,6 +19,11 @@ export const TEXTS = {
     play: (n, begin, end) => `Play sentence ${n}, ${begin} to ${end}`,
     sentence: (n) => `Text of sentence ${n}`, listening: "Listening…", recording: "Recording",
     noMicrophone: "The microphone cannot be used: ", unreachable: "The server cannot be reached.",
+    onDevice: "Nothing leaves this device: the model works in this page.", thinking: "recognising…",
+    storing: (done, all) => `Storing the model on this device: ${done} of ${all} MB`,
+    offline: "Works without a network.", newer: "A newer version is here: reload the page.",
+    unreadable: (name) => `This browser cannot read ${name}.`,
+    failed: (why) => `This device could not run the model: ${why}`,
     cutShort: "The answer ended too early.", noSound: "This recording cannot be played here.",
   },
   zh: {
@@ -38,6 +43,11 @@ export const TEXTS = {
     play: (n, begin, end) => `播放第 ${n} 句，${begin} 到 ${end}`,
     sentence: (n) => `第 ${n} 句的文字`, listening: "正在听……", recording: "录音",
     noMicrophone: "无法使用麦克风：", unreachable: "连不上服务器。",
+    onDevice: "录音不会离开本设备：模型就在这个网页里运行。", thinking: "正在识别…",
+    storing: (done, all) => `正在把模型存到本设备：${done} / ${all} MB`,
+    offline: "没有网络也能使用。", newer: "有新版本：请重新加载网页。",
+    unreadable: (name) => `浏览器无法读取 ${name}。`,
+    failed: (why) => `本设备无法运行模型：${why}`,
     cutShort: "回答没有传完就中断了。", noSound: "此处无法播放这段录音。",
   },
 };

@@ -4,11 +4,11 @@ import { Column } from "./columns.js";
 import { shortClock } from "./formats.js";
 import { openMicrophone } from "./microphone.js";
 import { Player } from "./player.js";
-import { ServerRecogniser } from "./recogniser.js";
+import { Recogniser } from "./recogniser.js";
 import { currentTongue, setTongue, text } from "./texts.js";
 
 const $ = (name) => document.getElementById(name);
-const recogniser = new ServerRecogniser();
+const recogniser = new Recogniser();
 const player = new Player($("player"), $("wave"), (seconds) => columns.forEach((column) => column.mark(seconds)));
 
 let settings = { models: [], collect: false };
@@ -52,7 +52,7 @@ async function transcribe(file) {
 
 async function recognise(which, file, signal) {
   $("stop").hidden = false;
-  $("progress").textContent = text("sending");
+  $("progress").textContent = text(settings.on_device ? "thinking" : "sending");
   const tell = (column, sentence) => {
     column.add(sentence);
     const all = $("player").duration;
@@ -114,7 +114,7 @@ async function startRecording() {
     }
     if (what === "error") complain(turn.message);
   });
-  send = (samples) => live.send(samples);
+  if (live) send = (samples) => live.send(samples);
 }
 
 async function stopRecording() {
@@ -125,7 +125,7 @@ async function stopRecording() {
   sound = await source.close();
   player.open(sound);
   $("progress").textContent = text("sending");
-  await stream.end();
+  await stream?.end();
   $("live").hidden = true;
   if (signal !== running?.signal) return;
   const column = columns[0];
@@ -171,6 +171,8 @@ function show() {
   if (settings.max_upload_mb)
     $("limits").textContent = text(settings.collect ? "limitsCollecting" : "limits",
       settings.max_upload_mb, Math.round(settings.max_audio_seconds / 60));
+  if (settings.on_device) $("limits").textContent = text("onDevice");
+  for (const field of document.querySelectorAll(".models")) field.hidden = settings.models.length < 2;
   $("collecting").textContent = text("collecting");
   $("collecting").hidden = !settings.collect;
   $("key-field").hidden = !settings.key_required;

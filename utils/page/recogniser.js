@@ -1,10 +1,10 @@
-// Who recognises, behind the page: here the server. Another one (a model in the browser) has the
-// same three members, and the rest of the page does not see the difference:
+// Who recognises, behind the page: here the server. The web app's (device/recogniser.js) has the same
+// members, and the rest of the page does not see the difference:
 //   settings()                                 -> {models, collect, key_required, max_upload_mb, ...}
 //   transcribe(file, options, tell, signal)    -> when done; tell({start, end, text}) for each sentence
-//   live(options, tell)                        -> {send(samples), end()}, or null where there is none
+//   live(options, rate, tell)                  -> {send(samples), end()}, or null where there is none
 
-export class ServerRecogniser {
+export class Recogniser {
   key = "";
 
   async settings() {
