@@ -61,6 +61,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     right = [each for each in read_manifest("demo/train.jsonl") if each.language == "zh"][:LINES]
     slipped = exchange(right, EXCHANGED, settings.seed)
     write_manifest(out / "slipped.json", slipped)
+    # The demo's dev set is half English. What is trained on Chinese alone forgets English, and the
+    # best checkpoint would be chosen by that.
+    dev = [each for each in read_manifest("demo/dev.jsonl") if each.language == "zh"]
+    write_manifest(out / "dev.json", dev)
     evaluate = ["evaluation.py", "--language=zh", "--metric=cer"]
     found = [f"--test_data=train={out}/slipped.json", f"--report_dir={out}/found"]
     run_step(f"1/{STEPS}", [*evaluate, "--model_path=demo/base", *found])
@@ -77,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     test = ["--test_data=test=demo/zh/test.jsonl", f"--report_dir={out}/report"]
     run_step(f"5/{STEPS}", [*evaluate, *against, *test])
     page = [f"--results={out}/report/results.json", "--title=A round of correction"]
-    run_step(f"6/{STEPS}", ["report.py", *page, "--baseline=slipped", "--forms=html"])
+    run_step(f"6/{STEPS}", ["report.py", *page, "--forms=html"])
 
 
 def exchange(right: Sequence[Utterance], number: int, seed: int) -> list[Utterance]:
@@ -137,6 +141,7 @@ def train(out: Path, name: str, max_steps: int) -> list[str]:
         "finetune.py",
         "--config=configs/demo.yaml",
         f"--train_data={out}/{name}.json",
+        f"--dev_data={out}/dev.json",
         f"--output_dir={out}/{name}",
         "--overwrite_output_dir=True",
         *([f"--max_steps={max_steps}"] if max_steps > 0 else []),
