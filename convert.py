@@ -53,6 +53,8 @@ class ConvertSettings:
     web_runtime: str | None = None
     """With --format=webapp: folder node_modules that holds @huggingface/transformers. None fetches
     it with npm."""
+    local_files_only: bool = False
+    """Never ask the hub for the model."""
 
     def __post_init__(self) -> None:
         if self.clips < 1:
@@ -89,6 +91,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 clips[: settings.clips],
                 settings.program,
                 settings.web_runtime,
+                local_files_only=settings.local_files_only,
             )
         except (UserError, Failure) as error:
             if len(chosen) == 1:

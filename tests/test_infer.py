@@ -31,8 +31,10 @@ from utils.model.official_names import official_name
 from utils.parallel.journal import Journal
 from utils.parallel.shards import parse_shard
 from utils.transcription.decoding import Decoding
+from utils.transcription.engines import whisper_cpp
 from utils.transcription.engines.openai import load_openai
 from utils.transcription.engines.registry import open_engine
+from utils.transcription.engines.whisper_cpp import WhisperCpp
 from utils.transcription.infer.inputs import find_sources
 from utils.transcription.infer.sound import StoredSamples, read_samples
 from utils.transcription.transcribe import transcribe_with_engine
@@ -119,6 +121,32 @@ def test_whisper_cpp_transcribes_too(run, clips, demo_model, ggml):
     assert run(*flags, *plain, model=ggml).last.startswith("0 transcribed, 0 failed, 4 were done")
     with pytest.raises(UserError, match="word_timestamps is not for GGML"):
         run(*flags, "--word_timestamps=True", model=ggml)
+
+
+@pytest.mark.parametrize("cutting", ["--vad_filter=False", "--vad_filter=True"])
+def test_a_killed_run_of_whisper_cpp_goes_on(run, talk, clips, ggml, monkeypatch, cutting):
+    monkeypatch.setattr(whisper_cpp, "BLOCK_SAMPLES", 30 * RATE)
+    first = sorted((clips / "en").iterdir())[0]
+    flags = [f"--audio_path={talk},{first}", "--language=en", "--output_format=json", cutting]
+    flags += ["--engine=ggml", "--temperature_increment_on_fallback=None"]
+    assert run(*flags, "--output_dir=whole", model=ggml).code == 0
+    transcribe, asked = WhisperCpp.transcribe, []
+
+    def killed(self: WhisperCpp, samples: np.ndarray, **options: Any) -> Any:
+        asked.append(samples.tobytes())
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        return transcribe(self, samples, **options)
+
+    monkeypatch.setattr(WhisperCpp, "transcribe", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(*flags, model=ggml)
+    assert run(*flags, model=ggml).code == 0
+    # What was cut off is decoded again, and nothing else is.
+    assert asked[1] == asked[2]
+    assert len(set(asked)) == len(asked) - 1
+    assert texts() == texts(Path("whole"))
+    assert texts()["talk"]["segments"][-1]["end"] > 40
 
 
 @pytest.mark.parametrize("kept", [3, 5000, 2_000_000])

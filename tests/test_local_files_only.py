@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import huggingface_hub.constants
 import pytest
 
+import convert
 import evaluation
 import finetune
 import infer
@@ -67,4 +68,9 @@ def test_from_training_to_transcribing_nobody_is_asked(
     sound = speech_manifest.parent / first["audio"]["path"]
     place = f"--output_dir={tmp_path / 'texts'}"
     infer.main([f"--audio_path={sound}", f"--model_path={NAME}", place, local])
+    data = [f"--data={speech_manifest}", f"--output_dir={tmp_path / 'converted'}", "--clips=1"]
+    for number, form in enumerate(("ct2", "onnx")):
+        pytest.importorskip({"ct2": "ctranslate2", "onnx": "onnxruntime"}[form])
+        model = (NAME, run / "checkpoint-final")[number]
+        convert.main([f"--model_path={model}", f"--format={form}", *data, local])
     assert asked == []

@@ -5,6 +5,10 @@ from __future__ import annotations
 import errno
 import json
 import shutil
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -111,3 +115,63 @@ def test_what_stood_at_the_target_stays_when_the_check_fails(
     assert (tmp_path / "base-ggml" / "conversion.json").read_text() == before
     assert json.loads(before)["quantization"] == "f16"
     assert [path.name for path in tmp_path.iterdir()] == ["base-ggml"]
+
+
+def test_a_killed_conversion_leaves_nothing_that_looks_finished(
+    demo_model, convert_to, tmp_path, repository
+):
+    flags = [f"--model_path={demo_model}", f"--output_dir={tmp_path}", "--clips=1"]
+    data = f"--data={demo_model.parent / 'zh' / 'test.jsonl'}"
+    process = subprocess.Popen(
+        [sys.executable, "convert.py", data, *flags, "--format=ggml"],
+        cwd=repository,
+        stdout=subprocess.DEVNULL,
+    )
+    while process.poll() is None and not list(tmp_path.glob(".*.unfinished/*.bin*")):
+        time.sleep(0.005)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith(".base-ggml.")
+    # A new process looks through the folder; this one may have done so before.
+    assert (
+        subprocess.run(
+            [sys.executable, "convert.py", data, *flags, "--format=ggml"],
+            cwd=repository,
+            stdout=subprocess.DEVNULL,
+        ).returncode
+        == 0
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["base-ggml"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"model_type": "whisper2", "architectures": ["Whisper2"]}, "whisper2"),
+        ({"d_model": None}, "d_model"),
+        ({"encoder_layers": 7}, "encoder_layers"),
+    ],
+)
+def test_a_model_of_another_version_is_one_sentence(
+    demo_model, convert_to, tmp_path, capsys, changes, told
+):
+    folder = shutil.copytree(demo_model, tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    (folder / "config.json").write_text(json.dumps({**config, **changes}), "utf-8")
+    flags = [f"--model_path={folder}", f"--output_dir={tmp_path / 'models'}", "--clips=1"]
+    assert convert_to(*flags, "--format=ggml") == 2
+    said = capsys.readouterr().err
+    assert str(folder) in said
+    assert told in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "models").exists()
+
+
+def test_unknown_fields_of_a_newer_version_are_no_obstacle(demo_model, convert_to, tmp_path):
+    folder = shutil.copytree(demo_model, tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    config |= {"transformers_version": "9.0.0", "of_a_newer_version": {"x": 1}}
+    (folder / "config.json").write_text(json.dumps(config), "utf-8")
+    flags = [f"--model_path={folder}", f"--output_dir={tmp_path / 'models'}", "--clips=1"]
+    assert convert_to(*flags, "--format=ggml") == 0

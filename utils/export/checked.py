@@ -30,6 +30,7 @@ def export_checked(
     clips: Sequence[Utterance],
     write: Writer,
     read: Opener,
+    local_files_only: bool = False,
     at_most_bits: int = 32,
 ) -> Parity:
     """Write a model in another form and hold it to what the original says.
@@ -41,6 +42,7 @@ def export_checked(
         clips: utterances of at most 30 s that both transcribe.
         write: writes the new form.
         read: opens it in the program that it is for.
+        local_files_only: never ask the hub.
         at_most_bits: fewer than 32 for a program whose input is not the original's; it is allowed
             what weights of so many bits are.
 
@@ -53,7 +55,7 @@ def export_checked(
         Failure: the new form says something else, or the disk is full; nothing is written then.
     """
     expect_own(target)
-    loaded = load_model(source)
+    loaded = load_model(source, local_files_only=local_files_only)
     if loaded.is_adapter:
         loaded = merge_adapter(loaded)
     parity = Parity(0, 0)

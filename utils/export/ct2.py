@@ -30,10 +30,16 @@ EMPTY_TOKEN_ID = 50256  # in every official vocabulary
 COPIED = tuple(name for name in SIDE_FILES if name != "config.json")
 
 
-def export(source: str, target: Path, quantization: str, clips: Sequence[Utterance]) -> Parity:
+def export(
+    source: str,
+    target: Path,
+    quantization: str,
+    clips: Sequence[Utterance],
+    local_files_only: bool = False,
+) -> Parity:
     """Convert a model and let CTranslate2 transcribe clips with it; see `export_checked`."""
     import_ctranslate2()
-    return export_checked(source, target, quantization, clips, write, read)
+    return export_checked(source, target, quantization, clips, write, read, local_files_only)
 
 
 def write(loaded: LoadedModel, folder: Path, quantization: str) -> None:

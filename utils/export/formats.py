@@ -27,7 +27,7 @@ class Format:
 
     Attributes:
         description: what reads it.
-        module: holds `export(source, target, quantization, clips) -> Parity`.
+        module: holds `export(source, target, quantization, clips, local_files_only) -> Parity`.
         quantizations: the forms of weights that it knows, the default first.
         options: names of further arguments of `export`.
         is_model: whether it is a model's form, which ALL asks for.
@@ -179,6 +179,8 @@ def export(
     clips: Sequence[Any],
     program: str | None = None,
     runtime: str | None = None,
+    *,
+    local_files_only: bool = False,
 ) -> Parity:
     """Write a model in another form; see the format's own module.
 
@@ -190,13 +192,14 @@ def export(
         clips: utterances of at most 30 s for the check.
         program: a key of `PROGRAMS`, whose narrower limits the model must meet.
         runtime: for webapp, the folder `node_modules` that holds transformers.js.
+        local_files_only: never ask the hub for the model.
 
     Raises:
         UserError: the program reads another format, or as the format's `export`.
         Failure: as the format's `export`.
     """
     found, chosen = find_format(name, quantization)
-    options = {}
+    options: dict[str, Any] = {"local_files_only": local_files_only}
     if program is not None:
         if PROGRAMS[program] != name:
             raise UserError(

@@ -57,6 +57,7 @@ def export(
     target: Path,
     quantization: str,
     clips: Sequence[Utterance],
+    local_files_only: bool = False,
     program: str | None = None,
 ) -> Parity:
     """Convert a model and let whisper.cpp transcribe clips with it; see `export_checked`.
@@ -66,6 +67,7 @@ def export(
         target: as there.
         quantization: a key of `BLOCK_TYPES`.
         clips: as there.
+        local_files_only: as there.
         program: "const-me", where its program is to open the file as well.
     """
     expect_installed("pywhispercpp", "--format=ggml")
@@ -75,7 +77,9 @@ def export(
             expect_const_me(loaded, quantization)
         write(loaded, folder, quantization)
 
-    return export_checked(source, target, quantization, clips, write_for_program, read)
+    return export_checked(
+        source, target, quantization, clips, write_for_program, read, local_files_only
+    )
 
 
 def expect_const_me(loaded: LoadedModel, quantization: str) -> None:

@@ -27,11 +27,17 @@ ENDINGS = {"float32": "", "float16": "_fp16", "int8": "_quantized"}
 """Of the files' names, by form of weights; transformers.js calls these fp32, fp16 and q8."""
 
 
-def export(source: str, target: Path, quantization: str, clips: Sequence[Utterance]) -> Parity:
+def export(
+    source: str,
+    target: Path,
+    quantization: str,
+    clips: Sequence[Utterance],
+    local_files_only: bool = False,
+) -> Parity:
     """Convert a model and let onnxruntime transcribe clips with it; see `export_checked`."""
     expect_installed("onnx", "--format=onnx")
     expect_installed("onnxruntime", "--format=onnx")
-    return export_checked(source, target, quantization, clips, write, read)
+    return export_checked(source, target, quantization, clips, write, read, local_files_only)
 
 
 def write(loaded: LoadedModel, folder: Path, quantization: str) -> None:

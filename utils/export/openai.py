@@ -34,10 +34,16 @@ from utils.model.loaded import LoadedModel
 FILE = "model.pt"
 
 
-def export(source: str, target: Path, quantization: str, clips: Sequence[Utterance]) -> Parity:
+def export(
+    source: str,
+    target: Path,
+    quantization: str,
+    clips: Sequence[Utterance],
+    local_files_only: bool = False,
+) -> Parity:
     """Convert a model and let openai-whisper transcribe clips with it; see `export_checked`."""
     expect_installed("whisper", "--format=openai")
-    return export_checked(source, target, quantization, clips, write, read)
+    return export_checked(source, target, quantization, clips, write, read, local_files_only)
 
 
 def write(loaded: LoadedModel, folder: Path, quantization: str) -> None:

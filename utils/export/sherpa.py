@@ -47,12 +47,19 @@ OWN_FEATURES = 8
 fills up with zeros in place of silence. A model that is unsure says something else then."""
 
 
-def export(source: str, target: Path, quantization: str, clips: Sequence[Utterance]) -> Parity:
+def export(
+    source: str,
+    target: Path,
+    quantization: str,
+    clips: Sequence[Utterance],
+    local_files_only: bool = False,
+) -> Parity:
     """Convert a model and let sherpa-onnx transcribe clips with it; see `export_checked`."""
     expect_installed("onnx", "--format=sherpa")
     expect_installed("sherpa_onnx", "--format=sherpa")
     return export_checked(
-        source, target, quantization, clips, write, read, at_most_bits=OWN_FEATURES
+        *(source, target, quantization, clips, write, read, local_files_only),
+        at_most_bits=OWN_FEATURES,
     )
 
 

@@ -47,6 +47,7 @@ def export(
     target: Path,
     quantization: str,
     clips: Sequence[Utterance],
+    local_files_only: bool = False,
     runtime: str | None = None,
 ) -> Parity:
     """Make the web app of a model, and let onnxruntime transcribe clips with its graphs.
@@ -56,6 +57,7 @@ def export(
         target: see `export_checked`.
         quantization: a key of `DTYPES`.
         clips: see `export_checked`.
+        local_files_only: see `export_checked`.
         runtime: folder `node_modules` that holds transformers.js; None fetches it with npm.
 
     Raises:
@@ -73,7 +75,7 @@ def export(
         onnx.write(loaded, folder / MODEL, form)
         write_page(folder, _settings(loaded, name, form), programs)
 
-    return export_checked(source, target, quantization, clips, write, read)
+    return export_checked(source, target, quantization, clips, write, read, local_files_only)
 
 
 def read(loaded: LoadedModel, folder: Path, quantization: str) -> Reader:

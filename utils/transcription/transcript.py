@@ -43,6 +43,7 @@ class TimedText:
         mean_logprob: of its window, nats a token; 0 where it was not measured.
         no_speech: probability that nothing is said in its window; 0 where it was not measured.
         words: with word times.
+        speaker: who says it, where that was asked for.
     """
 
     start: Seconds
@@ -54,6 +55,7 @@ class TimedText:
     mean_logprob: float = 0.0
     no_speech: float = 0.0
     words: tuple[Word, ...] | None = None
+    speaker: str | None = None
 
     def shifted(self, seconds: Seconds) -> TimedText:
         """The segment in a recording in which its clip begins so late."""
@@ -81,6 +83,8 @@ class TimedText:
         }
         if self.words is not None:
             value["words"] = [word.to_json() for word in self.words]
+        if self.speaker is not None:
+            value["speaker"] = self.speaker
         return value
 
 

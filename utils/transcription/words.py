@@ -27,6 +27,7 @@ PREPENDED = "\"'“¿([{-"
 APPENDED = "\"'.。,，!！?？:：”)]}、"
 SENTENCE_ENDS = ".。!！?？"
 MEDIAN_WIDTH = 7
+ROWS_OF_LOGITS = 32
 LONGEST_MEDIAN: Seconds = 0.7
 REPLACEMENT = "\ufffd"
 
@@ -79,7 +80,7 @@ def align_row(
     hooks += [layer.encoder_attn.k_proj.register_forward_hook(keys) for layer in layers]
     try:
         hidden = whisper.decoder_states(ids, states, merge_stride=merge_stride)
-        logits = whisper.proj_out(hidden)[0, len(prompt) - 1 : -2].float()
+        chances = _probabilities(whisper, hidden[0, len(prompt) - 1 : -2], text, end)
     finally:
         for hook in hooks:
             hook.remove()
@@ -87,8 +88,23 @@ def align_row(
     matrix = _attention(queries.found, keys.found, heads, whisper.config, frames // 2)
     # The row before a token is where the decoder looks for it.
     path = dynamic_time_warping(-matrix[len(prompt) - 1 : -1].cpu().numpy())
-    chances = logits[:, :end].softmax(-1)[torch.arange(len(text)), torch.tensor(text)]
-    return alignment_of(path, chances.tolist(), len(text))
+    return alignment_of(path, chances, len(text))
+
+
+def _probabilities(
+    whisper: Any, hidden: torch.Tensor, text: Sequence[int], end: int
+) -> list[float]:
+    """Probability of each token among those of text; hidden is float `(T, D)`.
+
+    A few rows at a time: the logits of 224 tokens would be 46 MB, and as much for each copy.
+    """
+    found: list[float] = []
+    for first in range(0, len(text), ROWS_OF_LOGITS):
+        ids = torch.tensor(text[first : first + ROWS_OF_LOGITS], device=hidden.device)
+        rows = whisper.proj_out(hidden[first : first + ROWS_OF_LOGITS])[:, :end].float()
+        chosen = rows.gather(1, ids[:, None])[:, 0] - rows.logsumexp(-1)
+        found += chosen.exp().tolist()
+    return found
 
 
 class _Kept:
@@ -120,15 +136,14 @@ def _attention(
 ) -> torch.Tensor:
     """Smoothed attention float32 `(T, positions)`, the mean of the heads."""
     width = config.d_model // config.decoder_attention_heads
-    rows = []
-    for layer, head in heads:
+    total: torch.Tensor | float = 0.0
+    for layer, head in heads:  # one by one: the median holds seven values for each weight
         part = slice(head * width, (head + 1) * width)
         scores = queries[layer][0, :, part].float() @ keys[layer][0, :positions, part].float().T
-        rows.append((scores * width**-0.5).softmax(-1))
-    weights = torch.stack(rows)
-    deviation, mean = torch.std_mean(weights, dim=-2, keepdim=True, unbiased=False)
-    weights = (weights - mean) / deviation.clamp(min=1e-12)
-    return _smoothed(weights).mean(0)
+        weights = (scores * width**-0.5).softmax(-1)
+        deviation, mean = torch.std_mean(weights, dim=-2, keepdim=True, unbiased=False)
+        total = total + _smoothed((weights - mean) / deviation.clamp(min=1e-12))
+    return torch.as_tensor(total) / len(heads)
 
 
 def _smoothed(weights: torch.Tensor) -> torch.Tensor:
@@ -136,7 +151,7 @@ def _smoothed(weights: torch.Tensor) -> torch.Tensor:
     margin = MEDIAN_WIDTH // 2
     if weights.shape[-1] <= margin:
         return weights
-    padded = torch.nn.functional.pad(weights, (margin, margin), mode="reflect")
+    padded = torch.nn.functional.pad(weights[None], (margin, margin), mode="reflect")[0]
     return padded.unfold(-1, MEDIAN_WIDTH, 1).median(-1).values
 
 

@@ -2,11 +2,12 @@
 
 A transcript is the plain object that openai-whisper returns: `text`, `language` and `segments`.
 Each segment has `start` and `end` in seconds and `text`; with word times also `words`, each with
-`word`, `start` and `end`.
+`word`, `start` and `end`. A segment with a `speaker` is written with that name before its text.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -78,12 +79,12 @@ def formats_of(output_format: str) -> tuple[str, ...]:
 def as_text(transcript: Transcript, layout: SubtitleLayout = PLAIN) -> str:
     """A line for each segment."""
     del layout
-    return "".join(f"{each['text'].strip()}\n" for each in transcript["segments"])
+    return "".join(f"{_spoken(each)}\n" for each in transcript["segments"])
 
 
 def as_vtt(transcript: Transcript, layout: SubtitleLayout = PLAIN) -> str:
     """WebVTT."""
-    cues = _cues(transcript, layout, lambda seconds: clock(seconds, ".", hours=False))
+    cues = _cues(transcript, layout, lambda seconds: clock(seconds, ".", hours=False), "<v {}>")
     return "WEBVTT\n\n" + "".join(f"{begin} --> {end}\n{text}\n\n" for begin, end, text in cues)
 
 
@@ -101,7 +102,7 @@ def as_tsv(transcript: Transcript, layout: SubtitleLayout = PLAIN) -> str:
     del layout
     rows = [
         f"{round(1000 * each['start'])}\t{round(1000 * each['end'])}\t"
-        + each["text"].strip().replace("\t", " ")
+        + _spoken(each).replace("\t", " ")
         for each in transcript["segments"]
     ]
     return "\n".join(["start\tend\ttext", *rows, ""])
@@ -140,22 +141,39 @@ def clock(seconds: float, mark: str, *, hours: bool) -> str:
     return f"{shown}{minutes:02d}:{whole_seconds:02d}{mark}{milliseconds:03d}"
 
 
+def _spoken(segment: Mapping[str, Any], form: str = "{}: ") -> str:
+    """A segment's text behind its speaker, if it has one."""
+    return _prefix(segment, form) + str(segment["text"]).strip()
+
+
+def _prefix(segment: Mapping[str, Any], form: str) -> str:
+    return form.format(segment["speaker"]) if "speaker" in segment else ""
+
+
 def _cues(
-    transcript: Transcript, layout: SubtitleLayout, spell: Callable[[float], str]
+    transcript: Transcript,
+    layout: SubtitleLayout,
+    spell: Callable[[float], str],
+    speaker: str = "{}: ",
 ) -> Iterator[Cue]:
-    """Yield the subtitles."""
+    """Yield the subtitles, a speaker's name in the given form before the text."""
     segments = transcript["segments"]
     if not segments or "words" not in segments[0]:
         for each in segments:
             text = each["text"].strip().replace("-->", "->")
-            yield spell(each["start"]), spell(each["end"]), text
+            yield spell(each["start"]), spell(each["end"]), _prefix(each, speaker) + text
         return
-    for words in _subtitles(segments, layout):
-        if layout.highlight_words:
-            yield from _highlighted(words, spell)
-        else:
-            text = "".join(word["word"] for word in words)
-            yield spell(words[0]["start"]), spell(words[-1]["end"]), text
+    # No subtitle holds the words of two speakers.
+    for _, group in itertools.groupby(segments, key=lambda each: each.get("speaker")):
+        turn = list(group)
+        name = _prefix(turn[0], speaker)
+        for words in _subtitles(turn, layout):
+            if layout.highlight_words:
+                for begin, end, text in _highlighted(words, spell):
+                    yield begin, end, name + text
+            else:
+                text = "".join(word["word"] for word in words)
+                yield spell(words[0]["start"]), spell(words[-1]["end"]), name + text
 
 
 def _subtitles(

@@ -19,9 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from utils.audio.features import HOP_LENGTH, WINDOW_SAMPLES
+from utils.audio.features import FRAMES_PER_SECOND, HOP_LENGTH, SAMPLE_RATE, WINDOW_SAMPLES
 from utils.cli.errors import Failure, UserError
 from utils.cli.extras import expect_installed
+from utils.scoring.tokens import LANGUAGES_WITHOUT_SPACES
 from utils.transcription.clips import Clip
 from utils.transcription.decoding import Decoding
 from utils.transcription.transcript import Advance, ClipTranscript, TimedText
@@ -30,6 +31,12 @@ from utils.transcription.windows import Listener
 REPOSITORY = Path(__file__).resolve().parents[3]
 _CHILD = "utils.transcription.engines.whisper_cpp_child"
 _LOADING_SECONDS = 600.0
+BLOCK_SAMPLES = 10 * WINDOW_SAMPLES
+"""Of a long recording, that whisper.cpp is given at a time: five minutes."""
+SHORTEST_ADVANCE = 30.0
+"""Seconds; a block whose last sentence begins earlier is not cut before it."""
+MOST_PREVIOUS = 1000
+"""Characters of a block's text that the next one is given."""
 
 
 def open_engine(path: str, local_files_only: bool = False, compute: Any = None) -> Any:
@@ -174,14 +181,16 @@ class WhisperCppDecoder:
         """See `WindowDecoder.transcripts`."""
         return [None if clip.failure else self._transcript(clip, listen) for clip in clips]
 
-    def _transcribe(self, clip: Clip) -> dict[str, Any]:
+    def _transcribe(
+        self, clip: Clip, first: int = 0, before: str = "", language: str | None = None
+    ) -> dict[str, Any]:
+        """Transcribe a clip, of a long one the block that begins with a sample."""
         settings = self.decoding
-        samples = clip.samples[0 : len(clip.samples)]
+        samples = clip.samples[first : min(first + BLOCK_SAMPLES, len(clip.samples))]
         timed = settings.timestamps or clip.is_long
-        if not clip.is_long:
-            # The library would transcribe nothing of what is under a second.
-            samples = np.pad(samples, (0, max(0, WINDOW_SAMPLES - len(samples))))
-        language = clip.utterance.language or settings.language or "auto"
+        # The library would transcribe nothing of what is under a second.
+        samples = np.pad(samples, (0, max(0, WINDOW_SAMPLES - len(samples))))
+        language = clip.utterance.language or settings.language or language or "auto"
         return self.model.transcribe(
             samples,
             num_beams=settings.num_beams,
@@ -193,25 +202,53 @@ class WhisperCppDecoder:
             temperature_inc=settings.temperature_increment * settings.temperature_fallback,
             logprob_thold=max(settings.logprob_threshold, -1e9),
             no_speech_thold=min(settings.no_speech_threshold, 1e9),
-            initial_prompt=settings.initial_prompt or "",
+            initial_prompt=before or (settings.initial_prompt if first == 0 else "") or "",
             no_context=not settings.condition_on_previous_text,
         )
 
     def _transcript(self, clip: Clip, listen: Listener | None) -> ClipTranscript:
-        found = self._transcribe(clip)
-        segments = tuple(
-            TimedText(
-                min(each["start"], clip.seconds),
-                min(each["end"], clip.seconds),
-                each["text"].strip(),
-                tuple(each["ids"]),
-                mean_logprob=each["logprob"],
-            )
-            for each in found["segments"]
-            if each["text"].strip()
+        if not clip.is_long:
+            found = self._transcribe(clip)
+            text = "".join(each["text"] for each in found["segments"]).strip()
+            return ClipTranscript(text, found["language"], _segments(found, clip.seconds))
+        # In blocks: a killed run goes on behind the last one, and only one is in memory.
+        done = list(clip.known)
+        while (seek := done[-1].seek if done else 0) * HOP_LENGTH < len(clip.samples):
+            done.append(self._next_block(clip, seek, done))
+            if listen is not None:
+                listen(clip, done[-1])
+        segments = tuple(each for advance in done for each in advance.segments)
+        language = done[-1].language if done else None
+        separator = "" if language in LANGUAGES_WITHOUT_SPACES else " "
+        return ClipTranscript(separator.join(each.text for each in segments), language, segments)
+
+    def _next_block(self, clip: Clip, seek: int, done: Sequence[Advance]) -> Advance:
+        """The text of a block but for its last sentence, which the next one begins with."""
+        first = seek * HOP_LENGTH
+        before = done[-1].previous if done and self.decoding.condition_on_previous_text else ""
+        found = self._transcribe(clip, first, before, done[-1].language if done else None)
+        begin = first / SAMPLE_RATE
+        segments = _segments(found, clip.seconds - begin)
+        following = -(-len(clip.samples) // HOP_LENGTH)
+        if first + BLOCK_SAMPLES < len(clip.samples):
+            following = seek + BLOCK_SAMPLES // HOP_LENGTH
+            if len(segments) > 1 and segments[-1].start >= SHORTEST_ADVANCE:
+                following = seek + int(segments[-1].start * FRAMES_PER_SECOND)
+                segments = segments[:-1]
+        previous = " ".join(each.text for each in segments)[-MOST_PREVIOUS:]
+        shifted = tuple(each.shifted(begin) for each in segments)
+        return Advance(following, shifted, (), previous, found["language"])
+
+
+def _segments(found: dict[str, Any], seconds: float) -> tuple[TimedText, ...]:
+    return tuple(
+        TimedText(
+            min(each["start"], seconds),
+            min(each["end"], seconds),
+            each["text"].strip(),
+            tuple(each["ids"]),
+            mean_logprob=each["logprob"],
         )
-        text = "".join(each["text"] for each in found["segments"]).strip()
-        if clip.is_long and listen is not None:
-            frames = len(clip.samples) // HOP_LENGTH
-            listen(clip, Advance(frames, segments, (), "", found["language"]))
-        return ClipTranscript(text, found["language"], segments)
+        for each in found["segments"]
+        if each["text"].strip()
+    )

@@ -21,6 +21,7 @@ from utils.transcription.engines.registry import (
 )
 from utils.transcription.engines.whisper_cpp import WhisperCpp, WhisperCppDecoder
 from utils.transcription.infer.settings import InferSettings
+from utils.transcription.infer.speakers import expect_speaker_models
 from utils.transcription.windows import WindowDecoder
 
 
@@ -69,6 +70,7 @@ def check_model(settings: InferSettings) -> None:
         UserError: saying what it lacks.
     """
     _kind(settings).check(only_file(settings.model_path))
+    expect_speaker_models(settings)
 
 
 def open_decoder(

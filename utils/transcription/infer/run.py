@@ -31,6 +31,7 @@ from utils.transcription.infer.model import open_decoder
 from utils.transcription.infer.recordings import Recording, stretches_of, without_improbable
 from utils.transcription.infer.settings import InferSettings
 from utils.transcription.infer.sound import read_samples
+from utils.transcription.infer.speakers import turns_of, with_speakers
 from utils.transcription.transcript import (
     Advance,
     ClipTranscript,
@@ -79,9 +80,17 @@ class Run:
                 self.decoding.to_json(),
                 *(settings.vad_filter, settings.clip_timestamps, settings.engine),
                 *(settings.use_int8, settings.hallucination_silence_threshold),
+                *self._speaker_models(),
             ]
         )
         self._decoder: WindowDecoder | WhisperCppDecoder | None = None
+
+    def _speaker_models(self) -> list[Any]:
+        """What speakers are found with; nothing without --diarize, as in older journals."""
+        settings = self.settings
+        if not settings.diarize:
+            return []
+        return [settings.segmentation_model, settings.embedding_model, settings.num_speakers]
 
     def _model(self) -> list[Any]:
         """What the model is called; a file is known by its size and time too."""
@@ -191,6 +200,9 @@ class Run:
         if len(work) > len(recordings) and not on_gpu:
             rows = max(settings.beam_size, settings.best_of)
             size = min(size, max(1, WINDOWS_ON_A_CPU // rows))
+        left = any(number not in recording.texts for recording, number in work)
+        if left and isinstance(self.decoder, WhisperCppDecoder):
+            size = 1  # it decodes one after another, and each is remembered when it is done
         for first in range(0, len(work), size):
             batch = [(r, n) for r, n in work[first : first + size] if n not in r.texts]
             if batch:
@@ -263,8 +275,10 @@ class Run:
         )
         stem = self.folder / recording.source.stem
         try:
+            if settings.diarize and text.segments:
+                text = with_speakers(text, turns_of(recording.samples, settings))
             written = write_transcript(text.to_json(), stem, settings.output_format, layout)
-        except OSError as error:
+        except (UserError, OSError) as error:
             self._fail(recording.source, error)
             return
         self.journal.add(recording.key, [str(path) for path in written])

@@ -77,6 +77,15 @@ class InferSettings:
     """With --word_timestamps: leave out segments of improbable words that are surrounded by this
     many seconds of silence."""
 
+    diarize: bool = False
+    """Say who speaks: each segment gets a speaker (sherpa-onnx, requirements/sherpa.txt)."""
+    segmentation_model: str | None = None
+    """With --diarize: ONNX file of a pyannote segmentation model, as sherpa-onnx reads it."""
+    embedding_model: str | None = None
+    """With --diarize: ONNX file of a speaker embedding model, as sherpa-onnx reads it."""
+    num_speakers: int | None = None
+    """With --diarize: how many people speak. None finds it out."""
+
     temperature: float = 0.0
     """Temperature of sampling; 0 takes the likeliest text."""
     temperature_increment_on_fallback: float | None = 0.2
@@ -128,6 +137,8 @@ class InferSettings:
                 raise UserError(
                     f"--{name} is {getattr(self, name)}, expected at least 1", "leave it out"
                 )
+        if self.num_speakers is not None and self.num_speakers < 1:
+            raise UserError(f"--num_speakers is {self.num_speakers}, expected at least 1")
         if self.threads < 0:
             raise UserError(f"--threads is {self.threads}, expected 0 or more")
         for name in ("record_seconds", "stop_after_silence", "hallucination_silence_threshold"):
