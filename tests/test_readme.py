@@ -38,9 +38,9 @@ PAGES = [
 FENCED = re.compile(
     r"(?:<!-- not run by the tests: (.+?) -->\s*\n)?^```bash\n(.*?)^```$", re.M | re.S
 )
-MODULES = {"pip", "pytest", "venv", "pre_commit", "tensorboard.main"}
+MODULES = {"http.server", "pip", "pytest", "venv", "pre_commit", "tensorboard.main"}
 OTHER_PROGRAMS = {
-    *("cat", "cd", "ffmpeg", "git", "printf", "source", "tensorboard", ".ci/run"),
+    *("cat", "cd", "export", "ffmpeg", "git", "printf", "source", "tensorboard", ".ci/run"),
     "sherpa-onnx-offline",
 }
 UTTERANCES = {"train": 8, "dev": 3, "test": 4}
